@@ -1,0 +1,63 @@
+//! What a device tells of itself.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::release::Platform;
+
+/// What a device tells of itself when it enrols and whenever it changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Facts {
+    /// Its host name.
+    pub hostname: String,
+    /// Operating system and processor architecture.
+    pub platform: Platform,
+    /// The operating system's name and version, as a person would read it.
+    pub os_version: String,
+    /// Logical processors.
+    pub processors: u32,
+    /// Free bytes on the volume that holds the agent's root.
+    pub free_bytes: u64,
+    /// The agent's version.
+    pub agent_version: String,
+    /// The version of Go that is active in the agent's root, like `1.27.3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<String>,
+    /// Every Go that was found on the device.
+    #[serde(default)]
+    pub found: Vec<FoundGo>,
+    /// Labels that the administrator gave it, like `site = berlin`.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A Go that was found on a device.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct FoundGo {
+    /// As its `VERSION` file tells, without `go`: `1.27.3`.
+    pub version: String,
+    /// Its `GOROOT`.
+    pub path: String,
+    /// How it came there.
+    pub origin: GoOrigin,
+}
+
+/// How a Go came onto a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum GoOrigin {
+    /// gofleet installed it.
+    Managed,
+    /// It stands where the official installer puts it.
+    System,
+    /// It stands in `~/sdk`, where `golang.org/dl` puts it.
+    Sdk,
+    /// A toolchain that Go downloaded into its module cache.
+    ModuleCache,
+    /// Found through `PATH` only.
+    Path,
+}

@@ -1,0 +1,32 @@
+//! What gofleet decides, apart from doing it.
+//!
+//! Everything here is pure: no clock, no file, no socket, no environment, no randomness. What a
+//! decision needs (the time, the facts, a seed) is a parameter, so that the server, the agent,
+//! the tests and the simulator run the very same code.
+
+/// Gives a type that travels as text its place in the OpenAPI document.
+#[cfg(feature = "schema")]
+macro_rules! string_schema {
+    ($type:ty, $description:expr) => {
+        impl utoipa::PartialSchema for $type {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .description(Some($description))
+                    .into()
+            }
+        }
+        impl utoipa::ToSchema for $type {}
+    };
+}
+#[cfg(feature = "schema")]
+pub(crate) use string_schema;
+
+pub mod digest;
+pub mod facts;
+pub mod ids;
+pub mod manifest;
+pub mod order;
+pub mod release;
+pub mod rollout;
+pub mod time;

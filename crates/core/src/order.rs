@@ -1,0 +1,261 @@
+//! What the server wants of a device, and what the device answers.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::facts::Facts;
+use crate::ids::{DeviceId, RolloutId};
+use crate::release::ReleaseRef;
+use crate::time::{Span, Timestamp};
+
+/// What the server wants of one device. A device obeys the order with the highest generation that
+/// it has seen, and refuses an older one, or another one under the same generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Order {
+    /// For whom it is: a device refuses an order for another one.
+    pub device: DeviceId,
+    /// The server's epoch: grows when a server is restored or takes over from another.
+    pub epoch: u64,
+    /// Grows by one with each order for this device.
+    pub generation: u64,
+    /// When it was given.
+    pub issued_at: Timestamp,
+    /// The rollout that it belongs to.
+    pub rollout: RolloutId,
+    /// What is wanted.
+    pub want: Want,
+}
+
+/// What an order wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Want {
+    /// This release active, verified, and healthy for the soak time.
+    Activate {
+        /// The release.
+        release: ReleaseRef,
+        /// How long it must stay healthy after activation.
+        soak: Span,
+    },
+    /// The earlier release active again; needs no network.
+    Revert {
+        /// The release to go back to; none: no release of this package active, as before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<ReleaseRef>,
+    },
+    /// Nothing begun: what is not activated yet is dropped, what is active stays.
+    Hold,
+}
+
+/// Where a device stands with its order, in the order of its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Not ordered yet.
+    Waiting,
+    /// Ordered; the device has not answered yet.
+    Offered,
+    /// Downloading and unpacking.
+    Fetching,
+    /// Unpacked and verified; nothing changed for the user yet.
+    Staged,
+    /// Switching.
+    Activating,
+    /// Checking what was switched to.
+    Verifying,
+    /// Healthy so far; waiting for the soak time to pass.
+    Soaking,
+    /// Healthy for the whole soak time.
+    Accepted,
+    /// Something failed; going back begins.
+    Failed,
+    /// Going back to the earlier release.
+    Reverting,
+    /// The earlier release is active again.
+    Reverted,
+    /// Left out for a reason.
+    Skipped,
+    /// Taken out after repeated failure.
+    Quarantined,
+}
+
+impl Step {
+    /// Every step, in the order of life.
+    pub const ALL: [Self; 13] = [
+        Self::Waiting,
+        Self::Offered,
+        Self::Fetching,
+        Self::Staged,
+        Self::Activating,
+        Self::Verifying,
+        Self::Soaking,
+        Self::Accepted,
+        Self::Failed,
+        Self::Reverting,
+        Self::Reverted,
+        Self::Skipped,
+        Self::Quarantined,
+    ];
+
+    /// As text, like in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Offered => "offered",
+            Self::Fetching => "fetching",
+            Self::Staged => "staged",
+            Self::Activating => "activating",
+            Self::Verifying => "verifying",
+            Self::Soaking => "soaking",
+            Self::Accepted => "accepted",
+            Self::Failed => "failed",
+            Self::Reverting => "reverting",
+            Self::Reverted => "reverted",
+            Self::Skipped => "skipped",
+            Self::Quarantined => "quarantined",
+        }
+    }
+
+    /// Whether an order was given and no final answer has come.
+    pub const fn is_in_flight(self) -> bool {
+        match self {
+            Self::Offered
+            | Self::Fetching
+            | Self::Staged
+            | Self::Activating
+            | Self::Verifying
+            | Self::Soaking
+            | Self::Failed
+            | Self::Reverting => true,
+            Self::Waiting
+            | Self::Accepted
+            | Self::Reverted
+            | Self::Skipped
+            | Self::Quarantined => false,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// What a device reports at each step, and whenever it checks in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Report {
+    /// Present when they changed since the last report that the server took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Facts>,
+    /// How it goes with the order; none while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+}
+
+/// How it goes with an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Progress {
+    /// The order's generation.
+    pub generation: u64,
+    /// Grows with each report under one generation: a late or doubled report changes nothing.
+    pub sequence: u64,
+    /// Where the device stands.
+    pub step: Step,
+    /// What is active in the device's root, like `1.27.3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<String>,
+    /// Bytes downloaded for this order so far.
+    pub bytes_downloaded: u64,
+    /// What failed, in words for an operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// The evidence; present at `accepted` and `reverted`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+}
+
+/// What failed on a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Failure {
+    /// At which step.
+    pub step: Step,
+    /// Which kind of failure, for grouping.
+    pub kind: FailureKind,
+    /// The error with its causes.
+    pub message: String,
+}
+
+/// Kinds of failure on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The server or mirror could not be reached, for all retries.
+    Network,
+    /// What arrived, or what is on disk, is not what the manifest says.
+    Integrity,
+    /// No room on the disk.
+    DiskFull,
+    /// A file could not be written, renamed or removed.
+    FileSystem,
+    /// A check of the active release failed.
+    Check,
+    /// What would be needed to go back is not there.
+    NothingToRevertTo,
+}
+
+/// The device's evidence for how an order ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Receipt {
+    /// How it ended: `accepted` or `reverted`.
+    pub outcome: Step,
+    /// What is active at the end, like `1.27.3`.
+    pub active: Option<String>,
+    /// The manifest that the active tree was compared with.
+    pub manifest: Option<Digest>,
+    /// Number of files that were compared with it.
+    pub files_verified: u64,
+    /// The checks of the release that is active at the end.
+    pub evidence: Option<Evidence>,
+    /// Bytes downloaded for the order.
+    pub bytes_downloaded: u64,
+    /// When the device began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// Time of each step that it went through.
+    pub steps: Vec<(Step, Span)>,
+    /// What failed, if it was put back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// What the checks of an active release saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Evidence {
+    /// SHA-256 of the `go` executable that was started.
+    pub go_sha256: Digest,
+    /// What `go version` printed.
+    pub go_version: String,
+    /// What `go env GOROOT` printed.
+    pub goroot: String,
+    /// The first `go` on the `PATH` that the agent runs with.
+    pub path_hit: Option<String>,
+    /// Whether that is gofleet's shim.
+    pub path_is_managed: bool,
+    /// What a program printed that was compiled and run offline.
+    pub program_output: String,
+    /// How long all checks took.
+    pub took: Span,
+}
