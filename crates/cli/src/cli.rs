@@ -1,0 +1,96 @@
+//! The arguments of `gofleet`: one grammar, from which help and reference are made.
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::local::LocalCommand;
+use crate::printer::{Format, Level};
+
+/// Upgrades Go across fleets of Windows and Linux machines: ring by ring, proven, undone where it fails.
+#[derive(Debug, Parser)]
+#[command(name = "gofleet", version, styles = STYLES, max_term_width = 100)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub struct Cli {
+    /// How the outcome is told.
+    #[command(flatten)]
+    pub output: Output,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every verb.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Print the answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print nothing beside the answer and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print each step
+    #[arg(long, short, global = true)]
+    verbose: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Verbs for the machine that one sits at.
+    #[command(flatten)]
+    Local(LocalCommand),
+}
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Verbs by what one wants to do; help lists them so.
+const GROUPS: [(&str, &[&str]); 3] = [
+    ("Fleet", &["rollout", "apply", "diff", "release", "device", "token", "login"]),
+    ("Services", &["server", "agent", "demo"]),
+    ("This machine", &["install", "use", "list", "which", "why", "exec", "uninstall", "doctor"]),
+];
+
+/// Reads the arguments; prints help or a usage error and exits where they ask for it.
+pub fn parse() -> Cli {
+    Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+/// The grammar with the verbs of the help in groups.
+pub fn command() -> clap::Command {
+    let command = Cli::command();
+    let header = STYLES.get_header();
+    let literal = STYLES.get_literal();
+    let mut verbs = String::new();
+    for (group, names) in GROUPS {
+        verbs.push_str(&format!("{header}{group}:{header:#}\n"));
+        for verb in names.iter().filter_map(|name| command.find_subcommand(name)) {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            verbs.push_str(&format!("  {literal}{:<10}{literal:#} {about}\n", verb.get_name()));
+        }
+        verbs.push('\n');
+    }
+    command.help_template(format!(
+        "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{verbs}{{options}}{{after-help}}"
+    ))
+}
+
+impl Output {
+    /// For whom data is written.
+    pub fn format(&self) -> Format {
+        if self.json { Format::Json } else { Format::Text }
+    }
+
+    /// How much is told beside the data.
+    pub fn level(&self) -> Level {
+        match (self.quiet, self.verbose) {
+            (true, _) => Level::Quiet,
+            (false, true) => Level::Verbose,
+            (false, false) => Level::Normal,
+        }
+    }
+}

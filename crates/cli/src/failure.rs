@@ -1,0 +1,92 @@
+//! How a failure is told: what failed, why, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use crate::printer::{Printer, paint, style};
+
+/// Done, and the answer is as wished.
+pub const DONE: u8 = 0;
+/// Something failed.
+pub const FAILED: u8 = 1;
+/// The arguments make no sense.
+pub const USAGE: u8 = 2;
+/// Nothing failed, but the answer is no: a rollout that was stopped, a file that differs.
+pub const NEGATIVE: u8 = 3;
+/// Ctrl-C, as shells count it (128 + SIGINT).
+pub const INTERRUPTED: u8 = 130;
+
+/// An error with advice. The advice is data beside the message, so that `--json` and the tests
+/// can tell them apart.
+#[derive(Debug)]
+pub struct Hinted {
+    message: String,
+    hint: String,
+    exit_code: u8,
+}
+
+impl Hinted {
+    /// An error with advice.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into(), exit_code: FAILED }
+    }
+
+    /// The same, for arguments that make no sense together.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit_code: USAGE, ..Self::new(message, hint) }
+    }
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
+/// Prints `error` with its causes and hints; returns the exit code that it calls for.
+pub fn print(error: &anyhow::Error, printer: Printer) -> ExitCode {
+    if is_closed_pipe(error) {
+        return ExitCode::from(FAILED);
+    }
+    if printer.is_json() {
+        let value = serde_json::json!({
+            "error": error.to_string(),
+            "causes": causes(error),
+            "hints": hints(error),
+        });
+        printer.error(format_args!("{value}"));
+    } else {
+        printer.error(format_args!("{} {error}", paint(style::ERROR, "error:")));
+        for cause in causes(error) {
+            printer.error(format_args!("  because: {cause}"));
+        }
+        for hint in hints(error) {
+            printer.error(format_args!("{} {hint}", paint(style::HINT, "hint:")));
+        }
+    }
+    ExitCode::from(exit_code(error))
+}
+
+fn causes(error: &anyhow::Error) -> Vec<String> {
+    error.chain().skip(1).map(ToString::to_string).collect()
+}
+
+fn hints(error: &anyhow::Error) -> Vec<String> {
+    error.chain().filter_map(hint_of).collect()
+}
+
+fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    error.downcast_ref::<Hinted>().map(|hinted| hinted.hint.clone())
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()).map_or(FAILED, |h| h.exit_code)
+}
+
+/// Whoever read our output went away, as `head` does: nobody is left to tell.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
