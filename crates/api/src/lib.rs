@@ -1,1 +1,25 @@
-//! api
+//! What travels between the server and everything that talks to it: versioned wire types, the
+//! error body, and the typed [`Client`] that agents, the command line and tests use.
+//!
+//! The domain's own types (orders, reports, releases, rollouts) travel as `gofleet-core` has them;
+//! here stands only what the API adds. Nothing here decides anything.
+
+pub mod client;
+pub mod problem;
+pub mod types;
+
+pub use client::{Client, ClientError};
+pub use problem::{Problem, ProblemCode};
+pub use types::*;
+
+/// What every path of this version of the API begins with.
+pub const API_PREFIX: &str = "/api/v1";
+/// The header in which an upload may name the SHA-256 that its body must have.
+pub const SHA256_HEADER: &str = "x-gofleet-sha256";
+/// The header in which an upload names where the archive came from: a file name or an address.
+pub const ORIGIN_HEADER: &str = "x-gofleet-origin";
+/// The cookie that holds a console session.
+pub const SESSION_COOKIE: &str = "gofleet_session";
+/// The longest that the server holds a long poll open, in seconds: below the 60 s after which
+/// common proxies cut an idle connection.
+pub const MAX_WAIT_SECS: u64 = 55;

@@ -1,0 +1,227 @@
+//! The typed client of the API: one connection pool, small enough for an idle agent.
+//!
+//! [`Client::public`] asks what needs no credential, [`Client::with_credential`] adds an
+//! administrator's token or a device's credential. Whoever lacks the right gets the server's
+//! [`Problem`](crate::Problem) as [`ClientError::Problem`].
+
+mod administrator;
+mod device;
+mod error;
+mod events;
+mod upload;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gofleet_core::digest::Digest;
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use error::ClientError;
+pub use events::EventStream;
+
+use crate::API_PREFIX;
+use crate::types::Health;
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request may take that neither waits for news nor moves an archive.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the server may be silent while an archive moves.
+const READ_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// A client of one server. Clones share the connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    server: Arc<Url>,
+    credential: Option<Arc<str>>,
+}
+
+impl Client {
+    /// A client of the server at this address (`http://…` or `https://…`), without a credential.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::InvalidServer`] if this is no such address; [`ClientError::Tls`] if the
+    /// system's certificates cannot be read.
+    pub fn public(server: &str) -> Result<Self, ClientError> {
+        let invalid = || ClientError::InvalidServer { server: server.to_owned() };
+        let url = Url::parse(server.trim_end_matches('/')).map_err(|_| invalid())?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(invalid());
+        }
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("gofleet/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            .pool_max_idle_per_host(1)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT);
+        install_crypto_provider();
+        if url.scheme() == "http" {
+            // The system's certificates take megabytes, and a server without TLS shows none.
+            builder = builder.tls_certs_only([]);
+        }
+        if url.host_str().is_some_and(is_this_machine) {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|source| ClientError::Tls { source })?;
+        Ok(Self { http, server: Arc::new(url), credential: None })
+    }
+
+    /// The same client with an administrator's token or a device's credential.
+    #[must_use]
+    pub fn with_credential(mut self, credential: &str) -> Self {
+        self.credential = Some(credential.into());
+        self
+    }
+
+    /// The server's address, without a slash at the end.
+    pub fn server(&self) -> &str {
+        self.server.as_str().trim_end_matches('/')
+    }
+
+    /// Whether the server answers.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`] if it does not.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        self.ask(Method::GET, "/healthz").await
+    }
+
+    /// A request for an archive; its headers (a range, say) and its body are the caller's.
+    pub fn archive(&self, sha256: &Digest) -> RequestBuilder {
+        self.request(Method::GET, &format!("/archives/{sha256}"))
+    }
+
+    /// Sends what [`Self::archive`] or another builder began.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Problem`] for every status from 400 on.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let response = request.send().await.map_err(|source| self.failed(source))?;
+        if response.status().as_u16() < 400 {
+            Ok(response)
+        } else {
+            Err(self.refused(response).await)
+        }
+    }
+
+    /// A request to a path below the API's prefix, with the credential.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{API_PREFIX}{path}", self.server()));
+        match &self.credential {
+            Some(credential) => request.bearer_auth(credential),
+            None => request,
+        }
+    }
+
+    /// Asks without a body for an answer in JSON.
+    pub(crate) async fn ask<Answer: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+    ) -> Result<Answer, ClientError> {
+        let response = self.send(self.request(method, path).timeout(REQUEST_TIMEOUT)).await?;
+        self.read(response).await
+    }
+
+    /// Asks with a body in JSON for an answer in JSON.
+    pub(crate) async fn tell<Answer: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<Answer, ClientError> {
+        let request = self.request(Method::POST, path).timeout(REQUEST_TIMEOUT).json(body);
+        let response = self.send(request).await?;
+        self.read(response).await
+    }
+
+    /// The answer's body, read as JSON.
+    pub(crate) async fn read<Answer: DeserializeOwned>(
+        &self,
+        response: Response,
+    ) -> Result<Answer, ClientError> {
+        let body = response.bytes().await.map_err(|source| self.failed(source))?;
+        serde_json::from_slice(&body).map_err(|source| ClientError::Unintelligible {
+            server: self.server().to_owned(),
+            source,
+        })
+    }
+
+    /// What a request that got no answer means.
+    pub(crate) fn failed(&self, source: reqwest::Error) -> ClientError {
+        ClientError::of_transport(self.server(), source)
+    }
+
+    /// What an answer with an error's status means.
+    async fn refused(&self, response: Response) -> ClientError {
+        let status = response.status();
+        let is_problem = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(b"application/problem+json"));
+        match response.bytes().await {
+            Ok(body) if is_problem => match serde_json::from_slice(&body) {
+                Ok(problem) => ClientError::Problem(Box::new(problem)),
+                Err(source) => {
+                    ClientError::Unintelligible { server: self.server().to_owned(), source }
+                }
+            },
+            Ok(_) => self.not_gofleet(status),
+            Err(source) => self.failed(source),
+        }
+    }
+
+    /// Something else answered: a proxy, or another program at this address.
+    fn not_gofleet(&self, status: StatusCode) -> ClientError {
+        ClientError::NotGofleet { server: self.server().to_owned(), status: status.as_u16() }
+    }
+}
+
+impl fmt::Debug for Client {
+    /// Without the credential.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Client").field("server", &self.server()).finish_non_exhaustive()
+    }
+}
+
+/// Whether a host is this machine, which no proxy leads to.
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+}
+
+/// TLS by ring, once for the process; somebody else's choice stays.
+fn install_crypto_provider() {
+    let _earlier_choice = rustls::crypto::ring::default_provider().install_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked_before_use() {
+        for (server, expect) in [
+            ("http://127.0.0.1:8470", Some("http://127.0.0.1:8470")),
+            ("http://127.0.0.1:8470/", Some("http://127.0.0.1:8470")),
+            ("https://go.example.org/fleet/", Some("https://go.example.org/fleet")),
+            ("127.0.0.1:8470", None),
+            ("ftp://example.org", None),
+            ("", None),
+        ] {
+            let client = Client::public(server);
+            assert_eq!(client.as_ref().map(Client::server).ok(), expect, "{server}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_not_printed() {
+        let client = Client::public("http://localhost:1").unwrap().with_credential("canary");
+        assert!(!format!("{client:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,116 @@
+//! What administrators ask of the server.
+
+use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
+use gofleet_core::manifest::Manifest;
+use gofleet_core::release::Release;
+use gofleet_core::rollout::RolloutSpec;
+use reqwest::Method;
+
+use super::{Client, ClientError};
+use crate::types::{
+    DecisionRequest, Device, DeviceDetail, NewToken, Overview, RolloutPlan, RolloutStatus,
+    RolloutSummary, TokenRequest, TokenView,
+};
+
+/// Every function fails with [`ClientError::Problem`] where the server refuses, and with its
+/// other variants where the server cannot be asked.
+#[expect(clippy::missing_errors_doc, reason = "said once, above")]
+impl Client {
+    /// The fleet at a glance.
+    pub async fn overview(&self) -> Result<Overview, ClientError> {
+        self.ask(Method::GET, "/overview").await
+    }
+
+    /// Makes an enrolment token.
+    pub async fn create_token(&self, request: &TokenRequest) -> Result<NewToken, ClientError> {
+        self.tell("/tokens", request).await
+    }
+
+    /// Every enrolment token, newest first, without its text.
+    pub async fn tokens(&self) -> Result<Vec<TokenView>, ClientError> {
+        self.ask(Method::GET, "/tokens").await
+    }
+
+    /// Every device.
+    pub async fn devices(&self) -> Result<Vec<Device>, ClientError> {
+        self.ask(Method::GET, "/devices").await
+    }
+
+    /// One device with its history.
+    pub async fn device(&self, device: &DeviceId) -> Result<DeviceDetail, ClientError> {
+        self.ask(Method::GET, &format!("/devices/{device}")).await
+    }
+
+    /// The catalog.
+    pub async fn releases(&self) -> Result<Vec<Release>, ClientError> {
+        self.ask(Method::GET, "/releases").await
+    }
+
+    /// One release.
+    pub async fn release(&self, release: &ReleaseId) -> Result<Release, ClientError> {
+        self.ask(Method::GET, &format!("/releases/{release}")).await
+    }
+
+    /// The manifest of a release.
+    pub async fn manifest(&self, release: &ReleaseId) -> Result<Manifest, ClientError> {
+        self.ask(Method::GET, &format!("/releases/{release}/manifest")).await
+    }
+
+    /// Approves a release: it may be rolled out.
+    pub async fn approve(
+        &self,
+        release: &ReleaseId,
+        request: &DecisionRequest,
+    ) -> Result<Release, ClientError> {
+        self.tell(&format!("/releases/{release}/approve"), request).await
+    }
+
+    /// Blocks a release: it may not be rolled out any more.
+    pub async fn block(
+        &self,
+        release: &ReleaseId,
+        request: &DecisionRequest,
+    ) -> Result<Release, ClientError> {
+        self.tell(&format!("/releases/{release}/block"), request).await
+    }
+
+    /// What a rollout would do, before anything moves.
+    pub async fn plan(&self, spec: &RolloutSpec) -> Result<RolloutPlan, ClientError> {
+        self.tell("/rollouts/plan", spec).await
+    }
+
+    /// Starts a rollout.
+    pub async fn start(&self, spec: &RolloutSpec) -> Result<RolloutStatus, ClientError> {
+        self.tell("/rollouts", spec).await
+    }
+
+    /// Every rollout, newest first.
+    pub async fn rollouts(&self) -> Result<Vec<RolloutSummary>, ClientError> {
+        self.ask(Method::GET, "/rollouts").await
+    }
+
+    /// One rollout with every device of it.
+    pub async fn rollout(&self, rollout: &RolloutId) -> Result<RolloutStatus, ClientError> {
+        self.ask(Method::GET, &format!("/rollouts/{rollout}")).await
+    }
+
+    /// Orders nothing more; what is under way ends.
+    pub async fn pause(&self, rollout: &RolloutId) -> Result<RolloutStatus, ClientError> {
+        self.ask(Method::POST, &format!("/rollouts/{rollout}/pause")).await
+    }
+
+    /// Goes on.
+    pub async fn resume(&self, rollout: &RolloutId) -> Result<RolloutStatus, ClientError> {
+        self.ask(Method::POST, &format!("/rollouts/{rollout}/resume")).await
+    }
+
+    /// Ends the rollout: what has not been activated is dropped, what is active stays.
+    pub async fn stop(&self, rollout: &RolloutId) -> Result<RolloutStatus, ClientError> {
+        self.ask(Method::POST, &format!("/rollouts/{rollout}/stop")).await
+    }
+
+    /// Puts every device of the rollout back.
+    pub async fn roll_back(&self, rollout: &RolloutId) -> Result<RolloutStatus, ClientError> {
+        self.ask(Method::POST, &format!("/rollouts/{rollout}/rollback")).await
+    }
+}

@@ -1,0 +1,67 @@
+//! What an agent asks of the server.
+
+use std::time::Duration;
+
+use gofleet_core::ids::ReleaseId;
+use gofleet_core::manifest::Manifest;
+use gofleet_core::order::{Order, Report};
+use reqwest::{Method, StatusCode};
+
+use super::{Client, ClientError, REQUEST_TIMEOUT};
+use crate::types::{EnrolRequest, EnrolResponse};
+
+impl Client {
+    /// Makes this machine a device of the fleet; uses the token up.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Problem`] with a code that says whether the token is unknown, used or
+    /// expired.
+    pub async fn enrol(&self, request: &EnrolRequest) -> Result<EnrolResponse, ClientError> {
+        self.tell("/enrol", request).await
+    }
+
+    /// The latest order, if its generation is higher than `after`; waits up to `wait` for one
+    /// (the server cuts that at [`MAX_WAIT_SECS`](crate::MAX_WAIT_SECS)).
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]
+    pub async fn order(
+        &self,
+        after: Option<u64>,
+        wait: Duration,
+    ) -> Result<Option<Order>, ClientError> {
+        let mut request = self
+            .request(Method::GET, "/agent/order")
+            .query(&[("wait", wait.as_secs())])
+            .timeout(REQUEST_TIMEOUT + wait);
+        if let Some(generation) = after {
+            request = request.query(&[("after", generation)]);
+        }
+        let response = self.send(request).await?;
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        self.read(response).await.map(Some)
+    }
+
+    /// Reports; doing so twice is as good as once.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]
+    pub async fn report(&self, report: &Report) -> Result<(), ClientError> {
+        let request = self.request(Method::POST, "/agent/report").json(report);
+        self.send(request.timeout(REQUEST_TIMEOUT)).await.map(drop)
+    }
+
+    /// The manifest of a release, for a device.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]
+    pub async fn agent_manifest(&self, release: &ReleaseId) -> Result<Manifest, ClientError> {
+        self.ask(Method::GET, &format!("/agent/releases/{release}/manifest")).await
+    }
+}
