@@ -1,1 +1,18 @@
-//! depot
+//! The store of releases on a device: archives become verified trees, one of which is active.
+//!
+//! [`archive`] reads archives that nobody vouches for. [`Root`] reads what a device has.
+//! [`Depot`] changes it, under a lock, such that a kill or a power cut at any moment leaves the
+//! old state or the new one. Nothing here touches the network or decides what should be installed.
+
+pub mod archive;
+mod depot;
+mod error;
+mod root;
+mod stage;
+mod verify;
+
+pub use depot::Depot;
+pub use error::DepotError;
+pub use root::{Active, Root};
+pub use stage::{Progress, StageReport};
+pub use verify::{Difference, Verified};

@@ -1,0 +1,159 @@
+//! What can go wrong on a device, in words that its owner can act upon.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use gofleet_core::digest::Digest;
+use gofleet_core::ids::ReleaseId;
+use gofleet_core::order::FailureKind;
+use thiserror::Error;
+
+use crate::archive::ArchiveError;
+use crate::verify::Difference;
+
+/// Why a depot did not do what was asked. It is then as it was before.
+#[derive(Debug, Error)]
+pub enum DepotError {
+    /// Another process holds the lock.
+    #[error(
+        "`{}` is in use by another gofleet (an agent that runs, or an installation under way); \
+         wait for it, stop it, or choose another root", root.display()
+    )]
+    Locked {
+        /// The root.
+        root: PathBuf,
+    },
+    /// The operating system refused something.
+    #[error("could not {action} `{}`", path.display())]
+    FileSystem {
+        /// What was tried, like `create the folder`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Too little room, found before the first byte was written.
+    #[error(
+        "`{}` has {} MB free, but {} MB are needed; make room and try again",
+        root.display(), free_bytes / 1_000_000, needed_bytes.div_ceil(1_000_000)
+    )]
+    NoSpace {
+        /// The root.
+        root: PathBuf,
+        /// Bytes that the release takes.
+        needed_bytes: u64,
+        /// Bytes that are free.
+        free_bytes: u64,
+    },
+    /// The disk filled up while a release was being unpacked.
+    #[error("the disk of `{}` became full; make room and try again", path.display())]
+    DiskFull {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// The archive can't be read, or is hostile.
+    #[error("the archive `{}` was refused", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: ArchiveError,
+    },
+    /// The manifest is not the one that the release names.
+    #[error("the manifest of {id} has the digest {found}, but {expected} was approved")]
+    WrongManifest {
+        /// The release.
+        id: ReleaseId,
+        /// Digest in the release.
+        expected: Digest,
+        /// Digest of what was given.
+        found: Digest,
+    },
+    /// The archive unpacks to something else than the manifest says.
+    #[error("the archive does not hold what the manifest of {id} says: {difference}")]
+    Differs {
+        /// The release.
+        id: ReleaseId,
+        /// The first difference.
+        difference: Difference,
+    },
+    /// The tree on disk is not what the manifest says.
+    #[error("{id} is damaged: {first}{}", and_more(*differences))]
+    Damaged {
+        /// The release.
+        id: ReleaseId,
+        /// The first difference.
+        first: Difference,
+        /// How many there are.
+        differences: usize,
+    },
+    /// No such release on this device.
+    #[error("{id} is not installed in `{}`", root.display())]
+    NotInstalled {
+        /// The release.
+        id: ReleaseId,
+        /// The root.
+        root: PathBuf,
+    },
+    /// What is active, or would be gone back to, is not removed.
+    #[error("{id} stays: it is {role}; activate another release first")]
+    Needed {
+        /// The release.
+        id: ReleaseId,
+        /// `active` or `the fallback of the active release`.
+        role: &'static str,
+    },
+    /// There is nothing to go back to.
+    #[error("`{}` has no earlier release to go back to", root.display())]
+    NoFallback {
+        /// The root.
+        root: PathBuf,
+    },
+    /// One of the depot's own files can't be understood.
+    #[error("`{}` is damaged; nothing was changed", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl DepotError {
+    /// The kind under which an agent reports it.
+    pub const fn failure_kind(&self) -> FailureKind {
+        match self {
+            Self::NoSpace { .. } | Self::DiskFull { .. } => FailureKind::DiskFull,
+            Self::Archive { .. }
+            | Self::WrongManifest { .. }
+            | Self::Differs { .. }
+            | Self::Damaged { .. }
+            | Self::Corrupt { .. } => FailureKind::Integrity,
+            Self::NoFallback { .. } | Self::NotInstalled { .. } => FailureKind::NothingToRevertTo,
+            Self::Locked { .. } | Self::FileSystem { .. } | Self::Needed { .. } => {
+                FailureKind::FileSystem
+            }
+        }
+    }
+}
+
+fn and_more(differences: usize) -> String {
+    match differences {
+        0 | 1 => String::new(),
+        many => format!(" (and {} more)", many - 1),
+    }
+}
+
+/// Turns what the operating system said into an error that names what was tried on what.
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DepotError {
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            DepotError::DiskFull { path: path.to_owned() }
+        }
+        _ => DepotError::FileSystem { action, path: path.to_owned(), source },
+    }
+}
