@@ -5,6 +5,7 @@
 //! here stands only what the API adds. Nothing here decides anything.
 
 pub mod client;
+pub mod download;
 pub mod problem;
 pub mod types;
 
