@@ -1,1 +1,30 @@
-//! platform
+//! What differs between Windows and Unix: one file per topic, `unix.rs` and `windows.rs` inside.
+//!
+//! No decision is taken here and nothing of gofleet is known. It is the only crate with `unsafe`.
+
+pub mod checkpoint;
+pub mod file;
+pub mod link;
+pub mod lock;
+pub mod machine;
+pub mod process;
+pub mod volume;
+
+pub use checkpoint::checkpoint;
+pub use file::{
+    Access, atomic_write, canonical, create_private_folder, link_or_copy, remove_tree, rename,
+};
+pub use link::replace_link;
+pub use lock::{FileLock, LockError};
+pub use process::ProcessTree;
+pub use volume::{free_space, sync_file_system};
+
+/// Whether the system could do what was asked: some file systems and some systems can't, and that
+/// is no error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// It was done.
+    Done,
+    /// This system or file system has no such thing; nothing was changed.
+    Unsupported,
+}

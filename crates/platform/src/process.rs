@@ -1,0 +1,94 @@
+//! Processes: a child that can be ended with all its descendants, and becoming another program.
+
+use std::io;
+use std::process::Command;
+
+#[cfg(unix)]
+#[path = "process/unix.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "process/windows.rs"]
+mod system;
+
+/// A child process with all its descendants: a process group on Unix, a job object on Windows.
+/// Dropping it kills those that still run, so a check that is given up leaves nothing behind.
+///
+/// On Windows they also end with this process, however it ends. On Unix a kill -9 of this process
+/// leaves them to finish.
+#[derive(Debug)]
+pub struct ProcessTree {
+    system: system::Tree,
+    is_finished: bool,
+}
+
+impl ProcessTree {
+    /// Prepares a command so that its process can be [adopted](Self::adopt).
+    pub fn prepare(command: &mut Command) {
+        system::prepare(command);
+    }
+
+    /// Takes charge of the process `pid`, just started from a [prepared](Self::prepare) command
+    /// and not waited for yet.
+    ///
+    /// # Errors
+    ///
+    /// What the system said, also if the process has already ended (Windows).
+    pub fn adopt(pid: u32) -> io::Result<Self> {
+        Ok(Self { system: system::Tree::adopt(pid)?, is_finished: false })
+    }
+
+    /// Kills the process and all its descendants.
+    pub fn kill(&self) {
+        self.system.kill();
+    }
+
+    /// The child was waited for: its descendants may live on, and its id may belong to another.
+    pub fn finished(mut self) {
+        self.is_finished = true;
+        self.system.release();
+    }
+}
+
+impl Drop for ProcessTree {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.system.kill();
+        }
+    }
+}
+
+/// Runs `command` in place of this program, with its standard streams, its signals and its exit
+/// code: on Unix by `execve`; on Windows, which has no such thing, by starting it, leaving Ctrl-C
+/// to it, waiting for it, and ending with its exit code. Returns only if it could not be started.
+pub fn exec(command: Command) -> io::Error {
+    system::exec(command)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::process::Stdio;
+
+    /// The grandchild holds the pipe open: only when it is dead too does reading end.
+    #[test]
+    fn dropping_a_tree_ends_the_descendants_too() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 600 & echo started; sleep 600"]).stdout(Stdio::piped());
+        ProcessTree::prepare(&mut command);
+        let mut child = command.spawn().unwrap();
+        let tree = ProcessTree::adopt(child.id()).unwrap();
+        let mut output = child.stdout.take().unwrap();
+        let mut started = [0; 8];
+        output.read_exact(&mut started).unwrap();
+        drop(tree);
+        output.read_to_end(&mut Vec::new()).unwrap();
+        assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error() {
+        let error = exec(Command::new("/no/such/program"));
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}
