@@ -250,8 +250,12 @@ impl Manifest {
 
     /// The file at `path`, if the release has it.
     pub fn file(&self, path: &str) -> Option<&ManifestFile> {
-        let at = self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok()?;
-        Some(&self.files[at])
+        self.index_of(path).map(|at| &self.files[at])
+    }
+
+    /// Where the file at `path` stands in [`files`](Self::files), if the release has it.
+    pub fn index_of(&self, path: &str) -> Option<usize> {
+        self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok()
     }
 
     /// The digest that stands for the whole tree: SHA-256 over one line a file,
