@@ -22,11 +22,18 @@ macro_rules! string_schema {
 #[cfg(feature = "schema")]
 pub(crate) use string_schema;
 
+pub mod agent;
+pub mod device;
 pub mod digest;
+pub mod event;
 pub mod facts;
 pub mod ids;
 pub mod manifest;
 pub mod order;
 pub mod release;
+pub mod resolve;
 pub mod rollout;
+pub mod selector;
 pub mod time;
+pub mod toolchain;
+pub mod version;

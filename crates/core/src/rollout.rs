@@ -1,9 +1,39 @@
 //! Rollouts: a release for a collection of devices, ring by ring.
 //!
-//! [`RolloutSpec`] is what a person writes. [`plan`] turns it into rings of devices, and
-//! [`advance`] says at each tick what to do next. Both are pure: the server's reconciler and the
-//! simulator call the same code.
+//! [`RolloutSpec`] is what a person writes; [`validate`] finds every mistake in it. [`plan`] turns
+//! it into rings of devices, [`advance`] says at each tick what to do next, [`command`] what a
+//! person's word changes, and [`status`] tells how it goes and why. All are pure: the server's
+//! reconciler and the simulator call the same code.
+//!
+//! The rules that hold at every moment:
+//!
+//! - No more devices are in flight than the specification allows, silent ones counted.
+//! - A ring starts only after every earlier ring has passed its gate.
+//! - Only evidence counts as success; silence after an order counts as failure.
+//! - After a stop nothing begins any more.
+//! - What an earlier release put back by itself stays as it is.
 
-pub mod spec;
+mod advance;
+mod command;
+mod evidence;
+mod explain;
+mod gate;
+mod plan;
+mod spec;
+mod status;
+mod validate;
+mod view;
 
+pub use advance::{Action, advance, apply};
+pub use command::{Command, Refused, command};
+pub use evidence::accept_progress;
+pub use explain::{WaitingOn, status, summary};
+pub use gate::tally;
+pub use plan::{FleetDevice, LeftOutReason, PlanError, Planning, plan};
 pub use spec::{Gate, OnFailure, RingSize, RingSpec, RolloutSpec};
+pub use status::{
+    DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Reason, RingState, RingStatus, RolloutPlan,
+    RolloutState, RolloutStatus, RolloutSummary, Tally,
+};
+pub use validate::{InvalidSpec, Mistake, validate};
+pub use view::{Cause, DeviceView, GateFailure, OrderView, Previous, RingView, RolloutView, WantKind};

@@ -1,6 +1,9 @@
 //! What a person writes to ask for a rollout.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::ids::PackageName;
 use crate::time::Span;
@@ -45,25 +48,21 @@ pub struct RolloutSpec {
     pub allow_downgrade: bool,
 }
 
-/// One stage of a rollout.
+/// One stage of a rollout. In text it has a `name`, one of `count`, `percent`, `select` and
+/// `rest: true`, and, if it needs its own, a `gate`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "RawRing", into = "RawRing")]
 pub struct RingSpec {
     /// A name for people, unique in the rollout.
     pub name: String,
     /// Which devices are in it.
-    #[serde(flatten)]
     pub size: RingSize,
     /// Instead of the rollout's gate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
 }
 
 /// Which devices are in a ring: none of those in an earlier ring, and then one of these.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum RingSize {
     /// So many devices.
     Count(u32),
@@ -71,8 +70,108 @@ pub enum RingSize {
     Percent(f64),
     /// The devices that a selector over facts picks.
     Select(String),
-    /// All that are left; `rest: true`.
-    Rest(bool),
+    /// All that are left.
+    Rest,
+}
+
+/// A ring as it stands in text, where nothing keeps a person from giving two sizes or none.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+struct RawRing {
+    /// A name for people, unique in the rollout.
+    name: String,
+    /// So many devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
+    /// So many of 100 devices of the rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    percent: Option<f64>,
+    /// The devices that a selector over facts picks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    select: Option<String>,
+    /// All that are left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rest: bool,
+    /// Instead of the rollout's gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gate: Option<Gate>,
+}
+
+/// A ring does not say in exactly one way which devices are in it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "ring `{ring}` needs exactly one of `count`, `percent`, `select` and `rest: true`; it has {given}"
+)]
+struct AmbiguousRing {
+    ring: String,
+    given: String,
+}
+
+impl TryFrom<RawRing> for RingSpec {
+    type Error = AmbiguousRing;
+
+    fn try_from(raw: RawRing) -> Result<Self, AmbiguousRing> {
+        let RawRing { name, count, percent, select, rest, gate } = raw;
+        let sizes = [
+            ("count", count.map(RingSize::Count)),
+            ("percent", percent.map(RingSize::Percent)),
+            ("select", select.map(RingSize::Select)),
+            ("rest", rest.then_some(RingSize::Rest)),
+        ];
+        let mut given = sizes.into_iter().filter_map(|(key, size)| Some((key, size?)));
+        match (given.next(), given.next()) {
+            (Some((_, size)), None) => Ok(Self { name, size, gate }),
+            (None, _) => Err(AmbiguousRing { ring: name, given: "none".to_owned() }),
+            (Some((first, _)), Some((second, _))) => {
+                Err(AmbiguousRing { ring: name, given: format!("`{first}` and `{second}`") })
+            }
+        }
+    }
+}
+
+impl From<RingSpec> for RawRing {
+    fn from(RingSpec { name, size, gate }: RingSpec) -> Self {
+        let mut raw = Self { name, count: None, percent: None, select: None, rest: false, gate };
+        match size {
+            RingSize::Count(count) => raw.count = Some(count),
+            RingSize::Percent(percent) => raw.percent = Some(percent),
+            RingSize::Select(selector) => raw.select = Some(selector),
+            RingSize::Rest => raw.rest = true,
+        }
+        raw
+    }
+}
+
+#[cfg(feature = "schema")]
+mod schema {
+    use utoipa::openapi::{RefOr, Schema};
+    use utoipa::{PartialSchema, ToSchema};
+
+    use super::{RawRing, RingSpec};
+
+    impl PartialSchema for RingSpec {
+        fn schema() -> RefOr<Schema> {
+            RawRing::schema()
+        }
+    }
+
+    impl ToSchema for RingSpec {
+        fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+            RawRing::schemas(schemas);
+        }
+    }
+}
+
+impl fmt::Display for RingSize {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(formatter, "{count} devices"),
+            Self::Percent(percent) => write!(formatter, "{percent}%"),
+            Self::Select(selector) => write!(formatter, "those with {selector}"),
+            Self::Rest => formatter.write_str("the rest"),
+        }
+    }
 }
 
 /// When a ring counts as good.
@@ -124,4 +223,44 @@ const fn fifteen_minutes() -> Span {
 
 const fn one_hour() -> Span {
     Span::from_secs(60 * 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(yaml: &str) -> Result<RingSpec, String> {
+        serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_ring_says_in_one_way_who_is_in_it() {
+        let cases = [
+            ("{name: a, count: 2}", RingSize::Count(2)),
+            ("{name: a, percent: 12.5}", RingSize::Percent(12.5)),
+            ("{name: a, percent: 10}", RingSize::Percent(10.0)),
+            ("{name: a, select: 'os = \"linux\"'}", RingSize::Select("os = \"linux\"".into())),
+            ("{name: a, rest: true}", RingSize::Rest),
+        ];
+        for (yaml, size) in cases {
+            let ring = ring(yaml).unwrap();
+            assert_eq!(ring.size, size, "{yaml}");
+            let json = serde_json::to_string(&ring).unwrap();
+            assert_eq!(serde_json::from_str::<RingSpec>(&json).unwrap(), ring, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_ring_that_does_not_is_refused_in_words() {
+        for (yaml, expect) in [
+            ("{name: a}", "it has none"),
+            ("{name: a, rest: false}", "it has none"),
+            ("{name: a, count: 1, rest: true}", "it has `count` and `rest`"),
+            ("{name: a, count: 1, size: 2}", "unknown field `size`"),
+            ("{name: a, count: -1}", "-1"),
+        ] {
+            let error = ring(yaml).unwrap_err();
+            assert!(error.contains(expect), "{yaml}: {error}");
+        }
+    }
 }

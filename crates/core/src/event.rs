@@ -1,0 +1,192 @@
+//! What happened on the server: one entry for each change of its state.
+//!
+//! Events are written in the transaction of the change itself, so that the list is neither ahead
+//! of the state nor behind it. They feed the event stream and a device's history.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{DeviceId, ReleaseId, RolloutId};
+use crate::order::{Failure, Step};
+use crate::release::ReleaseStatus;
+use crate::rollout::{RingState, RolloutState, WantKind};
+use crate::time::Timestamp;
+
+/// One change of the server's state. On the stream, `id:` is the sequence and `event:` the kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Event {
+    /// Grows by one with each event.
+    pub sequence: u64,
+    /// When it happened, by the server's clock.
+    pub at: Timestamp,
+    /// What changed.
+    #[serde(flatten)]
+    pub what: Change,
+}
+
+/// A change of the server's state: `kind` says which, `data` holds the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", content = "data")]
+pub enum Change {
+    /// A token to enrol one device was made.
+    #[serde(rename = "token.created")]
+    TokenCreated {
+        /// When it ends.
+        expires_at: Timestamp,
+    },
+    /// A machine became a device.
+    #[serde(rename = "device.enrolled")]
+    DeviceEnrolled {
+        /// The device.
+        device: DeviceId,
+        /// Its host name.
+        hostname: String,
+    },
+    /// A device told something new of itself.
+    #[serde(rename = "device.facts")]
+    DeviceFacts {
+        /// The device.
+        device: DeviceId,
+        /// What is active on it.
+        active: Option<String>,
+    },
+    /// An order was given.
+    #[serde(rename = "device.ordered")]
+    DeviceOrdered {
+        /// The device.
+        device: DeviceId,
+        /// The rollout that the order belongs to.
+        rollout: RolloutId,
+        /// The order's generation.
+        generation: u64,
+        /// What it wants.
+        want: WantKind,
+    },
+    /// A device took a step with its order.
+    #[serde(rename = "device.step")]
+    DeviceStep {
+        /// The device.
+        device: DeviceId,
+        /// The rollout that the order belongs to.
+        rollout: RolloutId,
+        /// The order's generation.
+        generation: u64,
+        /// Where it stands now.
+        step: Step,
+        /// Bytes that it downloaded for the order.
+        bytes_downloaded: u64,
+        /// What failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// A device has not answered its order in time.
+    #[serde(rename = "device.silent")]
+    DeviceSilent {
+        /// The device.
+        device: DeviceId,
+        /// The rollout that the order belongs to.
+        rollout: RolloutId,
+    },
+    /// A release came into the catalog.
+    #[serde(rename = "release.imported")]
+    ReleaseImported {
+        /// The release.
+        release: ReleaseId,
+    },
+    /// A release was approved or blocked.
+    #[serde(rename = "release.decided")]
+    ReleaseDecided {
+        /// The release.
+        release: ReleaseId,
+        /// What it is now.
+        status: ReleaseStatus,
+        /// Who decided.
+        by: String,
+    },
+    /// A rollout was started.
+    #[serde(rename = "rollout.started")]
+    RolloutStarted {
+        /// The rollout.
+        rollout: RolloutId,
+        /// Its name for people.
+        name: String,
+        /// Who started it.
+        by: String,
+    },
+    /// A rollout changed its state.
+    #[serde(rename = "rollout.state")]
+    RolloutState {
+        /// The rollout.
+        rollout: RolloutId,
+        /// Its state now.
+        state: RolloutState,
+        /// Why, in words; empty if it goes without saying.
+        reason: String,
+    },
+    /// A ring changed its state.
+    #[serde(rename = "rollout.ring")]
+    RingState {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The ring's name.
+        ring: String,
+        /// Its state now.
+        state: RingState,
+        /// Why, in words; empty if it goes without saying.
+        reason: String,
+    },
+}
+
+impl Change {
+    /// The kind, like `device.step`.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::TokenCreated { .. } => "token.created",
+            Self::DeviceEnrolled { .. } => "device.enrolled",
+            Self::DeviceFacts { .. } => "device.facts",
+            Self::DeviceOrdered { .. } => "device.ordered",
+            Self::DeviceStep { .. } => "device.step",
+            Self::DeviceSilent { .. } => "device.silent",
+            Self::ReleaseImported { .. } => "release.imported",
+            Self::ReleaseDecided { .. } => "release.decided",
+            Self::RolloutStarted { .. } => "rollout.started",
+            Self::RolloutState { .. } => "rollout.state",
+            Self::RingState { .. } => "rollout.ring",
+        }
+    }
+
+    /// The device that it concerns.
+    pub const fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::DeviceEnrolled { device, .. }
+            | Self::DeviceFacts { device, .. }
+            | Self::DeviceOrdered { device, .. }
+            | Self::DeviceStep { device, .. }
+            | Self::DeviceSilent { device, .. } => Some(device),
+            Self::TokenCreated { .. }
+            | Self::ReleaseImported { .. }
+            | Self::ReleaseDecided { .. }
+            | Self::RolloutStarted { .. }
+            | Self::RolloutState { .. }
+            | Self::RingState { .. } => None,
+        }
+    }
+
+    /// The rollout that it concerns.
+    pub const fn rollout(&self) -> Option<&RolloutId> {
+        match self {
+            Self::DeviceOrdered { rollout, .. }
+            | Self::DeviceStep { rollout, .. }
+            | Self::DeviceSilent { rollout, .. }
+            | Self::RolloutStarted { rollout, .. }
+            | Self::RolloutState { rollout, .. }
+            | Self::RingState { rollout, .. } => Some(rollout),
+            Self::TokenCreated { .. }
+            | Self::DeviceEnrolled { .. }
+            | Self::DeviceFacts { .. }
+            | Self::ReleaseImported { .. }
+            | Self::ReleaseDecided { .. } => None,
+        }
+    }
+}

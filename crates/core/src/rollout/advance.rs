@@ -1,0 +1,426 @@
+//! What a rollout does next.
+//!
+//! [`advance`] looks at the whole rollout and returns every change that is due. It is idempotent:
+//! once its actions are applied, it returns none until something else changes. So it does not
+//! matter how often the server calls it, nor where the server was killed in between.
+
+use super::gate::{Verdict, judge};
+use super::view::Cause;
+use super::{
+    DeviceView, GateFailure, OnFailure, OrderView, Previous, RingState, RolloutState, RolloutView,
+    WantKind,
+};
+use crate::ids::DeviceId;
+use crate::order::Step;
+use crate::time::Timestamp;
+
+/// One change of a rollout. All that one call returns belong into one transaction, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Note that a device has not answered in time.
+    MarkSilent {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Count a device's failure no more: a person has accepted it.
+    Waive {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Let a device that was put back wait for a new order.
+    Requeue {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Put a ring into a state.
+    SetRing {
+        /// Its place, counted from 0.
+        ring: u32,
+        /// The state.
+        state: RingState,
+        /// How its gate failed, if it did.
+        failure: Option<GateFailure>,
+    },
+    /// Give a device an order, under a new generation.
+    Order {
+        /// The device.
+        device: DeviceId,
+        /// What it wants.
+        want: WantKind,
+    },
+    /// Put the rollout into a state. With a final one, devices that still wait become `skipped`.
+    SetState {
+        /// The state.
+        state: RolloutState,
+        /// Why.
+        cause: Option<Cause>,
+    },
+}
+
+/// Every change that is due at `now`, in the order in which they are to be applied.
+#[must_use]
+pub fn advance(view: &RolloutView, now: Timestamp) -> Vec<Action> {
+    let mut engine = Engine { view: view.clone(), now, actions: Vec::new() };
+    match view.state {
+        RolloutState::Running => engine.run(),
+        RolloutState::Paused => engine.stay_paused(),
+        RolloutState::Stopping => engine.come_to_a_stop(),
+        RolloutState::RollingBack => engine.roll_back(),
+        RolloutState::Completed | RolloutState::Stopped | RolloutState::RolledBack => {}
+    }
+    engine.actions
+}
+
+/// Makes the change in the view, as storage makes it in the database.
+///
+/// # Panics
+///
+/// If the action names a device or ring that the rollout does not have.
+pub fn apply(view: &mut RolloutView, action: &Action, now: Timestamp) {
+    match action {
+        Action::MarkSilent { device } => device_mut(view, device).is_silent = true,
+        Action::Waive { device } => device_mut(view, device).is_waived = true,
+        Action::Requeue { device } => device_mut(view, device).requeue(now),
+        Action::SetRing { ring, state, failure: _ } => {
+            let ring = &mut view.rings[*ring as usize];
+            ring.state = *state;
+            match state {
+                RingState::Running => {
+                    ring.started_at.get_or_insert(now);
+                    ring.ended_at = None;
+                }
+                RingState::Waiting | RingState::RolledBack => {}
+                RingState::Passed | RingState::Failed | RingState::RollingBack => {
+                    ring.ended_at = Some(now);
+                }
+            }
+        }
+        Action::Order { device, want } => device_mut(view, device).order(*want, now),
+        Action::SetState { state, cause } => {
+            (view.state, view.cause, view.changed_at) = (*state, cause.clone(), now);
+            if state.is_final() {
+                let waiting = view.devices.iter_mut().filter(|device| device.waits());
+                waiting.for_each(|device| (device.step, device.since) = (Step::Skipped, now));
+            }
+        }
+    }
+}
+
+fn device_mut<'a>(view: &'a mut RolloutView, id: &DeviceId) -> &'a mut DeviceView {
+    let mut devices = view.devices.iter_mut();
+    devices.find(|device| device.device == *id).expect("an action names a device of its rollout")
+}
+
+impl DeviceView {
+    fn order(&mut self, want: WantKind, now: Timestamp) {
+        let generation = self.order.map_or(1, |order| order.generation + 1);
+        self.order = Some(OrderView { generation, want, ordered_at: now, progressed_at: now });
+        (self.step, self.since) = (Step::Offered, now);
+        if want == WantKind::Activate {
+            (self.is_silent, self.failure) = (false, None);
+        }
+    }
+
+    fn requeue(&mut self, now: Timestamp) {
+        (self.step, self.since, self.order) = (Step::Waiting, now, None);
+        (self.is_silent, self.is_waived, self.failure) = (false, false, None);
+    }
+
+    /// What the rollout's latest order for it wants.
+    pub fn want(&self) -> Option<WantKind> {
+        self.order.map(|order| order.want)
+    }
+
+    /// Whether it has no order yet, and may get one.
+    pub fn waits(&self) -> bool {
+        self.order.is_none() && self.step == Step::Waiting
+    }
+
+    /// Whether it has an order without a final answer, be it silent or not.
+    pub fn is_in_flight(&self) -> bool {
+        self.order.is_some() && self.step.is_in_flight() && self.superseded_by.is_none()
+    }
+
+    /// Whether nothing more is expected of it for now.
+    pub fn is_settled(&self) -> bool {
+        self.is_silent || !self.is_in_flight()
+    }
+
+    /// Whether it takes one of the places in flight. Silence does not free its place, since
+    /// nobody knows what it does; a person can, by accepting the failure.
+    pub fn takes_a_place(&self) -> bool {
+        self.is_in_flight() && !(self.is_silent && self.is_waived)
+    }
+
+    /// Whether it failed, and is on its way back by itself.
+    fn goes_back_by_itself(&self) -> bool {
+        matches!(self.step, Step::Failed | Step::Reverting) && !self.is_silent
+    }
+
+    /// Whether a revert has something to do: it has the release, or may yet switch to it.
+    fn is_to_be_reverted(&self) -> bool {
+        let moved = self.step == Step::Accepted || self.is_in_flight();
+        moved
+            && self.superseded_by.is_none()
+            && self.order.is_some_and(|order| order.want != WantKind::Revert)
+            && !self.goes_back_by_itself()
+    }
+
+    /// Whether its order can still be taken back before anything changes for the user.
+    fn is_to_be_held(&self) -> bool {
+        let not_switched = matches!(self.step, Step::Offered | Step::Fetching | Step::Staged);
+        not_switched && self.superseded_by.is_none() && self.want() == Some(WantKind::Activate)
+    }
+}
+
+impl RolloutView {
+    /// Whether the device is held apart as offline. What happened while nobody listened does not
+    /// count against it.
+    pub fn is_offline(&self, device: &DeviceView, now: Timestamp) -> bool {
+        let heard = device.last_seen.max(self.listening_since);
+        now.since(heard) > self.spec.offline_after
+    }
+
+    /// Whether the device was heard of lately enough to be given an order.
+    fn was_heard(&self, device: &DeviceView, now: Timestamp) -> bool {
+        now.since(device.last_seen) <= self.spec.offline_after
+    }
+
+    /// Whether the device has been silent for so long that it counts as a failure.
+    fn is_overdue(&self, device: &DeviceView, now: Timestamp) -> bool {
+        let Some(order) = device.order.filter(|_| device.is_in_flight()) else { return false };
+        let heard = order.progressed_at.max(self.listening_since);
+        let soak = if device.step == Step::Soaking { self.spec.soak.as_millis() } else { 0 };
+        now.since(heard).as_millis() > self.spec.silence_after.as_millis().saturating_add(soak)
+    }
+
+    /// The place of the first ring that has not passed; the number of rings if all have.
+    pub fn current_ring(&self) -> u32 {
+        let passed = self.rings.iter().take_while(|ring| ring.state == RingState::Passed);
+        passed.count() as u32
+    }
+
+    /// How many places in flight are taken.
+    pub fn places_taken(&self) -> u32 {
+        self.devices.iter().filter(|device| device.takes_a_place()).count() as u32
+    }
+}
+
+struct Engine {
+    view: RolloutView,
+    now: Timestamp,
+    actions: Vec<Action>,
+}
+
+impl Engine {
+    fn act(&mut self, action: Action) {
+        apply(&mut self.view, &action, self.now);
+        self.actions.push(action);
+    }
+
+    fn set_ring(&mut self, ring: usize, state: RingState, failure: Option<GateFailure>) {
+        self.act(Action::SetRing { ring: ring as u32, state, failure });
+    }
+
+    fn set_state(&mut self, state: RolloutState, cause: Option<Cause>) {
+        self.act(Action::SetState { state, cause });
+    }
+
+    fn run(&mut self) {
+        self.note_silence();
+        if self.stop_on_failure() {
+            return self.after_failure();
+        }
+        self.open_rings();
+        if self.view.state != RolloutState::Running {
+            return self.after_failure();
+        }
+        self.give_orders();
+        self.complete();
+    }
+
+    /// What follows in the same pass when a gate has just failed.
+    fn after_failure(&mut self) {
+        match self.view.state {
+            RolloutState::Paused => self.put_rings_back(),
+            RolloutState::RollingBack => self.roll_back(),
+            RolloutState::Running
+            | RolloutState::Stopping
+            | RolloutState::Completed
+            | RolloutState::Stopped
+            | RolloutState::RolledBack => {}
+        }
+    }
+
+    fn stay_paused(&mut self) {
+        self.note_silence();
+        if self.stop_on_failure() {
+            return self.after_failure();
+        }
+        self.put_rings_back();
+    }
+
+    fn come_to_a_stop(&mut self) {
+        self.note_silence();
+        self.order_where(WantKind::Hold, DeviceView::is_to_be_held);
+        self.put_rings_back();
+        if self.view.devices.iter().all(DeviceView::is_settled) {
+            self.set_state(RolloutState::Stopped, self.view.cause.clone());
+        }
+    }
+
+    fn roll_back(&mut self) {
+        self.note_silence();
+        self.revert_where(|_| true);
+        if self.view.devices.iter().all(DeviceView::is_settled) {
+            for ring in 0..self.view.rings.len() {
+                if !matches!(
+                    self.view.rings[ring].state,
+                    RingState::Waiting | RingState::RolledBack
+                ) {
+                    self.set_ring(ring, RingState::RolledBack, None);
+                }
+            }
+            self.set_state(RolloutState::RolledBack, self.view.cause.clone());
+        }
+    }
+
+    fn note_silence(&mut self) {
+        let overdue =
+            |device: &DeviceView| !device.is_silent && self.view.is_overdue(device, self.now);
+        for device in self.devices_where(overdue) {
+            self.act(Action::MarkSilent { device });
+        }
+    }
+
+    fn devices_where(&self, wanted: impl Fn(&DeviceView) -> bool) -> Vec<DeviceId> {
+        let devices = self.view.devices.iter().filter(|device| wanted(device));
+        devices.map(|device| device.device.clone()).collect()
+    }
+
+    fn order_where(&mut self, want: WantKind, wanted: impl Fn(&DeviceView) -> bool) {
+        for device in self.devices_where(wanted) {
+            self.act(Action::Order { device, want });
+        }
+    }
+
+    /// Reverts what can be reverted. A device whose earlier release no order can name is only
+    /// held, if it has not switched yet.
+    fn revert_where(&mut self, wanted: impl Fn(&DeviceView) -> bool) {
+        let is_named = |device: &DeviceView| !matches!(device.previous, Previous::Unknown(_));
+        self.order_where(WantKind::Revert, |device| {
+            wanted(device) && device.is_to_be_reverted() && is_named(device)
+        });
+        self.order_where(WantKind::Hold, |device| {
+            wanted(device) && device.is_to_be_held() && !is_named(device)
+        });
+    }
+
+    /// Judges every ring that has begun. Whether one of them failed.
+    fn stop_on_failure(&mut self) -> bool {
+        for ring in 0..self.view.rings.len() {
+            let verdict = judge(&self.view, ring, self.now);
+            match (self.view.rings[ring].state, verdict) {
+                (RingState::Running, Verdict::Fail(failure))
+                | (
+                    RingState::Passed,
+                    Verdict::Fail(failure @ GateFailure::TooManyFailures { .. }),
+                ) => {
+                    self.fail(ring, failure);
+                    return true;
+                }
+                (
+                    RingState::Running | RingState::Passed,
+                    Verdict::Pass
+                    | Verdict::Wait
+                    | Verdict::Fail(GateFailure::TooFewSuccesses { .. }),
+                )
+                | (
+                    RingState::Waiting
+                    | RingState::Failed
+                    | RingState::RollingBack
+                    | RingState::RolledBack,
+                    Verdict::Pass | Verdict::Wait | Verdict::Fail(_),
+                ) => {}
+            }
+        }
+        false
+    }
+
+    fn fail(&mut self, ring: usize, failure: GateFailure) {
+        let name = self.view.spec.rings[ring].name.clone();
+        let cause = Some(Cause::GateFailed { ring: name, failure });
+        let (ring_state, state) = match self.view.spec.on_failure {
+            OnFailure::Pause => (RingState::Failed, RolloutState::Paused),
+            OnFailure::RollBackRing => (RingState::RollingBack, RolloutState::Paused),
+            OnFailure::RollBackAll => (RingState::Failed, RolloutState::RollingBack),
+        };
+        self.set_ring(ring, ring_state, Some(failure));
+        self.set_state(state, cause);
+    }
+
+    /// Puts back the devices of each ring that is rolling back, and closes it when they are.
+    fn put_rings_back(&mut self) {
+        for ring in 0..self.view.rings.len() {
+            if self.view.rings[ring].state != RingState::RollingBack {
+                continue;
+            }
+            let is_here = |device: &DeviceView| device.ring as usize == ring;
+            self.revert_where(is_here);
+            if self.view.devices.iter().filter(|device| is_here(device)).all(DeviceView::is_settled)
+            {
+                self.set_ring(ring, RingState::RolledBack, None);
+            }
+        }
+    }
+
+    /// Passes the gates that can be passed and opens the next ring behind them.
+    fn open_rings(&mut self) {
+        for ring in 0..self.view.rings.len() {
+            match self.view.rings[ring].state {
+                RingState::Passed => continue,
+                RingState::Waiting => self.set_ring(ring, RingState::Running, None),
+                RingState::Running => {}
+                RingState::Failed | RingState::RollingBack | RingState::RolledBack => return,
+            }
+            match judge(&self.view, ring, self.now) {
+                Verdict::Pass => self.set_ring(ring, RingState::Passed, None),
+                Verdict::Wait => return,
+                Verdict::Fail(failure) => return self.fail(ring, failure),
+            }
+        }
+    }
+
+    fn give_orders(&mut self) {
+        let open = self.view.current_ring();
+        let limit = match self.view.spec.max_in_flight {
+            0 => u32::MAX,
+            limit => limit,
+        };
+        let may_go = |device: &DeviceView| {
+            device.waits()
+                && device.ring <= open
+                && device.superseded_by.is_none()
+                && self.view.was_heard(device, self.now)
+        };
+        let ready = self.devices_where(may_go);
+        let free = limit.saturating_sub(self.view.places_taken()) as usize;
+        let is_stuck =
+            free == 0 && !ready.is_empty() && self.view.devices.iter().all(DeviceView::is_settled);
+        for device in ready.into_iter().take(free) {
+            self.act(Action::Order { device, want: WantKind::Activate });
+        }
+        if is_stuck {
+            let cause = Cause::OnlySilence { silent: self.view.places_taken() };
+            self.set_state(RolloutState::Paused, Some(cause));
+        }
+    }
+
+    fn complete(&mut self) {
+        let all_passed = self.view.current_ring() as usize == self.view.rings.len();
+        let all_settled = self.view.devices.iter().all(DeviceView::is_settled);
+        if self.view.state == RolloutState::Running && all_passed && all_settled {
+            self.set_state(RolloutState::Completed, None);
+        }
+    }
+}

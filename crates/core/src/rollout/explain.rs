@@ -1,0 +1,334 @@
+//! How a rollout goes, and why: for each device that has not come to the end, the reason.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::gate::{Standing as GateStanding, needed, standing, tally};
+use super::{
+    Cause, DeviceStatus, DeviceView, GateFailure, Previous, Reason, RingState, RingStatus,
+    RolloutState, RolloutStatus, RolloutSummary, RolloutView, WantKind,
+};
+use crate::device::ONLINE_WITHIN;
+use crate::ids::RolloutId;
+use crate::order::{Failure, Step};
+use crate::time::Timestamp;
+
+/// What a device, or a ring's gate, waits on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitingOn {
+    /// The rollout is paused.
+    Paused(Option<Cause>),
+    /// The rollout is being stopped, or was.
+    Stopped,
+    /// The rollout is being put back, or was.
+    RolledBack,
+    /// The rollout completed without it: it was offline all the time.
+    WasOffline {
+        /// When it was heard last.
+        since: Timestamp,
+    },
+    /// Another rollout ordered something else of it.
+    Superseded(RolloutId),
+    /// An earlier ring has not passed.
+    Ring(String),
+    /// Held apart until it comes back.
+    Offline {
+        /// When it was heard last.
+        since: Timestamp,
+    },
+    /// As many devices are in flight as may be.
+    MaxInFlight {
+        /// How many may.
+        max: u32,
+    },
+    /// The next tick.
+    Order,
+    /// It has its order, and has not answered yet.
+    Answer {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It is on its way.
+    Step {
+        /// Where it is.
+        step: Step,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It has not answered in time, which counts as a failure.
+    Silent {
+        /// When it was heard last.
+        since: Timestamp,
+    },
+    /// It failed.
+    Failed(Option<Failure>),
+    /// It was put back by order.
+    PutBack,
+    /// A rollback cannot reach it, since the catalog does not have what it had before.
+    UnknownPrevious {
+        /// What it had.
+        version: String,
+    },
+    /// The gate waits for answers.
+    Answers {
+        /// Devices that have not been ordered or not answered.
+        missing: u32,
+    },
+    /// The gate waits for more successes, and only offline devices are left.
+    Successes {
+        /// How many there are.
+        successes: u32,
+        /// How many it needs.
+        needed: u32,
+        /// How many are held apart.
+        offline: u32,
+    },
+    /// The gate failed.
+    Gate(GateFailure),
+}
+
+impl WaitingOn {
+    /// The kind of reason, like `max_in_flight`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Paused(_) => "paused",
+            Self::Stopped => "stopped",
+            Self::RolledBack => "rolled_back",
+            Self::WasOffline { .. } => "was_offline",
+            Self::Superseded(_) => "superseded",
+            Self::Ring(_) => "ring",
+            Self::Offline { .. } => "offline",
+            Self::MaxInFlight { .. } => "max_in_flight",
+            Self::Order => "order",
+            Self::Answer { .. } => "answer",
+            Self::Step { .. } => "step",
+            Self::Silent { .. } => "silent",
+            Self::Failed(_) => "failed",
+            Self::PutBack => "put_back",
+            Self::UnknownPrevious { .. } => "unknown_previous",
+            Self::Answers { .. } => "answers",
+            Self::Successes { .. } => "successes",
+            Self::Gate(_) => "gate_failed",
+        }
+    }
+}
+
+impl fmt::Display for WaitingOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Paused(None) => f.write_str("the rollout is paused"),
+            Self::Paused(Some(cause)) => write!(f, "the rollout is paused: {cause}"),
+            Self::Stopped => f.write_str("the rollout was stopped"),
+            Self::RolledBack => f.write_str("the rollout was rolled back"),
+            Self::WasOffline { since } => write!(f, "was offline (last heard {since})"),
+            Self::Superseded(id) => write!(f, "rollout {id} has ordered something else since"),
+            Self::Ring(ring) => write!(f, "ring `{ring}` has not passed yet"),
+            Self::Offline { since } => write!(f, "offline (last heard {since}), held apart"),
+            Self::MaxInFlight { max } => write!(f, "{max} devices are in flight, the most allowed"),
+            Self::Order => f.write_str("is next"),
+            Self::Answer { since } => write!(f, "has not answered its order of {since} yet"),
+            Self::Step { step, since } => write!(f, "{step} since {since}"),
+            Self::Silent { since } => {
+                write!(f, "silent (last heard {since}), which counts as failure")
+            }
+            Self::Failed(None) => f.write_str("failed"),
+            Self::Failed(Some(failure)) => {
+                write!(f, "failed at {}: {}", failure.step, failure.message)
+            }
+            Self::PutBack => f.write_str("was put back by order"),
+            Self::UnknownPrevious { version } => {
+                write!(f, "cannot be put back: its earlier {version} is not in the catalog")
+            }
+            Self::Answers { missing } => write!(f, "{missing} devices have not finished"),
+            Self::Successes { successes, needed, offline } => {
+                write!(f, "{successes} accepted, {needed} must; {offline} are offline")
+            }
+            Self::Gate(failure) => write!(f, "{failure}"),
+        }
+    }
+}
+
+impl From<&WaitingOn> for Reason {
+    fn from(reason: &WaitingOn) -> Self {
+        Self { code: reason.code().to_owned(), text: reason.to_string() }
+    }
+}
+
+impl From<&Cause> for Reason {
+    fn from(cause: &Cause) -> Self {
+        Self { code: cause.code().to_owned(), text: cause.to_string() }
+    }
+}
+
+/// How a rollout goes, with every ring and device. `sequence` is that of the latest event which
+/// the view contains.
+#[must_use]
+pub fn status(view: &RolloutView, sequence: u64, now: Timestamp) -> RolloutStatus {
+    let words = Words { view, now, is_full: is_full(view) };
+    RolloutStatus {
+        summary: summary(view),
+        spec: view.spec.clone(),
+        rings_detail: (0..view.rings.len()).map(|ring| words.ring(ring)).collect(),
+        left_out: view.left_out.clone(),
+        bytes_downloaded: view.devices.iter().map(|device| device.bytes_downloaded).sum(),
+        sequence,
+    }
+}
+
+/// How a rollout goes, at a glance.
+#[must_use]
+pub fn summary(view: &RolloutView) -> RolloutSummary {
+    let mut steps = BTreeMap::new();
+    for device in &view.devices {
+        *steps.entry(device.step).or_default() += 1;
+    }
+    RolloutSummary {
+        id: view.id.clone(),
+        name: view.spec.name.clone(),
+        version: view.spec.version.clone(),
+        state: view.state,
+        reason: view.cause.as_ref().map(Reason::from),
+        author: view.author.clone(),
+        started_at: view.started_at,
+        changed_at: view.changed_at,
+        current_ring: view.current_ring(),
+        rings: view.rings.len() as u32,
+        steps,
+    }
+}
+
+fn is_full(view: &RolloutView) -> bool {
+    view.spec.max_in_flight > 0 && view.places_taken() >= view.spec.max_in_flight
+}
+
+struct Words<'a> {
+    view: &'a RolloutView,
+    now: Timestamp,
+    is_full: bool,
+}
+
+impl Words<'_> {
+    fn ring(&self, place: usize) -> RingStatus {
+        let ring = self.view.rings[place];
+        let here = self.view.devices.iter().filter(|device| device.ring as usize == place);
+        RingStatus {
+            name: self.view.spec.rings[place].name.clone(),
+            state: ring.state,
+            reasons: self.gate_waits_on(place).iter().map(Reason::from).collect(),
+            tally: tally(self.view, place, self.now),
+            started_at: ring.started_at,
+            ended_at: ring.ended_at,
+            devices: here.map(|device| self.device(device)).collect(),
+        }
+    }
+
+    fn device(&self, device: &DeviceView) -> DeviceStatus {
+        DeviceStatus {
+            device: device.device.clone(),
+            hostname: device.hostname.clone(),
+            release: device.release.clone(),
+            step: device.step,
+            since: device.since,
+            online: self.now.since(device.last_seen) <= ONLINE_WITHIN,
+            reason: self.device_waits_on(device).as_ref().map(Reason::from),
+            active: device.active.clone(),
+            bytes_downloaded: device.bytes_downloaded,
+            failure: device.failure.clone(),
+        }
+    }
+
+    fn gate_waits_on(&self, place: usize) -> Vec<WaitingOn> {
+        let (gate, tally) = (self.view.gate(place), tally(self.view, place, self.now));
+        match self.view.rings[place].state {
+            RingState::Passed | RingState::RolledBack => Vec::new(),
+            RingState::Waiting => match self.earlier_ring(place as u32) {
+                Some(ring) => vec![WaitingOn::Ring(ring)],
+                None => vec![WaitingOn::Order],
+            },
+            RingState::Failed | RingState::RollingBack => match &self.view.cause {
+                Some(Cause::GateFailed { ring, failure })
+                    if *ring == self.view.spec.rings[place].name =>
+                {
+                    vec![WaitingOn::Gate(*failure)]
+                }
+                Some(_) | None => Vec::new(),
+            },
+            RingState::Running => {
+                let mut reasons = Vec::new();
+                let missing = tally.waiting + tally.in_flight;
+                if missing > 0 {
+                    reasons.push(WaitingOn::Answers { missing });
+                }
+                let (successes, needed) = (tally.successes, needed(gate, &tally));
+                if successes < needed && missing == 0 {
+                    let offline = tally.offline;
+                    reasons.push(WaitingOn::Successes { successes, needed, offline });
+                }
+                reasons
+            }
+        }
+    }
+
+    /// The first ring before this one that has not passed.
+    fn earlier_ring(&self, place: u32) -> Option<String> {
+        let current = self.view.current_ring();
+        (current < place).then(|| self.view.spec.rings[current as usize].name.clone())
+    }
+
+    fn device_waits_on(&self, device: &DeviceView) -> Option<WaitingOn> {
+        if let Some(rollout) = &device.superseded_by {
+            return Some(WaitingOn::Superseded(rollout.clone()));
+        }
+        let Some(order) = device.order else { return Some(self.waits_for_order_on(device)) };
+        let since = device.since;
+        if device.is_silent {
+            return Some(WaitingOn::Silent { since: device.last_seen });
+        }
+        match device.step {
+            Step::Accepted if self.view.state == RolloutState::RolledBack => {
+                self.cannot_go_back(device)
+            }
+            Step::Accepted => None,
+            Step::Offered => Some(WaitingOn::Answer { since: order.ordered_at }),
+            Step::Fetching | Step::Staged | Step::Activating | Step::Verifying | Step::Soaking => {
+                Some(WaitingOn::Step { step: device.step, since })
+            }
+            Step::Reverted if order.want == WantKind::Revert => Some(WaitingOn::PutBack),
+            Step::Failed | Step::Reverting | Step::Reverted | Step::Quarantined => {
+                match (&device.failure, order.want) {
+                    (None, WantKind::Revert) => Some(WaitingOn::Step { step: device.step, since }),
+                    (failure, _) => Some(WaitingOn::Failed(failure.clone())),
+                }
+            }
+            Step::Waiting | Step::Skipped => Some(WaitingOn::Stopped),
+        }
+    }
+
+    fn cannot_go_back(&self, device: &DeviceView) -> Option<WaitingOn> {
+        match &device.previous {
+            Previous::Unknown(version) => {
+                Some(WaitingOn::UnknownPrevious { version: version.clone() })
+            }
+            Previous::Nothing | Previous::Release(_) => None,
+        }
+    }
+
+    fn waits_for_order_on(&self, device: &DeviceView) -> WaitingOn {
+        match self.view.state {
+            RolloutState::Stopping | RolloutState::Stopped => return WaitingOn::Stopped,
+            RolloutState::RollingBack | RolloutState::RolledBack => return WaitingOn::RolledBack,
+            RolloutState::Completed => return WaitingOn::WasOffline { since: device.last_seen },
+            RolloutState::Paused => return WaitingOn::Paused(self.view.cause.clone()),
+            RolloutState::Running => {}
+        }
+        if let Some(ring) = self.earlier_ring(device.ring) {
+            WaitingOn::Ring(ring)
+        } else if standing(self.view, device, self.now) == GateStanding::Offline {
+            WaitingOn::Offline { since: device.last_seen }
+        } else if self.is_full {
+            WaitingOn::MaxInFlight { max: self.view.spec.max_in_flight }
+        } else {
+            WaitingOn::Order
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! When a ring counts as good, and when as failed.
+
+use super::{DeviceView, Gate, GateFailure, RolloutView, Tally, WantKind};
+use crate::order::Step;
+use crate::time::Timestamp;
+
+/// What a gate says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The next ring may start.
+    Pass,
+    /// Answers are missing.
+    Wait,
+    /// The ring is no good.
+    Fail(GateFailure),
+}
+
+impl RolloutView {
+    /// The gate of a ring: its own, or the rollout's.
+    pub(super) fn gate(&self, ring: usize) -> &Gate {
+        self.spec.rings[ring].gate.as_ref().unwrap_or(&self.spec.gate)
+    }
+}
+
+/// What the gate says of a ring at `now`.
+///
+/// Devices that are held apart as offline do not keep the gate shut, with one exception: a ring
+/// of which nobody was ever tried has shown nothing, so it waits.
+pub(super) fn judge(view: &RolloutView, ring: usize, now: Timestamp) -> Verdict {
+    let (gate, tally) = (view.gate(ring), tally(view, ring, now));
+    let failures = tally.failures - tally.waived;
+    if failures > gate.max_failures {
+        return Verdict::Fail(GateFailure::TooManyFailures { failures, max: gate.max_failures });
+    }
+    let min = needed(gate, &tally);
+    let is_answered = tally.waiting == 0 && tally.in_flight == 0;
+    match gate.min_successes {
+        Some(_) if tally.successes >= min => Verdict::Pass,
+        None if is_answered && tally.successes >= min => Verdict::Pass,
+        Some(_) | None if !is_answered || tally.offline > 0 => Verdict::Wait,
+        Some(_) | None => {
+            Verdict::Fail(GateFailure::TooFewSuccesses { successes: tally.successes, min })
+        }
+    }
+}
+
+/// How many devices must accept. What a person has waived, or what was taken out, cannot accept
+/// any more; of all others at least one must, for a gate never passes without evidence.
+pub(super) fn needed(gate: &Gate, tally: &Tally) -> u32 {
+    let can_accept = tally.devices - tally.out - tally.waived;
+    gate.min_successes.unwrap_or(1).min(can_accept)
+}
+
+/// Counts the devices of a ring by what the gate makes of them at `now`.
+pub fn tally(view: &RolloutView, ring: usize, now: Timestamp) -> Tally {
+    let mut tally = Tally::default();
+    for device in view.devices.iter().filter(|device| device.ring as usize == ring) {
+        tally.devices += 1;
+        match standing(view, device, now) {
+            Standing::Waiting => tally.waiting += 1,
+            Standing::Offline => tally.offline += 1,
+            Standing::InFlight => tally.in_flight += 1,
+            Standing::Success => tally.successes += 1,
+            Standing::Out => tally.out += 1,
+            Standing::Failure => {
+                tally.failures += 1;
+                tally.waived += u32::from(device.is_waived);
+                tally.silent += u32::from(device.is_silent);
+            }
+        }
+    }
+    tally
+}
+
+/// What a gate makes of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Waiting,
+    Offline,
+    InFlight,
+    Success,
+    Failure,
+    Out,
+}
+
+pub(super) fn standing(view: &RolloutView, device: &DeviceView, now: Timestamp) -> Standing {
+    if device.superseded_by.is_some() {
+        return Standing::Out;
+    }
+    let Some(order) = device.order else {
+        return match device.step {
+            Step::Skipped | Step::Quarantined => Standing::Out,
+            _ if view.is_offline(device, now) => Standing::Offline,
+            _ => Standing::Waiting,
+        };
+    };
+    let is_activation = order.want == WantKind::Activate;
+    match device.step {
+        _ if device.is_silent && device.is_in_flight() => {
+            if is_activation {
+                Standing::Failure
+            } else {
+                Standing::Out
+            }
+        }
+        // The device soaks by its own clock; by ours the time must have passed as well.
+        Step::Accepted if now.since(order.ordered_at) < view.spec.soak => Standing::InFlight,
+        Step::Accepted => Standing::Success,
+        Step::Failed | Step::Reverting | Step::Reverted | Step::Quarantined if is_activation => {
+            Standing::Failure
+        }
+        Step::Reverted | Step::Quarantined | Step::Skipped | Step::Waiting => Standing::Out,
+        Step::Offered
+        | Step::Fetching
+        | Step::Staged
+        | Step::Activating
+        | Step::Verifying
+        | Step::Soaking
+        | Step::Failed
+        | Step::Reverting => Standing::InFlight,
+    }
+}

@@ -1,0 +1,484 @@
+//! From a specification to rings of devices, before anything moves.
+//!
+//! Which ring a device is in by percentage depends on the seed and on its own id only: it has a
+//! fixed place in [0, 1), and each ring takes an interval of it. So nobody jumps between rings
+//! when others join, and two plans of the same thing agree.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use thiserror::Error;
+
+use super::validate::{InvalidSpec, validate};
+use super::{LeftOut, PlannedDevice, PlannedRing, Reason, RingSize, RolloutPlan, RolloutSpec};
+use crate::digest::Digest;
+use crate::facts::Facts;
+use crate::ids::{DeviceId, PackageName, ReleaseId, RolloutId};
+use crate::release::{Platform, Release, ReleaseStatus};
+use crate::selector::Selector;
+use crate::time::{Span, Timestamp};
+use crate::version;
+
+/// What a plan is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Planning<'a> {
+    /// What was asked for.
+    pub spec: &'a RolloutSpec,
+    /// The catalog.
+    pub releases: &'a [Release],
+    /// Every device.
+    pub fleet: &'a [FleetDevice],
+    /// What spreads the devices over the rings; the rollout's name, so that a plan that was shown
+    /// is the plan that is started.
+    pub seed: &'a str,
+    /// How long a device takes from its order to activation.
+    pub install_time: Span,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Planning<'_> {
+    /// What an installation is assumed to take while nothing was measured: a minute, of which a
+    /// 75 MB archive at 20 Mbit/s takes half.
+    pub const ASSUMED_INSTALL_TIME: Span = Span::from_secs(60);
+}
+
+/// A device that might be planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetDevice {
+    /// The device.
+    pub id: DeviceId,
+    /// What it told of itself last.
+    pub facts: Facts,
+    /// When it was heard last.
+    pub last_seen: Timestamp,
+    /// The rollout that it is part of now, if that has not ended.
+    pub busy_with: Option<RolloutId>,
+}
+
+/// Why nothing can be planned.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum PlanError {
+    /// The specification has mistakes.
+    #[error(transparent)]
+    Spec(InvalidSpec),
+    /// The catalog has no such version, for any platform.
+    #[error("there is no release {package} {version} in the catalog; it has {}", list(.known))]
+    UnknownRelease {
+        /// The package.
+        package: PackageName,
+        /// The version.
+        version: String,
+        /// The versions of the package that there are.
+        known: Vec<String>,
+    },
+    /// The version is there, but approved for no platform.
+    #[error("release {} is not approved but {}; approve it first", .release, .status)]
+    NotApproved {
+        /// One of its releases.
+        release: ReleaseId,
+        /// What it is instead.
+        status: ReleaseStatus,
+    },
+    /// No device is enrolled.
+    #[error("no device is enrolled yet, so there is nobody to roll out to")]
+    EmptyFleet,
+    /// The selector picks nobody.
+    #[error("`{selector}` picks none of the {devices} devices")]
+    EmptyCollection {
+        /// The rollout's selector.
+        selector: String,
+        /// Number of devices in the fleet.
+        devices: usize,
+    },
+    /// Every device that is picked is left out.
+    #[error("none of the {} picked devices would move: {}", .left_out.len(), reasons(.left_out))]
+    NothingToDo {
+        /// The devices with their reasons.
+        left_out: Vec<LeftOut>,
+    },
+    /// A ring that is to test the release has nobody to test it on.
+    #[error(
+        "ring `{ring}` ({size}) would have no device that moves, so it could not show anything: \
+         give it a count, or a selector that picks someone"
+    )]
+    EmptyRing {
+        /// The ring.
+        ring: String,
+        /// How it is defined.
+        size: String,
+    },
+    /// A ring that can never pass its gate.
+    #[error("ring `{ring}` has {devices} devices that move, but its gate asks for {min} successes")]
+    GateOutOfReach {
+        /// The ring.
+        ring: String,
+        /// Its devices.
+        devices: usize,
+        /// What its gate asks for.
+        min: u32,
+    },
+}
+
+fn list(versions: &[String]) -> String {
+    if versions.is_empty() { "none of it".to_owned() } else { versions.join(", ") }
+}
+
+fn reasons(left_out: &[LeftOut]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for device in left_out {
+        *counts.entry(device.reason.text.as_str()).or_default() += 1;
+    }
+    let texts: Vec<String> = counts.iter().map(|(text, n)| format!("{n}: {text}")).collect();
+    texts.join("; ")
+}
+
+/// Why a device that is picked will not move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftOutReason {
+    /// The version is active already.
+    AlreadyActive(String),
+    /// A newer version is active.
+    NewerActive(String),
+    /// The catalog has the version for other platforms only.
+    NoRelease(Platform),
+    /// The release for its platform is not approved.
+    NotApproved(ReleaseId, ReleaseStatus),
+    /// Another rollout that has not ended has it.
+    InAnotherRollout(RolloutId),
+    /// No ring takes it.
+    NoRing,
+}
+
+impl LeftOutReason {
+    /// The kind of reason, like `already_active`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyActive(_) => "already_active",
+            Self::NewerActive(_) => "newer_active",
+            Self::NoRelease(_) => "no_release",
+            Self::NotApproved(..) => "not_approved",
+            Self::InAnotherRollout(_) => "in_another_rollout",
+            Self::NoRing => "no_ring",
+        }
+    }
+}
+
+impl fmt::Display for LeftOutReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyActive(version) => write!(formatter, "has {version} active already"),
+            Self::NewerActive(version) => write!(formatter, "has the newer {version} active"),
+            Self::NoRelease(platform) => write!(formatter, "no release for {platform}"),
+            Self::NotApproved(release, status) => write!(formatter, "{release} is {status}"),
+            Self::InAnotherRollout(id) => write!(formatter, "is part of rollout {id}"),
+            Self::NoRing => formatter.write_str("no ring takes it"),
+        }
+    }
+}
+
+impl From<&LeftOutReason> for Reason {
+    fn from(reason: &LeftOutReason) -> Self {
+        Self { code: reason.code().to_owned(), text: reason.to_string() }
+    }
+}
+
+/// Plans a rollout: who moves in which ring, who does not and why, how much and how long.
+///
+/// # Errors
+///
+/// [`PlanError`] says why nothing can be planned.
+pub fn plan(planning: &Planning<'_>) -> Result<RolloutPlan, PlanError> {
+    let spec = planning.spec;
+    validate(spec).map_err(PlanError::Spec)?;
+    let releases = find_releases(planning)?;
+    let picked = pick(planning)?;
+    let rings = Rings::assign(planning, &releases, &picked);
+    rings.into_plan(planning, &releases, &picked)
+}
+
+/// The releases of the wanted version by platform; at least one of them is approved.
+fn find_releases<'a>(
+    planning: &Planning<'a>,
+) -> Result<BTreeMap<&'a Platform, &'a Release>, PlanError> {
+    let RolloutSpec { package, version, .. } = planning.spec;
+    let of_package = || planning.releases.iter().filter(|it| it.release.package == *package);
+    let found: BTreeMap<&Platform, &Release> = of_package()
+        .filter(|release| release.release.version == *version)
+        .map(|release| (&release.release.platform, release))
+        .collect();
+    let Some(first) = found.values().next() else {
+        let mut known: Vec<String> = of_package().map(|it| it.release.version.clone()).collect();
+        known.sort_by(|a, b| version::compare(a, b));
+        known.dedup();
+        let (package, version) = (package.clone(), version.clone());
+        return Err(PlanError::UnknownRelease { package, version, known });
+    };
+    if found.values().any(|release| release.status == ReleaseStatus::Approved) {
+        return Ok(found);
+    }
+    Err(PlanError::NotApproved { release: first.release.id.clone(), status: first.status })
+}
+
+/// The devices that the rollout's selector picks.
+fn pick<'a>(planning: &Planning<'a>) -> Result<Vec<&'a FleetDevice>, PlanError> {
+    if planning.fleet.is_empty() {
+        return Err(PlanError::EmptyFleet);
+    }
+    let selector = parsed(&planning.spec.devices);
+    let picked: Vec<&FleetDevice> =
+        planning.fleet.iter().filter(|it| selector.matches(&it.id, &it.facts)).collect();
+    if picked.is_empty() {
+        let selector = planning.spec.devices.clone();
+        return Err(PlanError::EmptyCollection { selector, devices: planning.fleet.len() });
+    }
+    Ok(picked)
+}
+
+fn parsed(selector: &str) -> Selector {
+    Selector::parse(selector).expect("validation has parsed every selector")
+}
+
+/// Where a device stands in [0, 1) for a seed: the first 53 bits of a SHA-256, which is what a
+/// floating-point number can hold.
+pub(super) fn position(seed: &str, device: &DeviceId) -> f64 {
+    let digest = Digest::of(format!("{seed}\0{device}").as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest.as_bytes()[..8]);
+    (u64::from_be_bytes(first) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Who is in which ring, by place in the list of picked devices.
+struct Rings {
+    /// For each ring, those that move.
+    moving: Vec<Vec<usize>>,
+    /// For each ring, how many fall into it but do not move.
+    staying: Vec<Vec<usize>>,
+    /// Why a device does not move.
+    reasons: HashMap<usize, LeftOutReason>,
+}
+
+impl Rings {
+    fn assign(
+        planning: &Planning<'_>,
+        releases: &BTreeMap<&Platform, &Release>,
+        picked: &[&FleetDevice],
+    ) -> Self {
+        let mut reasons = HashMap::new();
+        for (place, device) in picked.iter().enumerate() {
+            if let Some(reason) = reason_to_stay(planning.spec, releases, device) {
+                reasons.insert(place, reason);
+            }
+        }
+        let mut order: Vec<(f64, usize)> = picked
+            .iter()
+            .enumerate()
+            .map(|(place, device)| (position(planning.seed, &device.id), place))
+            .collect();
+        order.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| picked[a.1].id.cmp(&picked[b.1].id)));
+        let (mut moving, mut staying) = (Vec::new(), Vec::new());
+        let mut percent_before = 0.0;
+        for ring in &planning.spec.rings {
+            let taken = take(&ring.size, &mut percent_before, &mut order, picked, &reasons);
+            let (stays, moves): (Vec<_>, Vec<_>) =
+                taken.into_iter().partition(|place| reasons.contains_key(place));
+            moving.push(moves);
+            staying.push(stays);
+        }
+        for (_, place) in order {
+            reasons.entry(place).or_insert(LeftOutReason::NoRing);
+        }
+        Self { moving, staying, reasons }
+    }
+
+    fn into_plan(
+        self,
+        planning: &Planning<'_>,
+        releases: &BTreeMap<&Platform, &Release>,
+        picked: &[&FleetDevice],
+    ) -> Result<RolloutPlan, PlanError> {
+        let left_out = self.left_out(picked);
+        if self.moving.iter().all(Vec::is_empty) {
+            return Err(PlanError::NothingToDo { left_out });
+        }
+        self.check(planning.spec)?;
+        let mut rings = Vec::new();
+        for (spec, moving) in planning.spec.rings.iter().zip(&self.moving) {
+            let mut devices: Vec<&FleetDevice> = moving.iter().map(|at| picked[*at]).collect();
+            devices.sort_by(|a, b| a.id.cmp(&b.id));
+            rings.push(planned_ring(planning, &spec.name, releases, &devices));
+        }
+        Ok(RolloutPlan {
+            spec: planning.spec.clone(),
+            releases: approved(releases),
+            left_out,
+            not_selected: (planning.fleet.len() - picked.len()) as u64,
+            warnings: warnings(planning, &rings),
+            bytes: rings.iter().map(|ring| ring.bytes).sum(),
+            expected: Span::from_millis(rings.iter().map(|it| it.expected.as_millis()).sum()),
+            rings,
+        })
+    }
+
+    fn left_out(&self, picked: &[&FleetDevice]) -> Vec<LeftOut> {
+        let mut left_out: Vec<LeftOut> = self
+            .reasons
+            .iter()
+            .map(|(place, reason)| LeftOut {
+                device: picked[*place].id.clone(),
+                hostname: picked[*place].facts.hostname.clone(),
+                reason: reason.into(),
+            })
+            .collect();
+        left_out.sort_by(|a, b| a.hostname.cmp(&b.hostname).then_with(|| a.device.cmp(&b.device)));
+        left_out
+    }
+
+    /// A ring that moves nobody shows nothing; that is fine only where nothing has to be shown:
+    /// for the last ring, or where every device of the ring has the version already.
+    fn check(&self, spec: &RolloutSpec) -> Result<(), PlanError> {
+        for (place, ring) in spec.rings.iter().enumerate() {
+            let has_it = |at| matches!(self.reasons.get(at), Some(LeftOutReason::AlreadyActive(_)));
+            let all_have_it =
+                !self.staying[place].is_empty() && self.staying[place].iter().all(has_it);
+            let devices = self.moving[place].len();
+            if devices == 0 && !all_have_it && place + 1 < spec.rings.len() {
+                let (ring, size) = (ring.name.clone(), ring.size.to_string());
+                return Err(PlanError::EmptyRing { ring, size });
+            }
+            let gate = ring.gate.as_ref().unwrap_or(&spec.gate);
+            if let Some(min) = gate.min_successes.filter(|min| *min as usize > devices)
+                && devices > 0
+            {
+                return Err(PlanError::GateOutOfReach { ring: ring.name.clone(), devices, min });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn reason_to_stay(
+    spec: &RolloutSpec,
+    releases: &BTreeMap<&Platform, &Release>,
+    device: &FleetDevice,
+) -> Option<LeftOutReason> {
+    let facts = &device.facts;
+    let Some(release) = releases.get(&facts.platform) else {
+        return Some(LeftOutReason::NoRelease(facts.platform.clone()));
+    };
+    if release.status != ReleaseStatus::Approved {
+        return Some(LeftOutReason::NotApproved(release.release.id.clone(), release.status));
+    }
+    if let Some(active) = &facts.active {
+        match version::compare(active, &spec.version) {
+            std::cmp::Ordering::Equal => return Some(LeftOutReason::AlreadyActive(active.clone())),
+            std::cmp::Ordering::Greater if !spec.allow_downgrade => {
+                return Some(LeftOutReason::NewerActive(active.clone()));
+            }
+            std::cmp::Ordering::Greater | std::cmp::Ordering::Less => {}
+        }
+    }
+    device.busy_with.clone().map(LeftOutReason::InAnotherRollout)
+}
+
+/// Takes a ring's devices out of those that are left, which stand in the order of their positions.
+/// A count takes devices that move, since it is asked for as a sample; a percentage takes whoever
+/// stands in its interval, so that nobody's ring depends on anybody else.
+fn take(
+    size: &RingSize,
+    percent_before: &mut f64,
+    left: &mut Vec<(f64, usize)>,
+    picked: &[&FleetDevice],
+    reasons: &HashMap<usize, LeftOutReason>,
+) -> Vec<usize> {
+    let selector = match size {
+        RingSize::Select(selector) => Some(parsed(selector)),
+        RingSize::Count(_) | RingSize::Percent(_) | RingSize::Rest => None,
+    };
+    let from = *percent_before / 100.0;
+    if let RingSize::Percent(percent) = size {
+        *percent_before += percent;
+    }
+    // What adds up to 100 reaches the end, whatever binary fractions make of it.
+    let to = if *percent_before >= 100.0 - 1e-6 { 1.0 } else { *percent_before / 100.0 };
+    let mut taken = Vec::new();
+    left.retain(|(position, place)| {
+        let is_in = match size {
+            RingSize::Count(count) => taken.len() < *count as usize && !reasons.contains_key(place),
+            RingSize::Percent(_) => *position >= from && *position < to,
+            RingSize::Select(_) => selector
+                .as_ref()
+                .is_some_and(|it| it.matches(&picked[*place].id, &picked[*place].facts)),
+            RingSize::Rest => true,
+        };
+        if is_in {
+            taken.push(*place);
+        }
+        !is_in
+    });
+    taken
+}
+
+fn approved(releases: &BTreeMap<&Platform, &Release>) -> Vec<ReleaseId> {
+    let approved = releases.values().filter(|it| it.status == ReleaseStatus::Approved);
+    approved.map(|it| it.release.id.clone()).collect()
+}
+
+fn planned_ring(
+    planning: &Planning<'_>,
+    name: &str,
+    releases: &BTreeMap<&Platform, &Release>,
+    devices: &[&FleetDevice],
+) -> PlannedRing {
+    let release = |device: &FleetDevice| &releases[&device.facts.platform].release;
+    let planned = devices.iter().map(|device| PlannedDevice {
+        device: device.id.clone(),
+        hostname: device.facts.hostname.clone(),
+        release: release(device).id.clone(),
+        active: device.facts.active.clone(),
+        offline_since: (planning.now.since(device.last_seen) > planning.spec.offline_after)
+            .then_some(device.last_seen),
+    });
+    PlannedRing {
+        name: name.to_owned(),
+        devices: planned.collect(),
+        bytes: devices.iter().map(|device| release(device).archive.size).sum(),
+        expected: expected(planning, devices.len() as u64),
+    }
+}
+
+/// As many waves as it takes with so many in flight, each an installation and a soak.
+fn expected(planning: &Planning<'_>, devices: u64) -> Span {
+    let waves = match u64::from(planning.spec.max_in_flight) {
+        0 => devices.min(1),
+        limit => devices.div_ceil(limit),
+    };
+    let wave = planning.install_time.as_millis().saturating_add(planning.spec.soak.as_millis());
+    Span::from_millis(waves.saturating_mul(wave))
+}
+
+fn warnings(planning: &Planning<'_>, rings: &[PlannedRing]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for ring in rings.iter().filter(|ring| ring.devices.is_empty()) {
+        warnings.push(format!("ring `{}` moves no device, so it passes at once", ring.name));
+    }
+    let devices = || rings.iter().flat_map(|ring| &ring.devices);
+    let offline = devices().filter(|device| device.offline_since.is_some()).count();
+    if offline > 0 {
+        warnings.push(format!(
+            "{offline} devices are offline now: they are held apart until they come back"
+        ));
+    }
+    let is_known = |version: &String| {
+        let mut releases = planning.releases.iter();
+        releases.any(|release| release.release.version == *version)
+    };
+    let unknown = devices().filter_map(|it| it.active.as_ref()).filter(|it| !is_known(it)).count();
+    if unknown > 0 {
+        warnings.push(format!(
+            "{unknown} devices have a version active that is not in the catalog: they go back to \
+             it by themselves if they fail, but a rollback by order would not reach them"
+        ));
+    }
+    warnings
+}

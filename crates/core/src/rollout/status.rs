@@ -1,0 +1,329 @@
+//! A rollout as a person sees it: before it moves ([`RolloutPlan`]) and while it does
+//! ([`RolloutStatus`]).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::RolloutSpec;
+use crate::ids::{DeviceId, ReleaseId, RolloutId};
+use crate::order::{Failure, Step};
+use crate::time::{Span, Timestamp};
+
+/// Why something is as it is: for people and for programs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Reason {
+    /// The kind of reason, like `max_in_flight`.
+    pub code: String,
+    /// In words for an operator.
+    pub text: String,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.text)
+    }
+}
+
+/// What a rollout would do, before anything moves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RolloutPlan {
+    /// What was asked for, with every default filled in.
+    pub spec: RolloutSpec,
+    /// The releases that would be installed, one for each platform.
+    pub releases: Vec<ReleaseId>,
+    /// The rings, first to last.
+    pub rings: Vec<PlannedRing>,
+    /// Devices that are picked but will not move, and why.
+    pub left_out: Vec<LeftOut>,
+    /// Number of devices that the selector did not pick.
+    #[serde(default)]
+    pub not_selected: u64,
+    /// What a person should know before starting it.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// Bytes that the devices will download in all.
+    pub bytes: u64,
+    /// How long it will take if nothing fails.
+    pub expected: Span,
+}
+
+/// A ring before it moves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct PlannedRing {
+    /// Its name.
+    pub name: String,
+    /// Its devices.
+    pub devices: Vec<PlannedDevice>,
+    /// Bytes that they will download.
+    pub bytes: u64,
+    /// How long the ring will take if nothing fails.
+    pub expected: Span,
+}
+
+/// A device before it moves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct PlannedDevice {
+    /// The device.
+    pub device: DeviceId,
+    /// Its host name.
+    pub hostname: String,
+    /// The release that it would get.
+    pub release: ReleaseId,
+    /// The version that is active now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<String>,
+    /// Since when it has been offline; it is held apart until it comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline_since: Option<Timestamp>,
+}
+
+/// A device that is picked but will not move.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct LeftOut {
+    /// The device.
+    pub device: DeviceId,
+    /// Its host name.
+    pub hostname: String,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Where a rollout stands, in the order of its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RolloutState {
+    /// It moves.
+    Running,
+    /// Nothing new is ordered until a person says so.
+    Paused,
+    /// A person stopped it: nothing new begins; what is switched already finishes or goes back.
+    Stopping,
+    /// Devices are put back.
+    RollingBack,
+    /// Every ring is through.
+    Completed,
+    /// A person ended it, and no device is under way any more.
+    Stopped,
+    /// Every device is put back.
+    RolledBack,
+}
+
+impl RolloutState {
+    /// Every state, in the order of life.
+    pub const ALL: [Self; 7] = [
+        Self::Running,
+        Self::Paused,
+        Self::Stopping,
+        Self::RollingBack,
+        Self::Completed,
+        Self::Stopped,
+        Self::RolledBack,
+    ];
+
+    /// As text, like in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopping => "stopping",
+            Self::RollingBack => "rolling_back",
+            Self::Completed => "completed",
+            Self::Stopped => "stopped",
+            Self::RolledBack => "rolled_back",
+        }
+    }
+
+    /// Whether nothing will change any more by itself.
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Running | Self::Paused | Self::Stopping | Self::RollingBack => false,
+            Self::Completed | Self::Stopped | Self::RolledBack => true,
+        }
+    }
+}
+
+impl fmt::Display for RolloutState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// A rollout at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RolloutSummary {
+    /// The rollout.
+    pub id: RolloutId,
+    /// Its name for people.
+    pub name: String,
+    /// The version that it brings, like `1.27.3`.
+    pub version: String,
+    /// Where it stands.
+    pub state: RolloutState,
+    /// Why it stands there, if it is not simply moving.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Who started it.
+    pub author: String,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When its state changed last.
+    pub changed_at: Timestamp,
+    /// The ring that moves: its place, counted from 0; the number of rings once all are through.
+    pub current_ring: u32,
+    /// Number of rings.
+    pub rings: u32,
+    /// How many devices stand at which step.
+    pub steps: BTreeMap<Step, u64>,
+}
+
+/// A rollout with every ring and device.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RolloutStatus {
+    /// At a glance.
+    #[serde(flatten)]
+    pub summary: RolloutSummary,
+    /// What was asked for.
+    pub spec: RolloutSpec,
+    /// The rings, first to last.
+    pub rings_detail: Vec<RingStatus>,
+    /// Devices that are picked but do not move, and why.
+    pub left_out: Vec<LeftOut>,
+    /// Bytes downloaded by all devices.
+    pub bytes_downloaded: u64,
+    /// Sequence of the latest event that this view contains: follow the event stream after it.
+    pub sequence: u64,
+}
+
+/// A ring of a rollout.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RingStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: RingState,
+    /// Why its gate is not open, or failed; empty once it is through.
+    pub reasons: Vec<Reason>,
+    /// What its gate counts.
+    pub tally: Tally,
+    /// When it opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When its gate passed or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Its devices.
+    pub devices: Vec<DeviceStatus>,
+}
+
+/// What a ring's gate counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Tally {
+    /// Devices in the ring.
+    pub devices: u32,
+    /// Not ordered yet, and online.
+    pub waiting: u32,
+    /// Not ordered, and held apart as offline.
+    pub offline: u32,
+    /// Ordered, without a final answer, and not silent.
+    pub in_flight: u32,
+    /// Accepted with evidence, for the whole soak time.
+    pub successes: u32,
+    /// Failed, gone back by themselves, quarantined or silent.
+    pub failures: u32,
+    /// Of the failures: those that a person has accepted by resuming.
+    pub waived: u32,
+    /// Of the failures: silent ones.
+    pub silent: u32,
+    /// Put back by order, or left out.
+    pub out: u32,
+}
+
+/// Where a ring stands, in the order of its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RingState {
+    /// An earlier ring is not through.
+    Waiting,
+    /// It moves, or its gate waits.
+    Running,
+    /// Its gate passed.
+    Passed,
+    /// Its gate failed.
+    Failed,
+    /// Its devices are being put back.
+    RollingBack,
+    /// Its devices are put back.
+    RolledBack,
+}
+
+impl RingState {
+    /// Every state, in the order of life.
+    pub const ALL: [Self; 6] = [
+        Self::Waiting,
+        Self::Running,
+        Self::Passed,
+        Self::Failed,
+        Self::RollingBack,
+        Self::RolledBack,
+    ];
+
+    /// As text, like in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::RollingBack => "rolling_back",
+            Self::RolledBack => "rolled_back",
+        }
+    }
+}
+
+impl fmt::Display for RingState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// A device in a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct DeviceStatus {
+    /// The device.
+    pub device: DeviceId,
+    /// Its host name.
+    pub hostname: String,
+    /// The release that it gets.
+    pub release: ReleaseId,
+    /// Where it stands.
+    pub step: Step,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether it was heard within the last minutes.
+    pub online: bool,
+    /// Why it has not moved, or not to the end; absent once it has accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// What is active on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<String>,
+    /// Bytes that it downloaded.
+    pub bytes_downloaded: u64,
+    /// What failed on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}

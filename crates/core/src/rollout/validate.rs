@@ -1,0 +1,276 @@
+//! Every mistake in a rollout's specification, found at once and said in words.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use thiserror::Error;
+
+use super::{RingSize, RolloutSpec};
+use crate::selector::{Selector, SelectorError};
+
+/// Percentages are written by people with at most a few decimals: closer than this is equal.
+const PERCENT_TOLERANCE: f64 = 1e-6;
+
+/// A specification with mistakes, all of them.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub struct InvalidSpec {
+    /// At least one.
+    pub mistakes: Vec<Mistake>,
+}
+
+impl fmt::Display for InvalidSpec {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the rollout cannot be planned as it is written:")?;
+        self.mistakes.iter().try_for_each(|mistake| {
+            let text = mistake.to_string().replace('\n', "\n  ");
+            write!(formatter, "\n- {text}")
+        })
+    }
+}
+
+/// A mistake in a specification.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum Mistake {
+    /// No name.
+    #[error("`name` is empty")]
+    NoName,
+    /// The name is too long to be shown.
+    #[error("`name` is longer than 100 characters")]
+    LongName,
+    /// No version, or one with the prefix `go`.
+    #[error("`version` must be a version like 1.27.3, not `{0}`")]
+    Version(String),
+    /// No ring.
+    #[error("there are no rings: a rollout needs at least one, like `rest: true`")]
+    NoRings,
+    /// A ring without a name.
+    #[error("ring {0} has no name")]
+    UnnamedRing(usize),
+    /// Two rings of one name.
+    #[error("two rings are called `{0}`")]
+    DuplicateRing(String),
+    /// `count: 0`.
+    #[error("ring `{0}` has a count of 0: it would be empty")]
+    EmptyCount(String),
+    /// A percentage that is none.
+    #[error("ring `{ring}` has {percent}%: a percentage is more than 0 and at most 100")]
+    Percent {
+        /// The ring.
+        ring: String,
+        /// What was given.
+        percent: f64,
+    },
+    /// Percentages over 100 in all.
+    #[error("the percentages of the rings add up to {0}, which is more than 100")]
+    PercentOver(f64),
+    /// Percentages under 100 in all, and no ring takes the rest.
+    #[error(
+        "the percentages of the rings add up to {0}, not to 100: raise them, or end with a ring \
+         of `rest: true`"
+    )]
+    PercentUnder(f64),
+    /// A ring after the one that takes all.
+    #[error("ring `{0}` takes the rest, so it must be the last one")]
+    RestNotLast(String),
+    /// The rollout's selector.
+    #[error("`devices` is not a selector: {0}")]
+    Devices(SelectorError),
+    /// A ring's selector.
+    #[error("ring `{ring}`: `select` is not a selector: {error}")]
+    Select {
+        /// The ring.
+        ring: String,
+        /// What is wrong.
+        error: SelectorError,
+    },
+    /// `min_successes: 0`.
+    #[error("{0} asks for 0 successes: it would pass without evidence")]
+    NoSuccesses(String),
+    /// A gate that a ring of this count can never pass.
+    #[error("ring `{ring}` has {count} devices, but its gate asks for {min} successes")]
+    GateOverCount {
+        /// The ring.
+        ring: String,
+        /// Its devices.
+        count: u32,
+        /// What its gate asks for.
+        min: u32,
+    },
+    /// A span that would count every order as failed at once.
+    #[error("`{0}` is 0s: a device needs time to answer")]
+    NoTime(&'static str),
+}
+
+/// Finds every mistake in a specification.
+///
+/// # Errors
+///
+/// [`InvalidSpec`] with all of them.
+pub fn validate(spec: &RolloutSpec) -> Result<(), InvalidSpec> {
+    let mut mistakes = Vec::new();
+    check_head(spec, &mut mistakes);
+    check_names(spec, &mut mistakes);
+    check_sizes(spec, &mut mistakes);
+    check_percentages(spec, &mut mistakes);
+    check_gates(spec, &mut mistakes);
+    if mistakes.is_empty() { Ok(()) } else { Err(InvalidSpec { mistakes }) }
+}
+
+fn check_head(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
+    if spec.name.trim().is_empty() {
+        mistakes.push(Mistake::NoName);
+    }
+    if spec.name.chars().count() > 100 {
+        mistakes.push(Mistake::LongName);
+    }
+    if !spec.version.starts_with(|first: char| first.is_ascii_digit()) {
+        mistakes.push(Mistake::Version(spec.version.clone()));
+    }
+    mistakes.extend(Selector::parse(&spec.devices).err().map(Mistake::Devices));
+    for (span, name) in
+        [(spec.silence_after, "silence_after"), (spec.offline_after, "offline_after")]
+    {
+        if span.as_millis() == 0 {
+            mistakes.push(Mistake::NoTime(name));
+        }
+    }
+    if spec.rings.is_empty() {
+        mistakes.push(Mistake::NoRings);
+    }
+}
+
+fn check_names(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
+    let mut seen = BTreeSet::new();
+    for (place, ring) in spec.rings.iter().enumerate() {
+        if ring.name.trim().is_empty() {
+            mistakes.push(Mistake::UnnamedRing(place + 1));
+        } else if !seen.insert(&ring.name) {
+            mistakes.push(Mistake::DuplicateRing(ring.name.clone()));
+        }
+    }
+}
+
+fn check_sizes(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
+    let last = spec.rings.len().saturating_sub(1);
+    for (place, ring) in spec.rings.iter().enumerate() {
+        let name = ring.name.clone();
+        match &ring.size {
+            RingSize::Count(0) => mistakes.push(Mistake::EmptyCount(name)),
+            RingSize::Count(_) => {}
+            RingSize::Percent(percent) => {
+                if !(*percent > 0.0 && *percent <= 100.0) {
+                    mistakes.push(Mistake::Percent { ring: name, percent: *percent });
+                }
+            }
+            RingSize::Select(selector) => {
+                let error = Selector::parse(selector).err();
+                mistakes.extend(error.map(|error| Mistake::Select { ring: name, error }));
+            }
+            RingSize::Rest if place != last => mistakes.push(Mistake::RestNotLast(name)),
+            RingSize::Rest => {}
+        }
+    }
+}
+
+fn check_percentages(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
+    let percentages: Vec<f64> = spec
+        .rings
+        .iter()
+        .filter_map(|ring| match ring.size {
+            RingSize::Percent(percent) => Some(percent),
+            RingSize::Count(_) | RingSize::Select(_) | RingSize::Rest => None,
+        })
+        .collect();
+    let has_rest = spec.rings.iter().any(|ring| ring.size == RingSize::Rest);
+    // Rounded for the message: 0.1 + 0.2 is not 0.30000000000000004 to a person.
+    let sum = (percentages.iter().sum::<f64>() * 1e6).round() / 1e6;
+    if sum > 100.0 + PERCENT_TOLERANCE {
+        mistakes.push(Mistake::PercentOver(sum));
+    } else if !percentages.is_empty() && !has_rest && sum < 100.0 - PERCENT_TOLERANCE {
+        mistakes.push(Mistake::PercentUnder(sum));
+    }
+}
+
+fn check_gates(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
+    if spec.gate.min_successes == Some(0) {
+        mistakes.push(Mistake::NoSuccesses("the rollout's gate".to_owned()));
+    }
+    for ring in &spec.rings {
+        let own = ring.gate.as_ref().and_then(|gate| gate.min_successes);
+        if own == Some(0) {
+            mistakes.push(Mistake::NoSuccesses(format!("the gate of ring `{}`", ring.name)));
+        }
+        if let (RingSize::Count(count @ 1..), Some(min)) = (&ring.size, own)
+            && min > *count
+        {
+            let (ring, count) = (ring.name.clone(), *count);
+            mistakes.push(Mistake::GateOverCount { ring, count, min });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(yaml: &str, expect: &[&str]) {
+        let spec: RolloutSpec = serde_saphyr::from_str(yaml).unwrap();
+        let mistakes = validate(&spec).err().map(|error| error.mistakes).unwrap_or_default();
+        let texts: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), expect.len(), "{yaml}: {texts:#?}");
+        for (text, expect) in texts.iter().zip(expect) {
+            assert!(text.contains(expect), "{text} does not say: {expect}");
+        }
+    }
+
+    #[test]
+    fn good_specifications_pass() {
+        for rings in [
+            "[{name: all, rest: true}]",
+            "[{name: a, percent: 10}, {name: b, percent: 90}]",
+            "[{name: a, percent: 33.3}, {name: b, percent: 33.3}, {name: c, percent: 33.4}]",
+            "[{name: a, count: 1}, {name: b, percent: 25}, {name: c, rest: true}]",
+            "[{name: a, select: 'label.ring = \"test\"'}, {name: c, rest: true}]",
+        ] {
+            check(&format!("{{name: r, version: 1.27.3, rings: {rings}}}"), &[]);
+        }
+    }
+
+    #[test]
+    fn percentages_that_do_not_add_up() {
+        let check_rings = |rings: &str, expect| {
+            check(&format!("{{name: r, version: 1.2.3, rings: {rings}}}"), expect)
+        };
+        check_rings("[{name: a, percent: 10}, {name: b, percent: 80}]", &["add up to 90, not to"]);
+        check_rings("[{name: a, percent: 60}, {name: b, percent: 60}]", &["add up to 120"]);
+        check_rings(
+            "[{name: a, percent: 60}, {name: b, percent: 60}, {name: c, rest: true}]",
+            &["add up to 120"],
+        );
+        check_rings("[{name: a, percent: -5}, {name: b, rest: true}]", &["`a` has -5%"]);
+        check_rings("[{name: a, percent: .nan}, {name: b, rest: true}]", &["`a` has NaN%"]);
+    }
+
+    #[test]
+    fn every_mistake_is_found_at_once() {
+        check(
+            "{name: ' ', version: go1.27.3, devices: 'oss = \"linux\"', silence_after: 0s, \
+             gate: {min_successes: 0}, rings: [{name: a, rest: true}, {name: a, count: 0}, \
+             {name: '', select: 'os ='}, {name: d, count: 2, gate: {min_successes: 3}}]}",
+            &[
+                "`name` is empty",
+                "not `go1.27.3`",
+                "unknown field `oss`",
+                "`silence_after` is 0s",
+                "two rings are called `a`",
+                "ring 3 has no name",
+                "ring `a` takes the rest",
+                "ring `a` has a count of 0",
+                "`select` is not a selector",
+                "asks for 0 successes",
+                "ring `d` has 2 devices",
+            ],
+        );
+        check("{name: r, version: 1.27.3, rings: []}", &["there are no rings"]);
+    }
+}

@@ -1,0 +1,216 @@
+//! What the engine knows of a rollout when it decides: read from storage, free of words for
+//! people.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{LeftOut, RingState, RolloutSpec, RolloutState};
+use crate::ids::{DeviceId, ReleaseId, RolloutId};
+use crate::order::{Failure, Step};
+use crate::time::Timestamp;
+
+/// A rollout, as storage holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolloutView {
+    /// The rollout.
+    pub id: RolloutId,
+    /// What was asked for.
+    pub spec: RolloutSpec,
+    /// Where it stands.
+    pub state: RolloutState,
+    /// Why it is paused or ended so.
+    pub cause: Option<Cause>,
+    /// Who started it.
+    pub author: String,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When its state changed last.
+    pub changed_at: Timestamp,
+    /// One for each ring of the specification, in its order.
+    pub rings: Vec<RingView>,
+    /// Its devices, in the order of their rings and then of their ids.
+    pub devices: Vec<DeviceView>,
+    /// Devices that the plan left out.
+    pub left_out: Vec<LeftOut>,
+    /// Since when this server has been listening. A device could not be heard before, so its
+    /// silence does not count from earlier.
+    pub listening_since: Timestamp,
+}
+
+/// A ring, as storage holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingView {
+    /// Where it stands.
+    pub state: RingState,
+    /// When it opened.
+    pub started_at: Option<Timestamp>,
+    /// When its gate passed or failed.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A device of a rollout, as storage holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceView {
+    /// The device.
+    pub device: DeviceId,
+    /// Its host name.
+    pub hostname: String,
+    /// Its ring's place, counted from 0.
+    pub ring: u32,
+    /// The release that it gets.
+    pub release: ReleaseId,
+    /// Where it stands with the rollout's latest order for it.
+    pub step: Step,
+    /// Since when.
+    pub since: Timestamp,
+    /// The rollout's latest order for it; none while it waits for one.
+    pub order: Option<OrderView>,
+    /// What was active before the rollout's first order for it.
+    pub previous: Previous,
+    /// What is active on it, by its latest facts or progress.
+    pub active: Option<String>,
+    /// When it was heard last.
+    pub last_seen: Timestamp,
+    /// Whether its silence has been noted.
+    pub is_silent: bool,
+    /// Whether a person has accepted its failure by resuming.
+    pub is_waived: bool,
+    /// A later rollout that has ordered something else of it since: this one leaves it alone.
+    pub superseded_by: Option<RolloutId>,
+    /// Bytes that it downloaded.
+    pub bytes_downloaded: u64,
+    /// What failed on it.
+    pub failure: Option<Failure>,
+}
+
+/// An order, as far as the engine cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderView {
+    /// Its generation.
+    pub generation: u64,
+    /// What it wants.
+    pub want: WantKind,
+    /// When it was given.
+    pub ordered_at: Timestamp,
+    /// When the device moved on with it last: took another step, or got more bytes.
+    pub progressed_at: Timestamp,
+}
+
+/// What an order wants, without the details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WantKind {
+    /// The rollout's release active.
+    Activate,
+    /// The earlier release active again.
+    Revert,
+    /// Nothing begun.
+    Hold,
+}
+
+impl WantKind {
+    /// As text, like in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Activate => "activate",
+            Self::Revert => "revert",
+            Self::Hold => "hold",
+        }
+    }
+}
+
+/// What was active on a device before a rollout moved it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Previous {
+    /// No release of the package.
+    Nothing,
+    /// This release of the catalog.
+    Release(ReleaseId),
+    /// This version, which the catalog does not have: no order can name it.
+    Unknown(String),
+}
+
+/// Why a rollout is paused, or has ended before its last ring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Cause {
+    /// A person asked for it.
+    Person {
+        /// Who.
+        by: String,
+    },
+    /// A ring's gate failed.
+    GateFailed {
+        /// The ring's name.
+        ring: String,
+        /// How.
+        failure: GateFailure,
+    },
+    /// Every place in flight is taken by a silent device, so nothing can ever move on.
+    OnlySilence {
+        /// How many silent devices there are.
+        silent: u32,
+    },
+}
+
+/// How a gate failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum GateFailure {
+    /// More devices failed than the gate allows.
+    TooManyFailures {
+        /// How many failed that nobody has waived.
+        failures: u32,
+        /// How many may.
+        max: u32,
+    },
+    /// All answers are in, and they are too few.
+    TooFewSuccesses {
+        /// How many accepted.
+        successes: u32,
+        /// How many must.
+        min: u32,
+    },
+}
+
+impl Cause {
+    /// The kind of cause, like `gate_failed`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Person { .. } => "person",
+            Self::GateFailed { .. } => "gate_failed",
+            Self::OnlySilence { .. } => "only_silence",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person { by } => write!(formatter, "asked for by {by}"),
+            Self::GateFailed { ring, failure } => {
+                write!(formatter, "the gate of ring `{ring}` failed: {failure}")
+            }
+            Self::OnlySilence { silent } => write!(
+                formatter,
+                "{silent} silent devices take every place in flight: resume to go on without them"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for GateFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyFailures { failures, max } => {
+                write!(formatter, "{failures} failed, at most {max} may")
+            }
+            Self::TooFewSuccesses { successes, min } => {
+                write!(formatter, "{successes} accepted, at least {min} must")
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! From text to a selector, or to an error that points at the mistake.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use super::ast::{Expression, Field, Kind, Operator, Selector, Value};
+use super::lexer::{self, Token, Wrong};
+use crate::version;
+
+/// How deep brackets and `not` may be nested: far more than a person writes, and far less than
+/// would overflow a thread's stack.
+const MAX_DEPTH: usize = 100;
+
+/// The text is no selector.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct SelectorError {
+    /// Where the mistake is: counted in characters, from 1.
+    pub column: usize,
+    /// What is wrong there.
+    pub message: String,
+    text: String,
+}
+
+impl fmt::Display for SelectorError {
+    /// The message, and below it the text with a caret under the mistake.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { column, message, text } = self;
+        let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        write!(f, "column {column}: {message}\n  {line}\n  {:>column$}", "^")
+    }
+}
+
+impl Selector {
+    /// Reads a selector; empty text picks every device.
+    ///
+    /// # Errors
+    ///
+    /// [`SelectorError`] with the column of the first mistake.
+    pub fn parse(text: &str) -> Result<Self, SelectorError> {
+        parse(text).map_err(|(column, message)| SelectorError {
+            column: column + 1,
+            message,
+            text: text.to_owned(),
+        })
+    }
+}
+
+impl FromStr for Selector {
+    type Err = SelectorError;
+
+    fn from_str(text: &str) -> Result<Self, SelectorError> {
+        Self::parse(text)
+    }
+}
+
+fn parse(text: &str) -> Result<Selector, Wrong> {
+    let tokens = lexer::tokens(text)?;
+    if tokens.len() == 1 {
+        return Ok(Selector::default());
+    }
+    let mut parser = Parser { tokens: &tokens, at: 0, depth: 0 };
+    let root = parser.or()?;
+    match parser.peek() {
+        lexer::Kind::End => Ok(Selector { root: Some(root) }),
+        other => parser.wrong(format!("expected `and`, `or` or the end, not {}", other.describe())),
+    }
+}
+
+struct Parser<'a> {
+    tokens: &'a [Token],
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn peek(&self) -> &'a lexer::Kind {
+        &self.tokens[self.at].kind
+    }
+
+    fn column(&self) -> usize {
+        self.tokens[self.at].column
+    }
+
+    /// Goes on by one; the end stays the end.
+    fn step(&mut self) {
+        self.at = (self.at + 1).min(self.tokens.len() - 1);
+    }
+
+    fn wrong<T>(&self, message: String) -> Result<T, Wrong> {
+        Err((self.column(), message))
+    }
+
+    fn eat_word(&mut self, word: &str) -> bool {
+        let is_it = self.next_is_word(word);
+        if is_it {
+            self.step();
+        }
+        is_it
+    }
+
+    fn next_is_word(&self, word: &str) -> bool {
+        matches!(self.peek(), lexer::Kind::Word(it) if it.eq_ignore_ascii_case(word))
+    }
+
+    fn expect(&mut self, kind: &lexer::Kind) -> Result<(), Wrong> {
+        if self.peek() == kind {
+            self.step();
+            return Ok(());
+        }
+        let (expected, found) = (kind.describe(), self.peek().describe());
+        self.wrong(format!("expected {expected}, not {found}"))
+    }
+
+    fn or(&mut self) -> Result<Expression, Wrong> {
+        let mut left = self.and()?;
+        while self.eat_word("or") {
+            left = Expression::Or(Box::new(left), Box::new(self.and()?));
+        }
+        Ok(left)
+    }
+
+    fn and(&mut self) -> Result<Expression, Wrong> {
+        let mut left = self.not()?;
+        while self.eat_word("and") {
+            left = Expression::And(Box::new(left), Box::new(self.not()?));
+        }
+        Ok(left)
+    }
+
+    fn not(&mut self) -> Result<Expression, Wrong> {
+        if self.depth == MAX_DEPTH {
+            return self.wrong(format!("more than {MAX_DEPTH} brackets inside each other"));
+        }
+        self.depth += 1;
+        let inner = if self.eat_word("not") {
+            Expression::Not(Box::new(self.not()?))
+        } else if *self.peek() == lexer::Kind::Open {
+            self.step();
+            let inner = self.or()?;
+            self.expect(&lexer::Kind::Close)?;
+            inner
+        } else {
+            self.comparison()?
+        };
+        self.depth -= 1;
+        Ok(inner)
+    }
+
+    fn comparison(&mut self) -> Result<Expression, Wrong> {
+        let field = self.field()?;
+        if self.next_is_word("not") {
+            self.step();
+            if !self.next_is_word("in") {
+                return self.wrong(format!("expected `in`, not {}", self.peek().describe()));
+            }
+            return Ok(Expression::Not(Box::new(self.comparison_in(field)?)));
+        }
+        if self.next_is_word("in") {
+            return self.comparison_in(field);
+        }
+        let operator = self.operator(&field)?;
+        let value = self.value(&field)?;
+        Ok(Expression::Compare(field, operator, value))
+    }
+
+    fn comparison_in(&mut self, field: Field) -> Result<Expression, Wrong> {
+        self.step();
+        self.expect(&lexer::Kind::Open)?;
+        let mut values = vec![self.value(&field)?];
+        while *self.peek() == lexer::Kind::Comma {
+            self.step();
+            values.push(self.value(&field)?);
+        }
+        self.expect(&lexer::Kind::Close)?;
+        Ok(Expression::In(field, values))
+    }
+
+    fn field(&mut self) -> Result<Field, Wrong> {
+        let name = match self.peek() {
+            lexer::Kind::Word(name) => name,
+            other => {
+                let found = other.describe();
+                return self.wrong(format!("expected a field, not {found}; {}", fields()));
+            }
+        };
+        let Some(field) = Field::of_name(name) else {
+            return self.wrong(unknown_field(name));
+        };
+        self.step();
+        Ok(field)
+    }
+
+    fn operator(&mut self, field: &Field) -> Result<Operator, Wrong> {
+        let operator = match self.peek() {
+            lexer::Kind::Sign("=") => Operator::Equal,
+            lexer::Kind::Sign("!=") => Operator::NotEqual,
+            lexer::Kind::Sign("<") => Operator::Less,
+            lexer::Kind::Sign("<=") => Operator::LessOrEqual,
+            lexer::Kind::Sign(">") => Operator::Greater,
+            lexer::Kind::Sign(">=") => Operator::GreaterOrEqual,
+            lexer::Kind::Word(word) if word.eq_ignore_ascii_case("like") => Operator::Like,
+            other => {
+                let found = other.describe();
+                return self.wrong(format!("expected one of = != < <= > >= like in, not {found}"));
+            }
+        };
+        if operator == Operator::Like && field.kind() != Kind::Text {
+            return self.wrong(format!("`{field}` is no text: compare it with = != < <= > >="));
+        }
+        let is_order = !matches!(operator, Operator::Equal | Operator::NotEqual | Operator::Like);
+        if is_order && field.kind() == Kind::Text {
+            return self.wrong(format!("`{field}` is text, which has no order: use = != like in"));
+        }
+        self.step();
+        Ok(operator)
+    }
+
+    fn value(&mut self, field: &Field) -> Result<Value, Wrong> {
+        let text = match self.peek() {
+            lexer::Kind::Text(text) | lexer::Kind::Word(text) => text,
+            other => {
+                return self.wrong(format!("expected a value, not {}", other.describe()));
+            }
+        };
+        let value = match field.kind() {
+            Kind::Text => Value::Text(text.clone()),
+            Kind::Version => match version_of(text) {
+                Some(version) => Value::Version(version),
+                None => {
+                    return self.wrong(format!(
+                        "`{field}` is a version like 1.27.3, which `{text}` is not"
+                    ));
+                }
+            },
+            Kind::Number => match text.parse() {
+                Ok(number) => Value::Number(number),
+                Err(_) => {
+                    return self
+                        .wrong(format!("`{field}` is a whole number, which `{text}` is not"));
+                }
+            },
+        };
+        self.step();
+        Ok(value)
+    }
+}
+
+/// The version without the prefix `go`, if it is one.
+fn version_of(text: &str) -> Option<String> {
+    let version = text.strip_prefix("go").unwrap_or(text);
+    version::is_valid(version).then(|| version.to_owned())
+}
+
+fn fields() -> String {
+    format!("fields are {}…", Field::NAMES.join(", "))
+}
+
+fn unknown_field(name: &str) -> String {
+    let close = Field::NAMES
+        .iter()
+        .map(|field| (distance(name, field), *field))
+        .filter(|(distance, field)| *distance <= 1 + field.len() / 4)
+        .min();
+    match close {
+        Some((_, "label.")) => format!("unknown field `{name}`; a label is written label.NAME"),
+        Some((_, field)) => format!("unknown field `{name}`; did you mean `{field}`?"),
+        None => format!("unknown field `{name}`; {}", fields()),
+    }
+}
+
+/// How many letters must be changed, added or dropped to make one text of the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().take(40).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
