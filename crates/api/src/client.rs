@@ -196,7 +196,7 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 /// TLS by ring, once for the process; somebody else's choice stays.
-fn install_crypto_provider() {
+pub(crate) fn install_crypto_provider() {
     let _earlier_choice = rustls::crypto::ring::default_provider().install_default();
 }
 

@@ -1,15 +1,16 @@
-//! The API's own request and response bodies.
+//! Request and response bodies: the API's own, and those of the core that travel as they are.
 
-mod device;
-mod event;
+mod enrolment;
 mod release;
-mod rollout;
 mod session;
 
-pub use device::{
-    Device, DeviceDetail, DeviceHistory, EnrolRequest, EnrolResponse, Overview, VersionCount,
-};
-pub use event::Event;
+pub use enrolment::{EnrolRequest, EnrolResponse};
 pub use release::{DecisionRequest, UploadOutcome};
-pub use rollout::*;
 pub use session::{Health, LoginRequest, NewToken, TokenRequest, TokenView};
+
+pub use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, VersionCount};
+pub use gofleet_core::event::{Change, Event};
+pub use gofleet_core::rollout::{
+    DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Reason, RingState, RingStatus, RolloutPlan,
+    RolloutState, RolloutStatus, RolloutSummary, Tally,
+};
