@@ -1,26 +1,38 @@
-//! Downloading a file whose digest is known: resumed after a cut, verified as a whole, bounded.
+//! Downloading a file whose digest is known: resumed after a cut, bounded in size and patience,
+//! and verified as a whole before it gets its name.
+//!
+//! Trust comes from the digest alone; range and ETag only save bytes. So a part that an earlier
+//! process left is simply gone on with: if it turns out to belong to another file, the digest says
+//! so, and the download begins again from nothing.
+
+mod attempt;
+mod part;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gofleet_core::digest::Digest;
+use reqwest::RequestBuilder;
 use thiserror::Error;
 
+use self::attempt::{Ended, attempt};
+use self::part::Part;
+use crate::client::install_crypto_provider;
+
 /// What to download.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Download<'a> {
-    /// From where.
-    pub url: &'a str,
-    /// The file that it becomes, when it is complete and verified; until then what has come
-    /// stands beside it with `.part` behind its name, and a later call goes on with it.
+    /// The request for the whole file, without a body: from [`Client::archive`](crate::Client)
+    /// or from [`plain_client`].
+    pub request: RequestBuilder,
+    /// The file that it becomes when it is complete and verified. Until then what has come stands
+    /// beside it with `.part` behind its name, and a later call goes on with it.
     pub target: &'a Path,
     /// The digest that the whole file must have.
     pub sha256: Digest,
     /// Its size.
     pub size: Size,
-    /// Sent as `Authorization: Bearer …`.
-    pub bearer: Option<&'a str>,
-    /// How patient to be.
+    /// When to give up.
     pub patience: Patience,
 }
 
@@ -33,16 +45,26 @@ pub enum Size {
     AtMost(u64),
 }
 
+impl Size {
+    /// The most bytes that may come.
+    pub const fn limit(self) -> u64 {
+        match self {
+            Self::Exactly(bytes) | Self::AtMost(bytes) => bytes,
+        }
+    }
+}
+
 /// How patient a download is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// Attempts in a row that may bring nothing worth mentioning before it gives up.
+    /// Attempts in a row that may bring less than a mebibyte before it gives up.
     pub attempts: u32,
-    /// Pause after the first failed attempt; doubled after each further one, plus jitter.
+    /// Pause after the first failed attempt, doubled after each further one; jitter adds or takes
+    /// up to half. `Retry-After` takes its place.
     pub first_pause: Duration,
     /// Longest pause, whatever the server asks for.
     pub longest_pause: Duration,
-    /// How long an attempt may stall.
+    /// How long an attempt may bring less than 16 KiB.
     pub stall: Duration,
 }
 
@@ -63,15 +85,18 @@ impl Default for Patience {
 pub struct Downloaded {
     /// Size of the file.
     pub bytes: u64,
-    /// Bytes that came over the network for it in this call.
+    /// Bytes that came over the network in this call.
     pub transferred: u64,
-    /// Requests that were made.
+    /// Requests that were made; 0 if the file was there already.
     pub requests: u32,
 }
 
 /// Why a file was not downloaded.
 #[derive(Debug, Error)]
 pub enum DownloadError {
+    /// The request can't be sent at all.
+    #[error("not a request that can be sent and repeated")]
+    Request(#[source] Option<reqwest::Error>),
     /// The server said no, and would say so again.
     #[error("{url} answered {status}")]
     Refused {
@@ -90,16 +115,16 @@ pub enum DownloadError {
         /// What came.
         found: Digest,
     },
-    /// What came is longer (or, for a complete answer, of another length) than it may be.
-    #[error("{url} delivers more than the {limit} bytes that were expected")]
-    TooLong {
+    /// What came has another size; it was deleted.
+    #[error("{url} delivers another size than the {} bytes that were expected", expected.limit())]
+    WrongSize {
         /// The address.
         url: String,
-        /// The limit.
-        limit: u64,
+        /// What was expected.
+        expected: Size,
     },
-    /// All attempts failed.
-    #[error("{url} could not be downloaded in {attempts} attempts")]
+    /// All attempts failed; what has come stays for the next call.
+    #[error("{url} could not be downloaded ({attempts} attempts without progress)")]
     Unreachable {
         /// The address.
         url: String,
@@ -109,9 +134,9 @@ pub enum DownloadError {
         #[source]
         source: AttemptError,
     },
-    /// The file could not be written.
+    /// The file could not be read or written.
     #[error("could not write `{}`", path.display())]
-    Write {
+    File {
         /// The file.
         path: PathBuf,
         /// Why not.
@@ -126,7 +151,7 @@ pub enum AttemptError {
     /// No connection, or it broke.
     #[error("the connection failed")]
     Connection(#[source] reqwest::Error),
-    /// The server is busy.
+    /// The server is busy or broken for the moment.
     #[error("the server answered {status}")]
     Busy {
         /// The HTTP status.
@@ -141,24 +166,101 @@ pub enum AttemptError {
         bytes: u64,
     },
     /// Next to nothing came for a while.
-    #[error("next to nothing came for {} s", .0.as_secs())]
+    #[error("next to nothing came for {} s", .0.as_secs_f32())]
     Stalled(Duration),
-    /// The server's answer to a request for the rest makes no sense.
+    /// The answer to a request for the rest is another part.
     #[error("the server answered a request for the rest with another part")]
     WrongRange,
 }
 
-/// Downloads a file. `progress` hears how many bytes of it are there. Dropping the future stops
-/// it; a later call goes on where it was.
+/// A client for mirrors, which know nothing of gofleet.
 ///
 /// # Errors
 ///
-/// [`DownloadError`]; what has come stays for a later call, unless it is known to be wrong.
+/// If the system's certificates can't be read.
+pub fn plain_client() -> Result<reqwest::Client, reqwest::Error> {
+    install_crypto_provider();
+    reqwest::Client::builder()
+        .user_agent(concat!("gofleet/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(10))
+        .build()
+}
+
+/// Downloads a file. `progress` hears how many bytes of it are there. Dropping the future stops
+/// it; a later call goes on where it was. If `target` is there with the right content, nothing is
+/// asked.
+///
+/// # Errors
+///
+/// [`DownloadError`].
 pub async fn download(
-    _client: &reqwest::Client,
     download: &Download<'_>,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Downloaded, DownloadError> {
-    progress(0);
-    Err(DownloadError::Refused { url: download.url.to_owned(), status: 501 })
+    let url = url_of(&download.request)?;
+    if let Some(bytes) = part::verified(download.target, download.sha256).await? {
+        return Ok(Downloaded { bytes, transferred: 0, requests: 0 });
+    }
+    let mut part = Part::open(download.target, download.size).await?;
+    let (mut fruitless, mut requests, mut transferred) = (0, 0, 0);
+    // What an earlier process left may belong to another file; what this call began may not.
+    let mut is_own = part.bytes() == 0;
+    loop {
+        requests += 1;
+        let mut brought = 0;
+        let ended = attempt(download, &url, &mut part, &mut brought, progress).await?;
+        transferred += brought;
+        let source = match ended {
+            Ended::Complete => match part.finish(download.target, download.sha256).await? {
+                Ok(bytes) => return Ok(Downloaded { bytes, transferred, requests }),
+                Err(found) if is_own => {
+                    let expected = download.sha256;
+                    return Err(DownloadError::WrongDigest { url, expected, found });
+                }
+                Err(_) => {
+                    (part, is_own) = (Part::open(download.target, download.size).await?, true);
+                    continue;
+                }
+            },
+            Ended::WrongSize => {
+                part.discard().await;
+                return Err(DownloadError::WrongSize { url, expected: download.size });
+            }
+            Ended::Failed(error) => error,
+        };
+        is_own |= part.bytes() == 0;
+        fruitless = if brought >= WORTH_MENTIONING { 0 } else { fruitless + 1 };
+        if fruitless >= download.patience.attempts {
+            return Err(DownloadError::Unreachable { url, attempts: fruitless, source });
+        }
+        tracing::debug!(%url, error = %source, bytes = part.bytes(), "trying again");
+        tokio::time::sleep(pause(&download.patience, fruitless, &source)).await;
+    }
+}
+
+/// Progress after which attempts are counted from nothing again.
+const WORTH_MENTIONING: u64 = 1 << 20;
+
+fn url_of(request: &RequestBuilder) -> Result<String, DownloadError> {
+    let request = request.try_clone().ok_or(DownloadError::Request(None))?;
+    let request = request.build().map_err(|error| DownloadError::Request(Some(error)))?;
+    Ok(request.url().to_string())
+}
+
+/// How long to wait before the next attempt.
+fn pause(patience: &Patience, fruitless: u32, error: &AttemptError) -> Duration {
+    if let AttemptError::Busy { retry_after: Some(asked), .. } = error {
+        return (*asked).min(patience.longest_pause);
+    }
+    let doublings = fruitless.saturating_sub(1).min(16);
+    let pause = patience.first_pause.saturating_mul(1 << doublings).min(patience.longest_pause);
+    pause.mul_f64(0.5 + jitter())
+}
+
+/// A number from 0 to 1 that differs between processes and calls: a fleet that was cut off at one
+/// moment shall not come back at one moment.
+fn jitter() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    let bits = RandomState::new().hash_one(std::process::id());
+    f64::from((bits >> 32) as u32) / f64::from(u32::MAX)
 }

@@ -1,17 +1,21 @@
 //! Changing what a device has.
 
-use std::fs::File;
+use std::fs;
+use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use gofleet_core::digest::Digest;
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::manifest::Manifest;
 use gofleet_core::release::ReleaseRef;
+use gofleet_platform::{FileLock, LockError, Support, checkpoint, file, replace_link};
 
-use crate::error::DepotError;
+use crate::error::{DepotError, failed};
 use crate::root::{Active, Root};
-use crate::stage::{Progress, StageReport};
+use crate::stage::{self, Progress, StageReport};
+use crate::{json, recovery};
 
 /// A root that this process alone may change, as long as this value lives. What can be read of it
 /// is on [`Root`].
@@ -20,8 +24,8 @@ pub struct Depot {
     root: Root,
     /// Serializes changes by threads of this process.
     changing: Mutex<()>,
-    /// The operating system gives the lock back when this closes, however the process ends.
-    _lock: File,
+    /// The operating system gives the lock back when this goes, however the process ends.
+    _lock: FileLock,
 }
 
 impl Deref for Depot {
@@ -42,7 +46,17 @@ impl Depot {
     /// it can't be written.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, DepotError> {
         let root = Root::new(path);
-        Err(DepotError::NoFallback { root: root.path().to_owned() })
+        recovery::create_folders(&root)?;
+        let lock = FileLock::acquire(&root.lock_path()).map_err(|error| match error {
+            LockError::Held { holder, .. } => {
+                DepotError::Locked { root: root.path().to_owned(), holder }
+            }
+            LockError::Unusable { path, source } => failed("lock", &path)(source),
+        })?;
+        recovery::recover(&root)?;
+        let depot = Self { root, changing: Mutex::new(()), _lock: lock };
+        depot.refresh_current();
+        Ok(depot)
     }
 
     /// Unpacks an archive into the tree of `release`, every file compared with `manifest` while it
@@ -55,11 +69,12 @@ impl Depot {
     pub fn stage(
         &self,
         release: &ReleaseRef,
-        _manifest: &Manifest,
-        _archive: &Path,
-        _progress: &dyn Progress,
+        manifest: &Manifest,
+        archive: &Path,
+        progress: &dyn Progress,
     ) -> Result<StageReport, DepotError> {
-        Err(DepotError::NotInstalled { id: release.id.clone(), root: self.path().to_owned() })
+        let _alone = self.alone();
+        stage::stage(&self.root, release, manifest, archive, progress)
     }
 
     /// Makes an installed release the active one; what was active becomes the fallback. Doing it
@@ -69,7 +84,17 @@ impl Depot {
     ///
     /// [`DepotError::NotInstalled`], or [`DepotError::FileSystem`] with the old one still active.
     pub fn activate(&self, id: &ReleaseId) -> Result<Active, DepotError> {
-        Err(DepotError::NotInstalled { id: id.clone(), root: self.path().to_owned() })
+        let _alone = self.alone();
+        match self.active()? {
+            Some(before) if before.active == *id => {
+                self.refresh_current();
+                Ok(before)
+            }
+            before => {
+                let fallback = before.map(|before| before.active);
+                self.switch_to(Active { active: id.clone(), fallback })
+            }
+        }
     }
 
     /// Goes back to the fallback, which is then active without a fallback of its own.
@@ -78,7 +103,11 @@ impl Depot {
     ///
     /// [`DepotError::NoFallback`], or as [`activate`](Self::activate).
     pub fn revert(&self) -> Result<Active, DepotError> {
-        Err(DepotError::NoFallback { root: self.path().to_owned() })
+        let _alone = self.alone();
+        match self.active()?.and_then(|before| before.fallback) {
+            Some(active) => self.switch_to(Active { active, fallback: None }),
+            None => Err(DepotError::NoFallback { root: self.path().to_owned() }),
+        }
     }
 
     /// No release is active any more, as before the first activation. Installed trees stay.
@@ -87,25 +116,114 @@ impl Depot {
     ///
     /// [`DepotError::FileSystem`] with the old one still active.
     pub fn deactivate(&self) -> Result<(), DepotError> {
-        Ok(())
+        let _alone = self.alone();
+        let (path, current) = (self.active_path(), self.current());
+        file::remove_tree(&path).map_err(failed("remove", &path))?;
+        file::sync_folder_of(&path).map_err(failed("sync the folder of", &path))?;
+        // A link is removed, never what it points to.
+        file::remove_tree(&current).map_err(failed("remove the link", &current))
     }
 
-    /// Removes an installed release.
+    /// One atomic write decides what is active; the link follows. A kill before it leaves the old
+    /// one, a kill after it the new one, and the link is set right on the next opening.
+    fn switch_to(&self, next: Active) -> Result<Active, DepotError> {
+        if !self.is_installed(&next.active) {
+            return Err(DepotError::NotInstalled { id: next.active, root: self.path().to_owned() });
+        }
+        checkpoint("depot-activate-begun");
+        json::save(&self.active_path(), &next)?;
+        checkpoint("depot-activate-switched");
+        self.refresh_current();
+        checkpoint("depot-activate-linked");
+        Ok(next)
+    }
+
+    /// Lets the link follow what is active. Nothing of gofleet reads it, so a failure is only told.
+    fn refresh_current(&self) {
+        let Ok(Some(active)) = self.active() else { return };
+        let (link, tree) = (self.current(), self.tree(&active.active));
+        if fs::read_link(&link).is_ok_and(|target| target == tree) {
+            return;
+        }
+        match std::path::absolute(&tree).and_then(|tree| replace_link(&link, &tree)) {
+            Ok(Support::Done | Support::Unsupported) => {}
+            Err(error) => tracing::warn!(link = %link.display(), %error, "could not be set"),
+        }
+    }
+
+    /// Removes an installed release. It is gone at once; what of its tree can't be deleted yet is
+    /// deleted when the depot is opened next.
     ///
     /// # Errors
     ///
     /// [`DepotError::Needed`] if it is active or the fallback, [`DepotError::NotInstalled`], or
     /// [`DepotError::FileSystem`] with the release still whole.
     pub fn remove(&self, id: &ReleaseId) -> Result<(), DepotError> {
-        Err(DepotError::NotInstalled { id: id.clone(), root: self.path().to_owned() })
+        let _alone = self.alone();
+        if !self.is_installed(id) {
+            return Err(DepotError::NotInstalled { id: id.clone(), root: self.path().to_owned() });
+        }
+        if let Some(active) = self.active()? {
+            let needed = |role| Err(DepotError::Needed { id: id.clone(), role });
+            if active.active == *id {
+                return needed("active");
+            }
+            if active.fallback.as_ref() == Some(id) {
+                return needed("the fallback of the active release");
+            }
+        }
+        let (tree, removed) = (self.tree(id), self.staging().join(format!("removed-{id}")));
+        file::remove_tree(&removed).map_err(failed("remove", &removed))?;
+        file::rename(&tree, &removed).map_err(failed("remove", &tree))?;
+        checkpoint("depot-remove-renamed");
+        let manifest = self.manifest_path(id);
+        file::remove_tree(&manifest).map_err(failed("remove", &manifest))?;
+        if let Err(error) = file::remove_tree(&removed) {
+            tracing::warn!(path = %removed.display(), %error, "could not be removed yet");
+        }
+        Ok(())
     }
 
-    /// Puts copies of the shim program into `bin` as `go` and `gofmt` and returns that folder.
+    /// Puts copies of the shim program into `bin` as `go` and `gofmt` and returns that folder. A
+    /// shim that is the same already is left alone.
     ///
     /// # Errors
     ///
     /// [`DepotError::FileSystem`].
-    pub fn place_shims(&self, _program: &Path) -> Result<PathBuf, DepotError> {
+    pub fn place_shims(&self, program: &Path) -> Result<PathBuf, DepotError> {
+        let _alone = self.alone();
+        let content = fs::read(program).map_err(failed("read", program))?;
+        let digest = Digest::of(&content);
+        for name in ["go", "gofmt"] {
+            let shim = self.bin().join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+            let is_same = match fs::read(&shim) {
+                Ok(present) => Digest::of(&present) == digest,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                Err(error) => return Err(failed("read", &shim)(error)),
+            };
+            if !is_same {
+                self.place(program, &shim)?;
+            }
+        }
         Ok(self.bin())
+    }
+
+    /// Replaces a program that may be running: on Windows it can be renamed but not overwritten.
+    fn place(&self, program: &Path, shim: &Path) -> Result<(), DepotError> {
+        let name = shim.file_name().expect("a shim has a name").to_string_lossy();
+        let new = self.staging().join(format!("new-{name}"));
+        fs::copy(program, &new).map_err(failed("write", &new))?;
+        if cfg!(windows) && shim.exists() {
+            // Unique, since an earlier one may still be running.
+            let old = (0..).map(|n| self.staging().join(format!("old-{n}-{name}")));
+            let old = old.into_iter().find(|old| !old.exists()).expect("numbers don't end");
+            file::rename(shim, &old).map_err(failed("replace", shim))?;
+        }
+        file::rename(&new, shim).map_err(failed("replace", shim))
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        // It guards no data, so a panic elsewhere leaves nothing inconsistent behind it.
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

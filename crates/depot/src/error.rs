@@ -16,12 +16,14 @@ use crate::verify::Difference;
 pub enum DepotError {
     /// Another process holds the lock.
     #[error(
-        "`{}` is in use by another gofleet (an agent that runs, or an installation under way); \
-         wait for it, stop it, or choose another root", root.display()
+        "`{}` is in use by another gofleet{} (an agent that runs, or an installation under way); \
+         wait for it, stop it, or choose another root", root.display(), process(*holder)
     )]
     Locked {
         /// The root.
         root: PathBuf,
+        /// The process that holds it, if it could be told.
+        holder: Option<u32>,
     },
     /// The operating system refused something.
     #[error("could not {action} `{}`", path.display())]
@@ -139,6 +141,10 @@ impl DepotError {
             }
         }
     }
+}
+
+fn process(holder: Option<u32>) -> String {
+    holder.map(|pid| format!(", process {pid}")).unwrap_or_default()
 }
 
 fn and_more(differences: usize) -> String {

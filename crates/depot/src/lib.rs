@@ -7,7 +7,11 @@
 pub mod archive;
 mod depot;
 mod error;
+mod json;
+mod parallel;
+mod recovery;
 mod root;
+mod space;
 mod stage;
 mod verify;
 

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::manifest::Manifest;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DepotError, failed};
+use crate::json;
 use crate::stage::Progress;
 use crate::verify::{self, Verified};
 
@@ -89,7 +89,7 @@ impl Root {
     ///
     /// [`DepotError::FileSystem`] or [`DepotError::Corrupt`] if `active.json` can't be read.
     pub fn active(&self) -> Result<Option<Active>, DepotError> {
-        read_json(&self.active_path())
+        json::load(&self.active_path())
     }
 
     /// The manifest of an installed release.
@@ -100,7 +100,7 @@ impl Root {
     pub fn manifest(&self, id: &ReleaseId) -> Result<Manifest, DepotError> {
         let not_installed =
             || DepotError::NotInstalled { id: id.clone(), root: self.path().to_owned() };
-        read_json(&self.manifest_path(id))?.ok_or_else(not_installed)
+        json::load(&self.manifest_path(id))?.ok_or_else(not_installed)
     }
 
     /// Whether the release has a tree and a manifest.
@@ -138,15 +138,5 @@ impl Root {
     pub fn verify(&self, id: &ReleaseId, progress: &dyn Progress) -> Result<Verified, DepotError> {
         let manifest = self.manifest(id)?;
         verify::intact(id, &self.tree(id), &manifest, progress)
-    }
-}
-
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, DepotError> {
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(failed("read", path)(error)),
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|source| DepotError::Corrupt { path: path.to_owned(), source }),
     }
 }

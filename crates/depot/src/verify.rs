@@ -1,13 +1,22 @@
 //! Comparing a tree on disk with its manifest: every file, nothing else, on all processors.
 
+use std::cmp::Reverse;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Mutex;
 
 use gofleet_core::ids::ReleaseId;
-use gofleet_core::manifest::Manifest;
+use gofleet_core::manifest::{Manifest, ManifestFile};
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use crate::error::DepotError;
+use crate::error::{DepotError, failed};
+use crate::parallel;
 use crate::stage::Progress;
+
+/// Bytes that are read at once: enough for most files of Go.
+const CHUNK: usize = 256 << 10;
 
 /// A tree was compared with its manifest and is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +50,119 @@ pub enum Difference {
     Mode(String),
 }
 
+/// Compares all, and says all differences in one error.
 pub(crate) fn intact(
-    _id: &ReleaseId,
-    _tree: &Path,
-    _manifest: &Manifest,
-    _progress: &dyn Progress,
+    id: &ReleaseId,
+    tree: &Path,
+    manifest: &Manifest,
+    progress: &dyn Progress,
 ) -> Result<Verified, DepotError> {
-    Ok(Verified { files: 0, bytes: 0 })
+    let mut differences = compare_files(tree, manifest, progress)?;
+    find_unexpected(tree, "", manifest, &mut differences)?;
+    differences.sort();
+    match differences.first().cloned() {
+        None => Ok(Verified { files: manifest.files().len() as u64, bytes: manifest.tree_bytes() }),
+        Some(first) => {
+            Err(DepotError::Damaged { id: id.clone(), first, differences: differences.len() })
+        }
+    }
+}
+
+fn compare_files(
+    tree: &Path,
+    manifest: &Manifest,
+    progress: &dyn Progress,
+) -> Result<Vec<Difference>, DepotError> {
+    let mut files: Vec<&ManifestFile> = manifest.files().iter().collect();
+    files.sort_by_key(|file| Reverse(file.size));
+    let found = Mutex::new(Vec::new());
+    parallel::each(
+        &files,
+        || vec![0; CHUNK],
+        |chunk, file| {
+            let path = tree.join(file.path.as_str());
+            if let Some(kind) = compare(&path, file, chunk).map_err(failed("read", &path))? {
+                found.lock().expect("no holder panics").push(kind(file.path.to_string()));
+            }
+            progress.file_done(file.size);
+            Ok(())
+        },
+    )?;
+    Ok(found.into_inner().expect("no holder panics"))
+}
+
+/// A kind of difference, for the file that it is found in.
+type Kind = fn(String) -> Difference;
+
+/// Compares one file. Links are not followed.
+fn compare(path: &Path, expected: &ManifestFile, chunk: &mut [u8]) -> io::Result<Option<Kind>> {
+    let metadata = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if is_absent(&error) => return Ok(Some(Difference::Missing)),
+        Err(error) => return Err(error),
+    };
+    if !metadata.is_file() {
+        return Ok(Some(Difference::NotAFile));
+    }
+    if metadata.len() != expected.size {
+        return Ok(Some(Difference::Size));
+    }
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    loop {
+        let count = file.read(chunk)?;
+        if count == 0 {
+            break;
+        }
+        hash.update(&chunk[..count]);
+    }
+    if hash.finalize()[..] != expected.sha256.as_bytes()[..] {
+        return Ok(Some(Difference::Content));
+    }
+    Ok(Some(Difference::Mode as Kind).filter(|_| !has_mode(&metadata, expected.executable)))
+}
+
+/// A file where a folder should be makes everything below it absent.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(unix)]
+fn has_mode(metadata: &Metadata, executable: bool) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    (metadata.permissions().mode() & 0o100 != 0) == executable
+}
+
+/// Windows tells programs by their names.
+#[cfg(not(unix))]
+fn has_mode(_metadata: &Metadata, _executable: bool) -> bool {
+    true
+}
+
+/// Walks through `tree` for whatever the manifest does not have; links are not followed. Empty
+/// folders are nothing.
+fn find_unexpected(
+    tree: &Path,
+    below: &str,
+    manifest: &Manifest,
+    differences: &mut Vec<Difference>,
+) -> Result<(), DepotError> {
+    let folder = tree.join(below);
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if is_absent(&error) => return Ok(()),
+        entries => entries.map_err(failed("read the folder", &folder))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(failed("read the folder", &folder))?;
+        let kind = entry.file_type().map_err(failed("read the folder", &folder))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let path = if below.is_empty() { name.into_owned() } else { format!("{below}/{name}") };
+        if kind.is_dir() {
+            find_unexpected(tree, &path, manifest, differences)?;
+        } else if manifest.file(&path).is_none() {
+            differences.push(Difference::Unexpected(path));
+        }
+    }
+    Ok(())
 }
