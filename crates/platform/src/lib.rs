@@ -7,6 +7,7 @@ pub mod file;
 pub mod link;
 pub mod lock;
 pub mod machine;
+pub mod positioned;
 pub mod process;
 pub mod volume;
 
