@@ -3,8 +3,17 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::agent::AgentArguments;
+use crate::apply::{Apply, Diff};
+use crate::demo::Demo;
+use crate::device::DeviceArguments;
 use crate::local::LocalCommand;
+use crate::login::Login;
 use crate::printer::{Format, Level};
+use crate::release::ReleaseArguments;
+use crate::rollout::RolloutArguments;
+use crate::server::Server;
+use crate::token::Token;
 
 /// Upgrades Go across fleets of Windows and Linux machines: ring by ring, proven, undone where it fails.
 #[derive(Debug, Parser)]
@@ -34,9 +43,22 @@ pub struct Output {
     verbose: bool,
 }
 
-/// The verbs.
+/// The verbs; what each does stands with its arguments.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Rollout(RolloutArguments),
+    Apply(Apply),
+    Diff(Diff),
+    Release(ReleaseArguments),
+    Device(DeviceArguments),
+    Token(Token),
+    Login(Login),
+    Server(Server),
+    Agent(AgentArguments),
+    Demo(Demo),
+    /// Print the reference of all verbs as Markdown
+    #[command(hide = true)]
+    Reference,
     /// Verbs for the machine that one sits at.
     #[command(flatten)]
     Local(LocalCommand),
@@ -92,5 +114,40 @@ impl Output {
             (false, true) => Level::Verbose,
             (false, false) => Level::Normal,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_holds() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_lists_every_verb_once() {
+        let command = Cli::command();
+        let listed = |name: &str| {
+            GROUPS.iter().flat_map(|(_, names)| *names).filter(|listed| **listed == name).count()
+        };
+        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            assert_eq!(listed(verb.get_name()), 1, "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn every_verb_has_examples() {
+        fn check(path: &str, command: &clap::Command) {
+            let path = format!("{path} {}", command.get_name());
+            if command.has_subcommands() {
+                command.get_subcommands().for_each(|verb| check(&path, verb));
+            } else if !command.is_hide_set() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(help.contains("Example"), "{path} has no examples");
+            }
+        }
+        Cli::command().get_subcommands().for_each(|verb| check("gofleet", verb));
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use gofleet_api::ClientError;
+
 use crate::printer::{Printer, paint, style};
 
 /// Done, and the answer is as wished.
@@ -51,6 +53,12 @@ pub fn print(error: &anyhow::Error, printer: Printer) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::from(FAILED);
     }
+    tell(error, printer);
+    ExitCode::from(exit_code(error))
+}
+
+/// Prints `error` with its causes and hints, for verbs that go on after it.
+pub fn tell(error: &anyhow::Error, printer: Printer) {
     if printer.is_json() {
         let value = serde_json::json!({
             "error": error.to_string(),
@@ -67,7 +75,6 @@ pub fn print(error: &anyhow::Error, printer: Printer) -> ExitCode {
             printer.error(format_args!("{} {hint}", paint(style::HINT, "hint:")));
         }
     }
-    ExitCode::from(exit_code(error))
 }
 
 fn causes(error: &anyhow::Error) -> Vec<String> {
@@ -79,7 +86,8 @@ fn hints(error: &anyhow::Error) -> Vec<String> {
 }
 
 fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    error.downcast_ref::<Hinted>().map(|hinted| hinted.hint.clone())
+    let typed = error.downcast_ref::<Hinted>().map(|hinted| hinted.hint.clone());
+    typed.or_else(|| error.downcast_ref::<ClientError>().and_then(ClientError::hint))
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {

@@ -6,11 +6,23 @@
 
 use std::process::ExitCode;
 
+mod agent;
+mod apply;
+mod cache;
 mod cli;
+mod connection;
+mod demo;
+mod device;
 mod failure;
 mod local;
 mod logging;
+mod login;
 mod printer;
+mod reference;
+mod release;
+mod rollout;
+mod server;
+mod token;
 
 use cli::{Cli, Command};
 use printer::Printer;
@@ -28,6 +40,17 @@ fn run(cli: Cli, printer: Printer) -> anyhow::Result<ExitCode> {
     logging::start(cli.output.level(), logging::Style::Text);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         match cli.command {
+            Command::Rollout(arguments) => rollout::run(arguments, printer).await,
+            Command::Apply(arguments) => apply::apply(arguments, printer).await,
+            Command::Diff(arguments) => apply::diff(arguments, printer).await,
+            Command::Release(arguments) => release::run(arguments, printer).await,
+            Command::Device(arguments) => device::run(arguments, printer).await,
+            Command::Token(arguments) => token::run(arguments, printer).await,
+            Command::Login(arguments) => login::run(arguments, printer).await,
+            Command::Server(arguments) => server::run(arguments, printer).await,
+            Command::Agent(arguments) => agent::run(arguments, printer).await,
+            Command::Demo(arguments) => demo::run(arguments, printer).await,
+            Command::Reference => reference::run(printer),
             Command::Local(command) => local::run(command, printer).await,
         }
     })

@@ -69,11 +69,6 @@ impl Printer {
         Self { format, level }
     }
 
-    /// For whom data is written.
-    pub fn format(self) -> Format {
-        self.format
-    }
-
     /// Whether programs read the output.
     pub fn is_json(self) -> bool {
         self.format == Format::Json

@@ -1,0 +1,203 @@
+//! What happened in the demo, told at its end, and whether that is what should have happened.
+
+use gofleet_core::order::Step;
+use gofleet_core::rollout::{DeviceStatus, RingState, RolloutState, RolloutStatus};
+use serde_json::{Value, json};
+
+use super::archives::Archive;
+use crate::printer::{bytes, paint, style};
+
+/// A rollout that has ended.
+pub struct Ended {
+    /// How.
+    pub status: RolloutStatus,
+    /// How long it took.
+    pub seconds: f64,
+    /// The host name of the device whose compiler was damaged.
+    pub damaged: Option<String>,
+}
+
+/// The demo as it went.
+pub struct Story {
+    /// How long everything took.
+    pub seconds: f64,
+    devices: u32,
+    releases: Vec<String>,
+    fetched: Vec<String>,
+    rollouts: Vec<Ended>,
+}
+
+impl Ended {
+    fn devices(&self) -> impl Iterator<Item = &DeviceStatus> {
+        self.status.rings_detail.iter().flat_map(|ring| &ring.devices)
+    }
+
+    fn count(&self, step: Step) -> usize {
+        self.devices().filter(|device| device.step == step).count()
+    }
+
+    /// The ring whose gate failed.
+    fn stopped_in_ring(&self) -> Option<&str> {
+        let is_stopped = |state| match state {
+            RingState::Failed | RingState::RollingBack | RingState::RolledBack => true,
+            RingState::Waiting | RingState::Running | RingState::Passed => false,
+        };
+        let mut rings = self.status.rings_detail.iter();
+        rings.find(|ring| is_stopped(ring.state)).map(|ring| ring.name.as_str())
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "id": self.status.summary.id,
+            "name": self.status.summary.name,
+            "version": self.status.summary.version,
+            "state": self.status.summary.state,
+            "accepted": self.count(Step::Accepted),
+            "reverted": self.count(Step::Reverted),
+            "waiting": self.count(Step::Waiting),
+            "stopped_in_ring": self.stopped_in_ring(),
+            "damaged": self.damaged,
+            "seconds": rounded(self.seconds),
+            "bytes_downloaded": self.status.bytes_downloaded,
+        })
+    }
+}
+
+impl Story {
+    /// A story without rollouts yet.
+    pub fn new(devices: u32, archives: &[Archive]) -> Self {
+        let fetched = archives.iter().filter(|archive| archive.is_fetched);
+        Self {
+            seconds: 0.0,
+            devices,
+            releases: archives.iter().map(|archive| archive.version.clone()).collect(),
+            fetched: fetched.map(|archive| archive.version.clone()).collect(),
+            rollouts: Vec::new(),
+        }
+    }
+
+    /// Adds a rollout: base, good, broken, in this order.
+    pub fn push(&mut self, ended: Ended) {
+        self.rollouts.push(ended);
+    }
+
+    fn bytes_downloaded(&self) -> u64 {
+        self.rollouts.iter().map(|rollout| rollout.status.bytes_downloaded).sum()
+    }
+
+    /// What did not go as it should.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut expect = |holds: bool, fault: String| {
+            if !holds {
+                faults.push(fault);
+            }
+        };
+        let [base, good, broken] = &self.rollouts[..] else {
+            return vec!["not every rollout ended".to_owned()];
+        };
+        for rollout in [base, good] {
+            let (name, state) = (&rollout.status.summary.name, rollout.status.summary.state);
+            let accepted = rollout.count(Step::Accepted);
+            expect(state == RolloutState::Completed, format!("`{name}` is {state}"));
+            expect(
+                accepted == self.devices as usize,
+                format!("{accepted} of {} devices accepted in `{name}`", self.devices),
+            );
+        }
+        let name = &broken.status.summary.name;
+        let first = broken.status.rings_detail.first();
+        expect(broken.damaged.is_some(), "no device could be damaged".to_owned());
+        expect(
+            broken.stopped_in_ring() == first.map(|ring| ring.name.as_str()),
+            format!("`{name}` did not stop in its first ring"),
+        );
+        let version = &good.status.summary.version;
+        for device in broken.devices() {
+            expect(
+                device.active.as_ref() == Some(version),
+                format!("{} ended on {:?}, not on {version}", device.hostname, device.active),
+            );
+        }
+        faults
+    }
+
+    /// The story as one object.
+    pub fn json(&self, faults: &[String]) -> Value {
+        let broken = self.rollouts.last();
+        json!({
+            "ok": faults.is_empty(),
+            "faults": faults,
+            "devices": self.devices,
+            "accepted": self.rollouts.get(1).map_or(0, |good| good.count(Step::Accepted)),
+            "reverted": broken.map_or(0, |broken| broken.count(Step::Reverted)),
+            "stopped_in_ring": broken.and_then(Ended::stopped_in_ring),
+            "seconds": rounded(self.seconds),
+            "bytes_downloaded": self.bytes_downloaded(),
+            "releases": self.releases,
+            "fetched": self.fetched,
+            "rollouts": self.rollouts.iter().map(Ended::json).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The story for people.
+    pub fn text(&self) -> String {
+        let [base, good, broken] = &self.rollouts[..] else { return String::new() };
+        let version = |ended: &Ended| ended.status.summary.version.clone();
+        let loaded = |ended: &Ended| bytes(ended.status.bytes_downloaded);
+        let rings = |ended: &Ended| ended.status.rings_detail.len();
+        let mut lines = vec![String::new(), paint(style::STRONG, "What happened")];
+        lines.push(format!(
+            "  {:6.1} s  Go {} went onto {} devices ({}).",
+            base.seconds,
+            version(base),
+            base.count(Step::Accepted),
+            loaded(base)
+        ));
+        lines.push(format!(
+            "  {:6.1} s  Go {} reached {} devices in {} rings ({}); each compiled and ran a \
+             program before it counted.",
+            good.seconds,
+            version(good),
+            good.count(Step::Accepted),
+            rings(good),
+            loaded(good)
+        ));
+        lines.push(format!(
+            "  {:6.1} s  Go {} was stopped in ring `{}`: {}.",
+            broken.seconds,
+            version(broken),
+            broken.stopped_in_ring().unwrap_or("-"),
+            self.how_it_broke(broken)
+        ));
+        lines.push(format!(
+            "            {} devices went back to Go {}, {} never began.",
+            broken.count(Step::Reverted),
+            version(good),
+            broken.count(Step::Waiting)
+        ));
+        lines.push(format!(
+            "  {:6.1} s  in all, {} over the wire. Every device runs Go {}.",
+            self.seconds,
+            bytes(self.bytes_downloaded()),
+            version(good)
+        ));
+        lines.join("\n")
+    }
+
+    fn how_it_broke(&self, broken: &Ended) -> String {
+        let Some(hostname) = &broken.damaged else { return "nothing was damaged".to_owned() };
+        let device = broken.devices().find(|device| device.hostname == *hostname);
+        match device.and_then(|device| device.failure.as_ref()) {
+            Some(failure) => {
+                format!("{hostname} found at {} that {}", failure.step, failure.message)
+            }
+            None => format!("the compiler of {hostname} was damaged"),
+        }
+    }
+}
+
+/// To milliseconds.
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}

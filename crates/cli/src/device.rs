@@ -1,0 +1,148 @@
+//! `gofleet device`: the fleet's machines, as they tell of themselves.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use gofleet_api::{Client, Device, DeviceDetail, DeviceHistory};
+use gofleet_core::order::{Evidence, Receipt};
+
+use crate::connection::Connection;
+use crate::failure::Hinted;
+use crate::printer::{Printer, bytes, paint, style, table};
+
+/// Look at the machines of the fleet
+#[derive(Debug, Args)]
+pub struct DeviceArguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List every device with its version of Go
+    #[command(after_help = "Examples:\n  gofleet device list\n  gofleet device list --json")]
+    List {
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Show one device: facts, every Go found on it, its orders and receipts
+    #[command(
+        after_help = "Examples:\n  gofleet device show berlin-07\n  gofleet device show d-4f1c"
+    )]
+    Show {
+        #[command(flatten)]
+        connection: Connection,
+        /// Device id or host name
+        #[arg(value_name = "DEVICE")]
+        device: String,
+    },
+}
+
+/// Does it.
+pub async fn run(arguments: DeviceArguments, printer: Printer) -> anyhow::Result<ExitCode> {
+    match arguments.verb {
+        Verb::List { connection } => {
+            let devices = connection.client()?.devices().await?;
+            printer.data(&devices, |devices| {
+                let rows: Vec<_> = devices.iter().map(row).collect();
+                table(&["DEVICE", "HOST", "PLATFORM", "GO", "STATE", "STEP"], &rows)
+            })?;
+        }
+        Verb::Show { connection, device } => {
+            let client = connection.client()?;
+            let detail = find(&client, &device).await?;
+            printer.data(&detail, describe)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The device of this id or host name.
+async fn find(client: &Client, name: &str) -> anyhow::Result<DeviceDetail> {
+    let devices = client.devices().await?;
+    let is_meant = |device: &&Device| device.id.as_str() == name || device.facts.hostname == name;
+    let meant: Vec<_> = devices.iter().filter(is_meant).collect();
+    match meant[..] {
+        [device] => client.device(&device.id).await.context("the device can't be shown"),
+        [] => Err(Hinted::new(
+            format!("there is no device `{name}`"),
+            "`gofleet device list` shows every device",
+        )
+        .into()),
+        _ => Err(Hinted::new(
+            format!("{} devices have the host name `{name}`", meant.len()),
+            "name one by its id; `gofleet device list` shows them",
+        )
+        .into()),
+    }
+}
+
+fn row(device: &Device) -> Vec<String> {
+    vec![
+        device.id.to_string(),
+        device.facts.hostname.clone(),
+        device.facts.platform.to_string(),
+        device.facts.active.clone().unwrap_or_else(|| "-".to_owned()),
+        online(device).to_owned(),
+        device.latest.as_ref().map_or("-".to_owned(), |latest| latest.step.to_string()),
+    ]
+}
+
+fn online(device: &Device) -> &'static str {
+    if device.online { "online" } else { "offline" }
+}
+
+fn describe(detail: &DeviceDetail) -> String {
+    let device = &detail.device;
+    let facts = &device.facts;
+    let labels: Vec<_> = facts.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mut lines = vec![
+        format!("{} ({})", paint(style::STRONG, &facts.hostname), device.id),
+        format!("  state     {}, last heard {}", online(device), device.last_seen),
+        format!("  system    {}, {}", facts.os_version, facts.platform),
+        format!("  machine   {} processors, {} free", facts.processors, bytes(facts.free_bytes)),
+        format!("  agent     {}, enrolled {}", facts.agent_version, device.enrolled_at),
+        format!(
+            "  labels    {}",
+            if labels.is_empty() { "-".to_owned() } else { labels.join(" ") }
+        ),
+        format!("  active    {}", facts.active.as_deref().unwrap_or("nothing of gofleet")),
+    ];
+    for go in &facts.found {
+        lines.push(format!("  found     {} in {}", go.version, go.path));
+    }
+    for order in &detail.history {
+        lines.push(String::new());
+        lines.extend(describe_order(order));
+    }
+    lines.join("\n")
+}
+
+fn describe_order(order: &DeviceHistory) -> Vec<String> {
+    let mut lines = vec![
+        format!("order {}: {} (rollout {})", order.generation, order.wanted, order.rollout),
+        format!("  {} since {}, issued {}", order.step, order.step_at, order.issued_at),
+    ];
+    if let Some(failure) = &order.failure {
+        lines.push(format!("  failed at {}: {}", failure.step, failure.message));
+    }
+    if let Some(receipt) = &order.receipt {
+        lines.extend(describe_receipt(receipt));
+    }
+    lines
+}
+
+fn describe_receipt(receipt: &Receipt) -> Vec<String> {
+    let took = receipt.finished_at.since(receipt.started_at);
+    let (files, loaded) = (receipt.files_verified, bytes(receipt.bytes_downloaded));
+    let mut lines = vec![format!("  {files} files verified, {loaded} downloaded, {took} in all")];
+    if let Some(Evidence { go_version, goroot, program_output, go_sha256, .. }) = &receipt.evidence
+    {
+        lines.push(format!("  go version: {go_version}"));
+        lines.push(format!("  GOROOT: {goroot}"));
+        lines.push(format!("  compiled and run: {}", program_output.trim()));
+        lines.push(format!("  go executable: sha256 {go_sha256}"));
+    }
+    lines
+}

@@ -1,0 +1,286 @@
+//! `gofleet rollout`: a release for the fleet, ring by ring.
+
+mod file;
+mod follow;
+mod rings;
+mod show;
+mod spec;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use gofleet_api::Client;
+use gofleet_core::order::Step;
+use gofleet_core::rollout::{
+    RolloutPlan, RolloutSpec, RolloutState, RolloutStatus, RolloutSummary,
+};
+
+use crate::connection::Connection;
+use crate::failure::{self, Hinted};
+use crate::printer::{Printer, table};
+
+pub use file::read as read_file;
+pub use follow::{follow, watch};
+pub use show::{describe_plan, describe_status, picture};
+use spec::SpecArguments;
+
+/// Roll a release out ring by ring, watch it, stop it, put it back
+#[derive(Debug, Args)]
+pub struct RolloutArguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show what a rollout would do, before anything moves
+    #[command(after_help = "Examples:
+  gofleet rollout plan 1.27.3
+  gofleet rollout plan 1.27.3 --rings 'test:1,pilot:25%,production:rest' --select 'os = \"windows\"'
+  gofleet rollout plan -f rollout.yaml")]
+    Plan {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(flatten)]
+        spec: SpecArguments,
+    },
+    /// Start a rollout, after showing its plan
+    #[command(after_help = "Examples:
+  gofleet rollout start 1.27.3
+  gofleet rollout start 1.27.3 --rings 'test:5,pilot:10%,production:rest' --soak 30m --yes
+  gofleet rollout start 1.27.3 --on-failure roll-back-ring --max-failures 2 --watch")]
+    Start {
+        #[command(flatten)]
+        connection: Connection,
+        #[command(flatten)]
+        spec: SpecArguments,
+        /// Start without asking
+        #[arg(long, short)]
+        yes: bool,
+        /// Only show the plan
+        #[arg(long)]
+        dry_run: bool,
+        /// Follow it until it ends
+        #[arg(long)]
+        watch: bool,
+    },
+    /// List rollouts, newest first
+    #[command(after_help = "Example:\n  gofleet rollout list")]
+    List {
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Show rings, gates, and why each device that has not moved has not
+    #[command(after_help = "Examples:
+  gofleet rollout status
+  gofleet rollout status 'go 1.27.3' --json")]
+    Status(Target),
+    /// Follow a rollout until it ends or waits for a person; Ctrl-C leaves
+    #[command(after_help = "\
+Exit code: 0 if every ring came through, 3 if the rollout ended or waits otherwise.
+
+Examples:
+  gofleet rollout watch
+  gofleet rollout watch r-4f1c --json")]
+    Watch(Target),
+    /// Order nothing more; what is under way ends
+    #[command(after_help = "Example:\n  gofleet rollout pause 'go 1.27.3'")]
+    Pause(Action),
+    /// Go on with a paused rollout
+    #[command(after_help = "Example:\n  gofleet rollout resume 'go 1.27.3'")]
+    Resume(Action),
+    /// End a rollout: what is not activated is dropped, what is active stays
+    #[command(after_help = "Examples:
+  gofleet rollout stop 'go 1.27.3'
+  gofleet rollout stop 'go 1.27.3' --dry-run")]
+    Stop(Action),
+    /// Put every device of a rollout back on what it had
+    #[command(after_help = "Examples:
+  gofleet rollout rollback 'go 1.27.3'
+  gofleet rollout rollback 'go 1.27.3' --dry-run")]
+    Rollback(Action),
+}
+
+#[derive(Debug, Args)]
+struct Target {
+    #[command(flatten)]
+    connection: Connection,
+    /// Rollout id or name [default: the only one that has not ended]
+    #[arg(value_name = "ROLLOUT")]
+    rollout: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Action {
+    #[command(flatten)]
+    target: Target,
+    /// Only show what would change
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What a person can do to a rollout that moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Pause,
+    Resume,
+    Stop,
+    RollBack,
+}
+
+/// Does it.
+pub async fn run(arguments: RolloutArguments, printer: Printer) -> anyhow::Result<ExitCode> {
+    match arguments.verb {
+        Verb::Plan { connection, spec } => {
+            let plan = connection.client()?.plan(&spec.spec()?).await?;
+            show_plan(&plan, printer)?;
+        }
+        Verb::Start { connection, spec, yes, dry_run, watch } => {
+            let client = connection.client()?;
+            let options = StartOptions { is_confirmed: yes, is_dry_run: dry_run, watch };
+            return start(&client, &spec.spec()?, options, printer).await;
+        }
+        Verb::List { connection } => {
+            let rollouts = connection.client()?.rollouts().await?;
+            printer.data(&rollouts, |rollouts| {
+                let rows: Vec<_> = rollouts.iter().map(show::row).collect();
+                table(
+                    &["ROLLOUT", "NAME", "VERSION", "STATE", "RING", "ACCEPTED", "STARTED"],
+                    &rows,
+                )
+            })?;
+        }
+        Verb::Status(target) => {
+            let (client, rollout) = target.find().await?;
+            printer.data(&client.rollout(&rollout.id).await?, describe_status)?;
+        }
+        Verb::Watch(target) => {
+            let (client, rollout) = target.find().await?;
+            return watch(&client, &rollout.id, printer).await;
+        }
+        Verb::Pause(action) => act(action, Act::Pause, printer).await?,
+        Verb::Resume(action) => act(action, Act::Resume, printer).await?,
+        Verb::Stop(action) => act(action, Act::Stop, printer).await?,
+        Verb::Rollback(action) => act(action, Act::RollBack, printer).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+struct StartOptions {
+    is_confirmed: bool,
+    is_dry_run: bool,
+    watch: bool,
+}
+
+async fn start(
+    client: &Client,
+    spec: &RolloutSpec,
+    options: StartOptions,
+    printer: Printer,
+) -> anyhow::Result<ExitCode> {
+    let plan = client.plan(spec).await?;
+    if options.is_dry_run {
+        show_plan(&plan, printer)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    printer.message(format_args!("{}\n", describe_plan(&plan)));
+    if !options.is_confirmed {
+        match printer.ask("Start this rollout?") {
+            Some(true) => {}
+            Some(false) => {
+                printer.message(format_args!("nothing was started"));
+                return Ok(ExitCode::from(failure::NEGATIVE));
+            }
+            None => {
+                let message = "nobody can be asked whether to start this rollout";
+                return Err(Hinted::usage(message, "--yes starts it without asking").into());
+            }
+        }
+    }
+    let status = client.start(spec).await?;
+    if options.watch {
+        return watch(client, &status.summary.id, printer).await;
+    }
+    printer.data(&status, |status| {
+        format!("started {} as {}", status.summary.name, status.summary.id)
+    })?;
+    printer.message(format_args!("follow it: gofleet rollout watch {}", status.summary.id));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_plan(plan: &RolloutPlan, printer: Printer) -> std::io::Result<()> {
+    printer.data(plan, describe_plan)
+}
+
+impl Target {
+    async fn find(&self) -> anyhow::Result<(Client, RolloutSummary)> {
+        let client = self.connection.client()?;
+        let rollout = find(&client, self.rollout.as_deref()).await?;
+        Ok((client, rollout))
+    }
+}
+
+/// The rollout of this id, or the newest of this name; without either the only one that moves.
+async fn find(client: &Client, name: Option<&str>) -> anyhow::Result<RolloutSummary> {
+    let mut rollouts = client.rollouts().await?;
+    let hint = "`gofleet rollout list` shows every rollout";
+    let Some(name) = name else {
+        rollouts.retain(|rollout| !rollout.state.is_final());
+        let message = match rollouts.len() {
+            1 => return Ok(rollouts.remove(0)),
+            0 => "no rollout is under way".to_owned(),
+            count => format!("{count} rollouts are under way: name one"),
+        };
+        return Err(Hinted::usage(message, hint).into());
+    };
+    let position = rollouts
+        .iter()
+        .position(|rollout| rollout.id.as_str() == name)
+        .or_else(|| rollouts.iter().position(|rollout| rollout.name == name));
+    match position {
+        Some(position) => Ok(rollouts.remove(position)),
+        None => Err(Hinted::new(format!("there is no rollout `{name}`"), hint).into()),
+    }
+}
+
+async fn act(action: Action, act: Act, printer: Printer) -> anyhow::Result<()> {
+    let (client, rollout) = action.target.find().await?;
+    if action.dry_run {
+        let status = client.rollout(&rollout.id).await?;
+        printer.data(&status, |status| preview(status, act))?;
+        return Ok(());
+    }
+    let status = match act {
+        Act::Pause => client.pause(&rollout.id).await?,
+        Act::Resume => client.resume(&rollout.id).await?,
+        Act::Stop => client.stop(&rollout.id).await?,
+        Act::RollBack => client.roll_back(&rollout.id).await?,
+    };
+    printer.data(&status, |status| {
+        let summary = &status.summary;
+        format!("{} ({}) is {}", summary.name, summary.id, summary.state)
+    })?;
+    Ok(())
+}
+
+/// What an action would change, in words.
+fn preview(status: &RolloutStatus, act: Act) -> String {
+    let summary = &status.summary;
+    let count = |is_meant: fn(Step) -> bool| -> u64 {
+        summary.steps.iter().filter(|(step, _)| is_meant(**step)).map(|(_, count)| count).sum()
+    };
+    let waiting = count(|step| step == Step::Waiting);
+    let in_flight = count(Step::is_in_flight);
+    let accepted = count(|step| step == Step::Accepted);
+    let consequence = match act {
+        Act::Pause | Act::Stop => {
+            format!("{in_flight} devices are under way, {waiting} would not begin")
+        }
+        Act::Resume => format!("{waiting} devices would go on in their turn"),
+        Act::RollBack => format!("{} devices would be put back", in_flight + accepted),
+    };
+    let is_possible = !summary.state.is_final()
+        || (act == Act::RollBack && summary.state != RolloutState::RolledBack);
+    let ended = if is_possible { "" } else { " (but it has ended)" };
+    format!("{} ({}) is {}{ended}: {consequence}", summary.name, summary.id, summary.state)
+}

@@ -1,0 +1,128 @@
+//! A rollout as flags.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use gofleet_core::ids::PackageName;
+use gofleet_core::rollout::{Gate, OnFailure, RingSpec, RolloutSpec};
+use gofleet_core::time::Span;
+
+use super::{file, rings};
+use crate::failure::Hinted;
+
+/// What to roll out, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rollout")]
+pub struct SpecArguments {
+    /// Version, like 1.27.3
+    #[arg(value_name = "VERSION", required_unless_present = "file", conflicts_with = "file")]
+    version: Option<String>,
+    /// Read the whole rollout from a YAML file
+    #[arg(long, short, value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    strategy: Strategy,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = true, conflicts_with = "file")]
+struct Strategy {
+    /// Name for people [default: package and version]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Package
+    #[arg(long, value_name = "PACKAGE", default_value = "go")]
+    package: PackageName,
+    /// Which devices: a selector over facts [default: all]
+    #[arg(long, value_name = "SELECTOR", default_value = "", hide_default_value = true)]
+    select: String,
+    /// Stages: NAME:COUNT, NAME:PERCENT%, NAME:SELECTOR or NAME:rest, with commas between
+    #[arg(long, value_name = "RINGS", default_value = "test:1,pilot:10%,production:rest")]
+    rings: String,
+    /// Most devices under way at once; 0 means no limit
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    max_in_flight: u32,
+    /// How long a device must stay healthy after activation
+    #[arg(long, value_name = "SPAN", default_value = "5m")]
+    soak: Span,
+    /// Gate: fewest devices of a ring that must accept [default: all that are online]
+    #[arg(long, value_name = "N")]
+    min_successes: Option<u32>,
+    /// Gate: most devices of a ring that may fail
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    max_failures: u32,
+    /// An order that is not answered for so long counts as a failure
+    #[arg(long, value_name = "SPAN", default_value = "1h")]
+    silence_after: Span,
+    /// A device that has not been heard for so long when its ring starts is held apart
+    #[arg(long, value_name = "SPAN", default_value = "15m")]
+    offline_after: Span,
+    /// What to do when a gate fails
+    #[arg(long, value_name = "ACTION", value_enum, default_value_t = Failing::Pause)]
+    on_failure: Failing,
+    /// Also move devices that have a newer version
+    #[arg(long)]
+    allow_downgrade: bool,
+}
+
+/// [`OnFailure`] as a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Failing {
+    /// Start nothing more and wait for a person
+    Pause,
+    /// Put the failed ring back, then wait for a person
+    RollBackRing,
+    /// Put every device of the rollout back, then end
+    RollBackAll,
+}
+
+impl SpecArguments {
+    /// The rollout that is asked for.
+    ///
+    /// # Errors
+    ///
+    /// If the file or the rings can't be read.
+    pub fn spec(self) -> anyhow::Result<RolloutSpec> {
+        if let Some(path) = &self.file {
+            return file::read(path);
+        }
+        let version = self.version.expect("clap asks for a version where there is no file");
+        let version = version.strip_prefix("go").unwrap_or(&version).to_owned();
+        let strategy = self.strategy;
+        let rings = parse_rings(&strategy.rings)?;
+        Ok(RolloutSpec {
+            name: strategy.name.unwrap_or_else(|| format!("{} {version}", strategy.package)),
+            package: strategy.package,
+            version,
+            devices: strategy.select,
+            rings,
+            max_in_flight: strategy.max_in_flight,
+            soak: strategy.soak,
+            gate: Gate {
+                min_successes: strategy.min_successes,
+                max_failures: strategy.max_failures,
+            },
+            silence_after: strategy.silence_after,
+            offline_after: strategy.offline_after,
+            on_failure: strategy.on_failure.into(),
+            allow_downgrade: strategy.allow_downgrade,
+        })
+    }
+}
+
+fn parse_rings(text: &str) -> anyhow::Result<Vec<RingSpec>> {
+    rings::parse(text).map_err(|error| {
+        let example = "--rings 'test:1,pilot:25%,production:rest'";
+        Hinted::usage(error.to_string(), format!("an example: {example}")).into()
+    })
+}
+
+impl From<Failing> for OnFailure {
+    fn from(failing: Failing) -> Self {
+        match failing {
+            Failing::Pause => Self::Pause,
+            Failing::RollBackRing => Self::RollBackRing,
+            Failing::RollBackAll => Self::RollBackAll,
+        }
+    }
+}
