@@ -1,1 +1,121 @@
-//! storage
+//! The server's state in a database, behind one set of functions.
+//!
+//! Every change of state is one transaction, and its [events](Storage::events_since) are part of
+//! it. Nothing is decided here: the core decides, this crate keeps. The time is a parameter of
+//! each function that needs it.
+//!
+//! The database is SQLite in the server's data folder: one connection writes, a few read.
+//! Write-ahead logging keeps readers from waiting, and `synchronous = FULL` makes a commit last
+//! through a power cut, since a generation that an agent has seen must never be given twice.
+
+mod device;
+mod error;
+mod event;
+mod identity;
+mod query;
+mod release;
+mod report;
+mod rollout;
+mod write;
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use gofleet_core::time::Timestamp;
+use sqlx::AnyPool;
+use sqlx::any::AnyPoolOptions;
+use tokio::sync::watch;
+
+pub use error::{EnrolError, ImportError, OpenError, StartError, StorageError};
+pub use identity::{NewDevice, Token};
+pub use release::Imported;
+
+/// The file in the data folder.
+const FILE: &str = "gofleet.db";
+/// Readers beside the one writer. Reads are short; two cores keep no more than four busy.
+const READERS: u32 = 4;
+
+/// The server's state.
+#[derive(Debug)]
+pub struct Storage {
+    writer: AnyPool,
+    readers: AnyPool,
+    changes: watch::Sender<u64>,
+    listening_since: OnceLock<Timestamp>,
+}
+
+impl Storage {
+    /// Opens the database in `data_dir`, creates or migrates it as needed.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if the folder or the database cannot be used.
+    pub async fn open(data_dir: &Path) -> Result<Self, OpenError> {
+        std::fs::create_dir_all(data_dir)
+            .map_err(|source| OpenError::Folder { path: data_dir.to_owned(), source })?;
+        sqlx::any::install_default_drivers();
+        let path = data_dir.join(FILE);
+        let failed = |source| OpenError::Database { path: path.clone(), source };
+        // Spaces, `?`, `#` and `%` would end or change the path in an address.
+        let address = format!("sqlite://{}?mode=rwc", escaped(&path.to_string_lossy()));
+        let writer = pool(1, WRITER).connect(&address).await.map_err(failed)?;
+        sqlx::migrate!()
+            .run(&writer)
+            .await
+            .map_err(|source| OpenError::Migrate { path: path.clone(), source })?;
+        let readers = pool(READERS, READER).connect(&address).await.map_err(failed)?;
+        let last: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(sequence), 0) FROM events")
+            .fetch_one(&readers)
+            .await
+            .map_err(failed)?;
+        let changes = watch::Sender::new(query::from_i64(last));
+        Ok(Self { writer, readers, changes, listening_since: OnceLock::new() })
+    }
+
+    /// The sequence of the latest event; the receiver wakes after each change that is committed.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Since when this process has been listening to devices: the time of the first call.
+    pub fn listening_since(&self, now: Timestamp) -> Timestamp {
+        *self.listening_since.get_or_init(|| now)
+    }
+
+    /// Waits for what runs, and closes the database.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+const WRITER: &[&str] = &[
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 10000",
+];
+const READER: &[&str] = &["PRAGMA busy_timeout = 10000", "PRAGMA query_only = ON"];
+
+fn pool(connections: u32, pragmas: &'static [&'static str]) -> AnyPoolOptions {
+    AnyPoolOptions::new().max_connections(connections).after_connect(move |connection, _| {
+        Box::pin(async move {
+            for pragma in pragmas.iter().copied() {
+                sqlx::query(pragma).execute(&mut *connection).await?;
+            }
+            Ok(())
+        })
+    })
+}
+
+fn escaped(path: &str) -> String {
+    let mut escaped = String::with_capacity(path.len());
+    for c in path.chars() {
+        match c {
+            '%' | '?' | '#' | ' ' => escaped.push_str(&format!("%{:02X}", u32::from(c))),
+            '\\' => escaped.push('/'),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}

@@ -231,6 +231,9 @@ impl Engine {
         if self.stop_on_failure() {
             return self.after_failure();
         }
+        if let Some(release) = self.view.unapproved.clone() {
+            return self.set_state(RolloutState::Paused, Some(Cause::NotApproved { release }));
+        }
         self.open_rings();
         if self.view.state != RolloutState::Running {
             return self.after_failure();

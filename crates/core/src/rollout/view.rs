@@ -33,6 +33,8 @@ pub struct RolloutView {
     pub devices: Vec<DeviceView>,
     /// Devices that the plan left out.
     pub left_out: Vec<LeftOut>,
+    /// A release of the rollout that is not approved any more: nobody new may get it.
+    pub unapproved: Option<ReleaseId>,
     /// Since when this server has been listening. A device could not be heard before, so its
     /// silence does not count from earlier.
     pub listening_since: Timestamp,
@@ -149,6 +151,11 @@ pub enum Cause {
         /// How.
         failure: GateFailure,
     },
+    /// A release lost its approval.
+    NotApproved {
+        /// Which one.
+        release: ReleaseId,
+    },
     /// Every place in flight is taken by a silent device, so nothing can ever move on.
     OnlySilence {
         /// How many silent devices there are.
@@ -182,6 +189,7 @@ impl Cause {
         match self {
             Self::Person { .. } => "person",
             Self::GateFailed { .. } => "gate_failed",
+            Self::NotApproved { .. } => "not_approved",
             Self::OnlySilence { .. } => "only_silence",
         }
     }
@@ -193,6 +201,9 @@ impl fmt::Display for Cause {
             Self::Person { by } => write!(formatter, "asked for by {by}"),
             Self::GateFailed { ring, failure } => {
                 write!(formatter, "the gate of ring `{ring}` failed: {failure}")
+            }
+            Self::NotApproved { release } => {
+                write!(formatter, "{release} is not approved any more")
             }
             Self::OnlySilence { silent } => write!(
                 formatter,

@@ -1,0 +1,155 @@
+//! What can go wrong with the server's state.
+
+use std::path::PathBuf;
+
+use gofleet_core::digest::Digest;
+use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
+use gofleet_core::release::ReleaseStatus;
+use gofleet_core::time::Timestamp;
+use thiserror::Error;
+
+/// The database cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The data folder cannot be made.
+    #[error("cannot create the data folder {}", .path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file cannot be opened as a database.
+    #[error("cannot open the database {}", .path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// The schema cannot be brought up to date.
+    #[error("cannot bring the database {} up to date", .path.display())]
+    Migrate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: sqlx::migrate::MigrateError,
+    },
+}
+
+/// The database does not do as asked.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    /// A statement failed.
+    #[error("the database failed to {action}")]
+    Database {
+        /// What it was to do.
+        action: &'static str,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// What stands in the database is not what was written.
+    #[error("the database holds an unreadable {what}")]
+    Corrupt {
+        /// What it should be.
+        what: &'static str,
+        /// Why it is not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// No such device.
+    #[error("there is no device {0}")]
+    UnknownDevice(DeviceId),
+    /// No such release.
+    #[error("there is no release {0}")]
+    UnknownRelease(ReleaseId),
+    /// No such rollout.
+    #[error("there is no rollout {0}")]
+    UnknownRollout(RolloutId),
+}
+
+/// A machine does not become a device.
+#[derive(Debug, Error)]
+pub enum EnrolError {
+    /// Nobody made this token.
+    #[error("the enrolment token is unknown")]
+    UnknownToken,
+    /// The token enrolled another device already.
+    #[error("the enrolment token was used already, by {by}; a token enrols one device")]
+    Used {
+        /// The device that it enrolled.
+        by: DeviceId,
+    },
+    /// The token's time is over.
+    #[error("the enrolment token expired at {at}")]
+    Expired {
+        /// When.
+        at: Timestamp,
+    },
+    /// The database.
+    #[error(transparent)]
+    Storage(StorageError),
+}
+
+/// A release does not come into the catalog.
+#[derive(Debug, Error)]
+pub enum ImportError {
+    /// The catalog has the release with other files.
+    #[error(
+        "{release} is in the catalog with other content: its files are {known}, those offered are \
+         {offered}"
+    )]
+    Conflict {
+        /// The release.
+        release: ReleaseId,
+        /// The manifest in the catalog.
+        known: Digest,
+        /// The manifest that was offered.
+        offered: Digest,
+    },
+    /// The database.
+    #[error(transparent)]
+    Storage(StorageError),
+}
+
+/// A rollout does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A rollout of this name has not ended.
+    #[error("rollout {rollout} is called `{name}` as well, and has not ended")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// The rollout that has it.
+        rollout: RolloutId,
+    },
+    /// A device went into another rollout since the plan was made.
+    #[error("device {device} is part of rollout {rollout} since: plan again")]
+    DeviceBusy {
+        /// The device.
+        device: DeviceId,
+        /// Its rollout.
+        rollout: RolloutId,
+    },
+    /// A release lost its approval since the plan was made.
+    #[error("{release} is {status} since: plan again")]
+    NotApproved {
+        /// The release.
+        release: ReleaseId,
+        /// What it is.
+        status: ReleaseStatus,
+    },
+    /// The database.
+    #[error(transparent)]
+    Storage(StorageError),
+}
+
+macro_rules! wraps_storage {
+    ($($type:ident),+) => {$(
+        impl From<StorageError> for $type {
+            fn from(error: StorageError) -> Self {
+                Self::Storage(error)
+            }
+        }
+    )+};
+}
+wraps_storage!(EnrolError, ImportError, StartError);

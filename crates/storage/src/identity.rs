@@ -1,0 +1,288 @@
+//! Who may talk to the server: the administrator, sessions, enrolment tokens, devices. Secrets
+//! are known by their digests only.
+
+use gofleet_core::digest::Digest;
+use gofleet_core::event::Change;
+use gofleet_core::facts::Facts;
+use gofleet_core::ids::DeviceId;
+use gofleet_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::query::{Columns as _, During as _, to_json};
+use crate::{EnrolError, Storage, StorageError};
+
+/// A machine that is to become a device.
+#[derive(Debug, Clone)]
+pub struct NewDevice {
+    /// Its name from now on.
+    pub id: DeviceId,
+    /// The digest of its credential.
+    pub credential: Digest,
+    /// What it tells of itself.
+    pub facts: Facts,
+}
+
+/// An enrolment token, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// The digest of the secret.
+    pub hash: Digest,
+    /// For whom it is, in its maker's words.
+    pub note: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// When it was used.
+    pub used_at: Option<Timestamp>,
+    /// The device that it enrolled.
+    pub used_by: Option<DeviceId>,
+}
+
+impl Storage {
+    /// The server's epoch: 1, until a restore raises it.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the database fails.
+    pub async fn epoch(&self) -> Result<u64, StorageError> {
+        let value = self.meta("epoch").await?;
+        Ok(value.and_then(|value| value.parse().ok()).unwrap_or(1))
+    }
+
+    /// The digest of the administrator's token, once there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the database fails.
+    pub async fn admin_token(&self) -> Result<Option<Digest>, StorageError> {
+        let value = self.meta("admin_token").await?;
+        value
+            .map(|it| it.parse().map_err(|error| crate::query::corrupt("digest", error)))
+            .transpose()
+    }
+
+    /// Sets the digest of the administrator's token.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the database fails.
+    pub async fn set_admin_token(
+        &self,
+        token: &Digest,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let mut write = self.write(now).await?;
+        sqlx::query(
+            "INSERT INTO meta (name, value) VALUES ('admin_token', $1) \
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .bind(token.to_string())
+        .execute(&mut *write.transaction)
+        .await
+        .during("keep the administrator's token")?;
+        write.commit().await
+    }
+
+    async fn meta(&self, name: &'static str) -> Result<Option<String>, StorageError> {
+        sqlx::query_scalar("SELECT value FROM meta WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&self.readers)
+            .await
+            .during("read a setting")
+    }
+
+    /// Opens a session of the console for the secret with this digest.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the database fails.
+    pub async fn add_session(
+        &self,
+        session: &Digest,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let mut write = self.write(now).await?;
+        sqlx::query("DELETE FROM sessions WHERE expires_at <= $1")
+            .bind(now.as_millis())
+            .execute(&mut *write.transaction)
+            .await
+            .during("forget old sessions")?;
+        sqlx::query("INSERT INTO sessions (hash, expires_at) VALUES ($1, $2)")
+            .bind(session.to_string())
+            .bind(expires_at.as_millis())
+            .execute(&mut *write.transaction)
+            .await
+            .during("open a session")?;
+        write.commit().await
+    }
+
+    /// Whether the session is open.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the database fails.
+    pub async fn has_session(
+        &self,
+        session: &Digest,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT expires_at FROM sessions WHERE hash = $1")
+                .bind(session.to_string())
+                .fetch_optional(&self.readers)
+                .await
+                .during("look for a session")?;
+        Ok(found.is_some_and(|expires_at| expires_at > now.as_millis()))
+    }
+
+    /// Closes a session, if it is open.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the database fails.
+    pub async fn remove_session(
+        &self,
+        session: &Digest,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let mut write = self.write(now).await?;
+        sqlx::query("DELETE FROM sessions WHERE hash = $1")
+            .bind(session.to_string())
+            .execute(&mut *write.transaction)
+            .await
+            .during("close a session")?;
+        write.commit().await
+    }
+
+    /// Keeps a new enrolment token.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the database fails.
+    pub async fn add_token(
+        &self,
+        token: &Digest,
+        note: &str,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let mut write = self.write(now).await?;
+        sqlx::query(
+            "INSERT INTO tokens (hash, note, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(token.to_string())
+        .bind(note.to_owned())
+        .bind(now.as_millis())
+        .bind(expires_at.as_millis())
+        .execute(&mut *write.transaction)
+        .await
+        .during("keep a token")?;
+        write.event(&Change::TokenCreated { expires_at }).await?;
+        write.commit().await
+    }
+
+    /// All enrolment tokens, newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the database fails.
+    pub async fn tokens(&self) -> Result<Vec<Token>, StorageError> {
+        let rows = sqlx::query("SELECT * FROM tokens ORDER BY created_at DESC, hash")
+            .fetch_all(&self.readers)
+            .await
+            .during("list tokens")?;
+        rows.iter().map(token).collect()
+    }
+
+    /// Makes a machine a device, and uses up the token. Of many that come with one token at
+    /// once, exactly one succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`EnrolError`] if the token does not serve.
+    pub async fn enrol(
+        &self,
+        token: &Digest,
+        device: &NewDevice,
+        now: Timestamp,
+    ) -> Result<(), EnrolError> {
+        let mut write = self.write(now).await?;
+        let row = sqlx::query("SELECT * FROM tokens WHERE hash = $1")
+            .bind(token.to_string())
+            .fetch_optional(&mut *write.transaction)
+            .await
+            .during("look for a token")?;
+        let found = self::token(&row.ok_or(EnrolError::UnknownToken)?)?;
+        if let Some(by) = found.used_by {
+            return Err(EnrolError::Used { by });
+        }
+        if found.expires_at <= now {
+            return Err(EnrolError::Expired { at: found.expires_at });
+        }
+        sqlx::query("UPDATE tokens SET used_at = $2, used_by = $3 WHERE hash = $1")
+            .bind(token.to_string())
+            .bind(now.as_millis())
+            .bind(device.id.to_string())
+            .execute(&mut *write.transaction)
+            .await
+            .during("use up a token")?;
+        insert_device(&mut write, device).await?;
+        Ok(write.commit().await?)
+    }
+
+    /// The device with this credential.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the database fails.
+    pub async fn device_by_credential(
+        &self,
+        credential: &Digest,
+    ) -> Result<Option<DeviceId>, StorageError> {
+        let row = sqlx::query("SELECT id FROM devices WHERE credential = $1")
+            .bind(credential.to_string())
+            .fetch_optional(&self.readers)
+            .await
+            .during("look for a device")?;
+        row.map(|row| row.parsed("id")).transpose()
+    }
+}
+
+async fn insert_device(
+    write: &mut crate::write::Write<'_>,
+    device: &NewDevice,
+) -> Result<(), StorageError> {
+    let NewDevice { id, credential, facts } = device;
+    sqlx::query(
+        "INSERT INTO devices (id, credential, hostname, platform, active, facts, enrolled_at, \
+         last_seen, generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0)",
+    )
+    .bind(id.to_string())
+    .bind(credential.to_string())
+    .bind(facts.hostname.clone())
+    .bind(facts.platform.to_string())
+    .bind(facts.active.clone())
+    .bind(to_json(facts))
+    .bind(write.now.as_millis())
+    .execute(&mut *write.transaction)
+    .await
+    .during("add a device")?;
+    let hostname = facts.hostname.clone();
+    write.event(&Change::DeviceEnrolled { device: id.clone(), hostname }).await
+}
+
+fn token(row: &sqlx::any::AnyRow) -> Result<Token, StorageError> {
+    let used_by = row.optional_text("used_by")?;
+    Ok(Token {
+        hash: row.parsed("hash")?,
+        note: row.text("note")?,
+        created_at: row.time("created_at")?,
+        expires_at: row.time("expires_at")?,
+        used_at: row.optional_time("used_at")?,
+        used_by: used_by
+            .map(|id| id.parse().map_err(|error| crate::query::corrupt("device id", error)))
+            .transpose()?,
+    })
+}

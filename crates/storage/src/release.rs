@@ -1,0 +1,184 @@
+//! The catalog.
+
+use gofleet_core::digest::Digest;
+use gofleet_core::event::Change;
+use gofleet_core::ids::ReleaseId;
+use gofleet_core::manifest::Manifest;
+use gofleet_core::release::{Archive, Release, ReleaseDecision, ReleaseStatus};
+use gofleet_core::time::Timestamp;
+
+use crate::query::{Columns as _, During as _, from_json, to_json};
+use crate::write::Write;
+use crate::{ImportError, Storage, StorageError};
+
+/// How an import ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Imported {
+    /// The release is new in the catalog.
+    New(Release),
+    /// The catalog had it with the same files; this is what it has.
+    Known(Release),
+}
+
+impl Storage {
+    /// Takes a release into the catalog. Of two imports of the same at once one adds it and the
+    /// other finds it.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError::Conflict`] if the catalog has the release with other files.
+    pub async fn import_release(
+        &self,
+        release: &Release,
+        manifest: &Manifest,
+        now: Timestamp,
+    ) -> Result<Imported, ImportError> {
+        let mut write = self.write(now).await?;
+        let id = &release.release.id;
+        if let Some(known) = find(&mut write, id).await? {
+            let (known_manifest, offered) = (known.release.manifest, release.release.manifest);
+            if known_manifest == offered {
+                return Ok(Imported::Known(known));
+            }
+            let release = id.clone();
+            return Err(ImportError::Conflict { release, known: known_manifest, offered });
+        }
+        insert(&mut write, release, manifest).await?;
+        write.event(&Change::ReleaseImported { release: id.clone() }).await?;
+        write.commit().await?;
+        Ok(Imported::New(release.clone()))
+    }
+
+    /// Every release, in the order of their ids.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the database fails.
+    pub async fn releases(&self) -> Result<Vec<Release>, StorageError> {
+        let rows = sqlx::query("SELECT body FROM releases ORDER BY id")
+            .fetch_all(&self.readers)
+            .await
+            .during("list releases")?;
+        rows.iter().map(|row| row.json("body")).collect()
+    }
+
+    /// A release.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::UnknownRelease`] if there is none of this id.
+    pub async fn release(&self, id: &ReleaseId) -> Result<Release, StorageError> {
+        let row = sqlx::query("SELECT body FROM releases WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&self.readers)
+            .await
+            .during("read a release")?;
+        row.ok_or_else(|| StorageError::UnknownRelease(id.clone()))?.json("body")
+    }
+
+    /// The text of a release's manifest, as JSON: an agent wants it as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::UnknownRelease`] if there is no release of this id.
+    pub async fn manifest_json(&self, id: &ReleaseId) -> Result<String, StorageError> {
+        let body: Option<String> = sqlx::query_scalar(
+            "SELECT manifests.body FROM manifests \
+             JOIN releases ON releases.manifest = manifests.digest WHERE releases.id = $1",
+        )
+        .bind(id.to_string())
+        .fetch_optional(&self.readers)
+        .await
+        .during("read a manifest")?;
+        body.ok_or_else(|| StorageError::UnknownRelease(id.clone()))
+    }
+
+    /// A release's manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::UnknownRelease`] if there is no release of this id.
+    pub async fn manifest(&self, id: &ReleaseId) -> Result<Manifest, StorageError> {
+        from_json(&self.manifest_json(id).await?, "manifest")
+    }
+
+    /// The archive with this digest, if a release came from it.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError`] if the database fails.
+    pub async fn archive(&self, sha256: &Digest) -> Result<Option<Archive>, StorageError> {
+        let row = sqlx::query("SELECT body FROM releases WHERE archive = $1 LIMIT 1")
+            .bind(sha256.to_string())
+            .fetch_optional(&self.readers)
+            .await
+            .during("look for an archive")?;
+        let release: Option<Release> = row.map(|row| row.json("body")).transpose()?;
+        Ok(release.map(|release| release.release.archive))
+    }
+
+    /// Approves or blocks a release, and returns it as it is then.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::UnknownRelease`] if there is none of this id.
+    pub async fn decide_release(
+        &self,
+        id: &ReleaseId,
+        status: ReleaseStatus,
+        decision: ReleaseDecision,
+    ) -> Result<Release, StorageError> {
+        let mut write = self.write(decision.at).await?;
+        let mut release =
+            find(&mut write, id).await?.ok_or_else(|| StorageError::UnknownRelease(id.clone()))?;
+        let by = decision.by.clone();
+        (release.status, release.decision) = (status, Some(decision));
+        sqlx::query("UPDATE releases SET status = $2, body = $3 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(status.as_str())
+            .bind(to_json(&release))
+            .execute(&mut *write.transaction)
+            .await
+            .during("decide on a release")?;
+        write.event(&Change::ReleaseDecided { release: id.clone(), status, by }).await?;
+        write.commit().await?;
+        Ok(release)
+    }
+}
+
+pub(crate) async fn find(
+    write: &mut Write<'_>,
+    id: &ReleaseId,
+) -> Result<Option<Release>, StorageError> {
+    let row = sqlx::query("SELECT body FROM releases WHERE id = $1")
+        .bind(id.to_string())
+        .fetch_optional(&mut *write.transaction)
+        .await
+        .during("look for a release")?;
+    row.map(|row| row.json("body")).transpose()
+}
+
+async fn insert(
+    write: &mut Write<'_>,
+    release: &Release,
+    manifest: &Manifest,
+) -> Result<(), StorageError> {
+    sqlx::query("INSERT INTO manifests (digest, body) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        .bind(release.release.manifest.to_string())
+        .bind(to_json(manifest))
+        .execute(&mut *write.transaction)
+        .await
+        .during("add a manifest")?;
+    sqlx::query(
+        "INSERT INTO releases (id, manifest, archive, status, body) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(release.release.id.to_string())
+    .bind(release.release.manifest.to_string())
+    .bind(release.release.archive.sha256.to_string())
+    .bind(release.status.as_str())
+    .bind(to_json(release))
+    .execute(&mut *write.transaction)
+    .await
+    .during("add a release")?;
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! What devices report. A report that comes late, twice or out of order changes nothing.
+
+use gofleet_core::event::Change;
+use gofleet_core::facts::Facts;
+use gofleet_core::ids::{DeviceId, RolloutId};
+use gofleet_core::order::{Failure, Order, Progress, Report, Step, Want};
+use gofleet_core::rollout::{WantKind, accept_progress};
+use gofleet_core::time::Timestamp;
+use sqlx::any::AnyRow;
+
+use crate::query::{Columns as _, During as _, optional_json, to_i64, to_json};
+use crate::write::Write;
+use crate::{Storage, StorageError};
+
+impl Storage {
+    /// Takes a device's report.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::UnknownDevice`] if there is no such device.
+    pub async fn take_report(
+        &self,
+        device: &DeviceId,
+        report: &Report,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        if report.facts.is_none() && report.progress.is_none() {
+            return self.touch(device, now).await;
+        }
+        let mut write = self.write(now).await?;
+        let row = sqlx::query("SELECT facts, generation FROM devices WHERE id = $1")
+            .bind(device.to_string())
+            .fetch_optional(&mut *write.transaction)
+            .await
+            .during("look for a device")?
+            .ok_or_else(|| StorageError::UnknownDevice(device.clone()))?;
+        let known: Facts = row.json("facts")?;
+        let mut facts = report.facts.clone().unwrap_or_else(|| known.clone());
+        if let Some(progress) = &report.progress {
+            let is_news = take_progress(&mut write, device, progress).await?;
+            if is_news && progress.generation >= row.number("generation")? {
+                facts.active.clone_from(&progress.active);
+            }
+        }
+        keep_facts(&mut write, device, &facts).await?;
+        if facts != known {
+            let active = facts.active;
+            write.event(&Change::DeviceFacts { device: device.clone(), active }).await?;
+        }
+        write.commit().await
+    }
+}
+
+async fn keep_facts(
+    write: &mut Write<'_>,
+    device: &DeviceId,
+    facts: &Facts,
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "UPDATE devices SET facts = $2, hostname = $3, platform = $4, active = $5, \
+         last_seen = $6 WHERE id = $1",
+    )
+    .bind(device.to_string())
+    .bind(to_json(facts))
+    .bind(facts.hostname.clone())
+    .bind(facts.platform.to_string())
+    .bind(facts.active.clone())
+    .bind(write.now.as_millis())
+    .execute(&mut *write.transaction)
+    .await
+    .during("keep a device's facts")?;
+    Ok(())
+}
+
+/// An order of the device, and what is known of it.
+struct Known {
+    rollout: RolloutId,
+    order: Order,
+    step: Step,
+    sequence: Option<u64>,
+    bytes: u64,
+    failure: Option<Failure>,
+    progressed_at: Timestamp,
+}
+
+impl Known {
+    fn read(row: &AnyRow) -> Result<Self, StorageError> {
+        Ok(Self {
+            rollout: row.parsed("rollout")?,
+            order: row.json("body")?,
+            step: row.word("step")?,
+            sequence: row.optional_number("sequence")?,
+            bytes: row.number("bytes_downloaded")?,
+            failure: row.optional_json("failure")?,
+            progressed_at: row.time("progressed_at")?,
+        })
+    }
+
+    /// Where the report says the device stands, and what failed.
+    fn judge(&self, progress: &Progress) -> (Step, Option<Failure>) {
+        let (step, failure) = match &self.order.want {
+            Want::Activate { release, .. } => {
+                accept_progress(WantKind::Activate, &release.version, progress)
+            }
+            Want::Revert { .. } | Want::Hold => (progress.step, progress.failure.clone()),
+        };
+        let told = progress.receipt.as_ref().and_then(|receipt| receipt.failure.clone());
+        // The way back keeps the reason for it.
+        let kept = match step {
+            Step::Failed | Step::Reverting | Step::Reverted | Step::Quarantined => {
+                self.failure.clone()
+            }
+            Step::Waiting
+            | Step::Offered
+            | Step::Fetching
+            | Step::Staged
+            | Step::Activating
+            | Step::Verifying
+            | Step::Soaking
+            | Step::Accepted
+            | Step::Skipped => None,
+        };
+        (step, failure.or(told).or(kept))
+    }
+}
+
+/// Whether the report was news.
+async fn take_progress(
+    write: &mut Write<'_>,
+    device: &DeviceId,
+    progress: &Progress,
+) -> Result<bool, StorageError> {
+    let row = sqlx::query("SELECT * FROM orders WHERE device = $1 AND generation = $2")
+        .bind(device.to_string())
+        .bind(to_i64(progress.generation))
+        .fetch_optional(&mut *write.transaction)
+        .await
+        .during("look for an order")?;
+    let Some(row) = row else {
+        // A restore may have lost generations that the device has seen: the next order must
+        // have a greater one.
+        raise_generation(write, device, progress.generation).await?;
+        return Ok(true);
+    };
+    let known = Known::read(&row)?;
+    if known.sequence.is_some_and(|latest| progress.sequence <= latest) {
+        return Ok(false);
+    }
+    let (step, failure) = known.judge(progress);
+    let moved = step != known.step || progress.bytes_downloaded > known.bytes;
+    let progressed_at = if moved { write.now } else { known.progressed_at };
+    update_order(write, device, progress, step, failure.as_ref(), progressed_at).await?;
+    update_rollout(write, device, &known.rollout, progress.generation, step, failure.as_ref())
+        .await?;
+    if moved || failure != known.failure {
+        write
+            .event(&Change::DeviceStep {
+                device: device.clone(),
+                rollout: known.rollout,
+                generation: progress.generation,
+                step,
+                bytes_downloaded: progress.bytes_downloaded,
+                failure,
+            })
+            .await?;
+    }
+    Ok(true)
+}
+
+async fn raise_generation(
+    write: &mut Write<'_>,
+    device: &DeviceId,
+    generation: u64,
+) -> Result<(), StorageError> {
+    sqlx::query("UPDATE devices SET generation = $2 WHERE id = $1 AND generation < $2")
+        .bind(device.to_string())
+        .bind(to_i64(generation))
+        .execute(&mut *write.transaction)
+        .await
+        .during("raise a generation")?;
+    Ok(())
+}
+
+async fn update_order(
+    write: &mut Write<'_>,
+    device: &DeviceId,
+    progress: &Progress,
+    step: Step,
+    failure: Option<&Failure>,
+    progressed_at: Timestamp,
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "UPDATE orders SET step_at = CASE WHEN step = $3 THEN step_at ELSE $4 END, step = $3, \
+         progressed_at = $5, sequence = $6, bytes_downloaded = $7, failure = $8, \
+         receipt = COALESCE($9, receipt) WHERE device = $1 AND generation = $2",
+    )
+    .bind(device.to_string())
+    .bind(to_i64(progress.generation))
+    .bind(step.as_str())
+    .bind(write.now.as_millis())
+    .bind(progressed_at.as_millis())
+    .bind(to_i64(progress.sequence))
+    .bind(to_i64(progress.bytes_downloaded))
+    .bind(optional_json(failure))
+    .bind(optional_json(progress.receipt.as_ref()))
+    .execute(&mut *write.transaction)
+    .await
+    .during("take a report")?;
+    Ok(())
+}
+
+/// Tells the rollout, if it has not given the device another order since.
+async fn update_rollout(
+    write: &mut Write<'_>,
+    device: &DeviceId,
+    rollout: &RolloutId,
+    generation: u64,
+    step: Step,
+    failure: Option<&Failure>,
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "UPDATE rollout_devices SET since = CASE WHEN step = $4 THEN since ELSE $5 END, \
+         step = $4, is_silent = 0, failure = $6, bytes_downloaded = \
+         (SELECT SUM(o.bytes_downloaded) FROM orders o WHERE o.rollout = $1 AND o.device = $2) \
+         WHERE rollout = $1 AND device = $2 AND generation = $3",
+    )
+    .bind(rollout.to_string())
+    .bind(device.to_string())
+    .bind(to_i64(generation))
+    .bind(step.as_str())
+    .bind(write.now.as_millis())
+    .bind(optional_json(failure))
+    .execute(&mut *write.transaction)
+    .await
+    .during("tell the rollout of a report")?;
+    Ok(())
+}

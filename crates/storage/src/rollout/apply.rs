@@ -1,0 +1,302 @@
+//! Moving rollouts on: what the core decided, written as one transaction with its events.
+
+use gofleet_core::event::Change;
+use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
+use gofleet_core::order::{Order, Want};
+use gofleet_core::release::ReleaseRef;
+use gofleet_core::rollout::{
+    Action, Cause, DeviceView, GateFailure, Previous, RingState, RolloutState, RolloutView,
+    WantKind,
+};
+use gofleet_core::time::Timestamp;
+
+use super::read::view;
+use crate::query::{During as _, from_i64, optional_json, to_i64, to_json};
+use crate::write::Write;
+use crate::{Storage, StorageError, release};
+
+impl Storage {
+    /// Lets `decide` look at a rollout and makes the changes that it returns, all in one
+    /// transaction: nothing can happen between look and change. `before_commit` is called when
+    /// all is written and nothing is committed. Returns what was done.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::UnknownRollout`] if there is none of this id. What `decide` refuses comes
+    /// back inside `Ok`, and changes nothing.
+    pub async fn decide_rollout<E>(
+        &self,
+        id: &RolloutId,
+        now: Timestamp,
+        decide: impl FnOnce(&RolloutView) -> Result<Vec<Action>, E>,
+        before_commit: impl FnOnce(),
+    ) -> Result<Result<Vec<Action>, E>, StorageError> {
+        let mut write = self.write(now).await?;
+        let view = view(&mut write.transaction, id, self.listening_since(now)).await?;
+        let actions = match decide(&view) {
+            Ok(actions) => actions,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        if actions.is_empty() {
+            return Ok(Ok(actions));
+        }
+        for action in &actions {
+            write.apply(&view, action).await?;
+        }
+        before_commit();
+        write.commit().await?;
+        Ok(Ok(actions))
+    }
+}
+
+impl Write<'_> {
+    async fn apply(&mut self, view: &RolloutView, action: &Action) -> Result<(), StorageError> {
+        match action {
+            Action::MarkSilent { device } => self.mark_silent(&view.id, device).await,
+            Action::Waive { device } => {
+                let sql = "UPDATE rollout_devices SET is_waived = 1 \
+                           WHERE rollout = $1 AND device = $2";
+                self.update_device(sql, &view.id, device).await
+            }
+            Action::Requeue { device } => self.requeue(&view.id, device).await,
+            Action::SetRing { ring, state, failure } => {
+                self.set_ring(view, *ring, *state, failure.as_ref()).await
+            }
+            Action::Order { device, want } => self.order(view, device, *want).await,
+            Action::SetState { state, cause } => {
+                self.set_state(&view.id, *state, cause.as_ref()).await
+            }
+        }
+    }
+
+    async fn update_device(
+        &mut self,
+        sql: &'static str,
+        rollout: &RolloutId,
+        device: &DeviceId,
+    ) -> Result<(), StorageError> {
+        sqlx::query(sql)
+            .bind(rollout.to_string())
+            .bind(device.to_string())
+            .execute(&mut *self.transaction)
+            .await
+            .during("change a device of a rollout")?;
+        Ok(())
+    }
+
+    async fn mark_silent(
+        &mut self,
+        rollout: &RolloutId,
+        device: &DeviceId,
+    ) -> Result<(), StorageError> {
+        let sql = "UPDATE rollout_devices SET is_silent = 1 WHERE rollout = $1 AND device = $2";
+        self.update_device(sql, rollout, device).await?;
+        let (device, rollout) = (device.clone(), rollout.clone());
+        self.event(&Change::DeviceSilent { device, rollout }).await
+    }
+
+    async fn requeue(
+        &mut self,
+        rollout: &RolloutId,
+        device: &DeviceId,
+    ) -> Result<(), StorageError> {
+        sqlx::query(
+            "UPDATE rollout_devices SET step = 'waiting', since = $3, generation = NULL, \
+             previous = NULL, is_silent = 0, is_waived = 0, failure = NULL \
+             WHERE rollout = $1 AND device = $2",
+        )
+        .bind(rollout.to_string())
+        .bind(device.to_string())
+        .bind(self.now.as_millis())
+        .execute(&mut *self.transaction)
+        .await
+        .during("let a device wait again")?;
+        Ok(())
+    }
+
+    async fn set_ring(
+        &mut self,
+        view: &RolloutView,
+        ring: u32,
+        state: RingState,
+        failure: Option<&GateFailure>,
+    ) -> Result<(), StorageError> {
+        let sql = match state {
+            RingState::Running => {
+                "UPDATE rings SET state = $3, started_at = COALESCE(started_at, $4), \
+                 ended_at = NULL WHERE rollout = $1 AND place = $2"
+            }
+            RingState::Passed | RingState::Failed | RingState::RollingBack => {
+                "UPDATE rings SET state = $3, ended_at = $4 WHERE rollout = $1 AND place = $2"
+            }
+            RingState::Waiting | RingState::RolledBack => {
+                "UPDATE rings SET state = $3, ended_at = COALESCE(ended_at, $4) \
+                 WHERE rollout = $1 AND place = $2"
+            }
+        };
+        sqlx::query(sql)
+            .bind(view.id.to_string())
+            .bind(i64::from(ring))
+            .bind(state.as_str())
+            .bind(self.now.as_millis())
+            .execute(&mut *self.transaction)
+            .await
+            .during("change a ring")?;
+        let name = view.spec.rings[ring as usize].name.clone();
+        let reason = failure.map(ToString::to_string).unwrap_or_default();
+        let rollout = view.id.clone();
+        self.event(&Change::RingState { rollout, ring: name, state, reason }).await
+    }
+
+    async fn set_state(
+        &mut self,
+        rollout: &RolloutId,
+        state: RolloutState,
+        cause: Option<&Cause>,
+    ) -> Result<(), StorageError> {
+        sqlx::query("UPDATE rollouts SET state = $2, cause = $3, changed_at = $4 WHERE id = $1")
+            .bind(rollout.to_string())
+            .bind(state.as_str())
+            .bind(optional_json(cause))
+            .bind(self.now.as_millis())
+            .execute(&mut *self.transaction)
+            .await
+            .during("change a rollout")?;
+        if state.is_final() {
+            sqlx::query(
+                "UPDATE rollout_devices SET step = 'skipped', since = $2 \
+                 WHERE rollout = $1 AND step = 'waiting' AND generation IS NULL",
+            )
+            .bind(rollout.to_string())
+            .bind(self.now.as_millis())
+            .execute(&mut *self.transaction)
+            .await
+            .during("leave out devices that wait")?;
+        }
+        let reason = cause.map(ToString::to_string).unwrap_or_default();
+        self.event(&Change::RolloutState { rollout: rollout.clone(), state, reason }).await
+    }
+
+    /// Gives an order under the device's next generation.
+    async fn order(
+        &mut self,
+        view: &RolloutView,
+        device: &DeviceId,
+        want: WantKind,
+    ) -> Result<(), StorageError> {
+        let known = view.devices.iter().find(|known| known.device == *device);
+        let known = known.expect("an action names a device of its rollout");
+        let generation = self.next_generation(device).await?;
+        let order = Order {
+            device: device.clone(),
+            epoch: self.epoch().await?,
+            generation,
+            issued_at: self.now,
+            rollout: view.id.clone(),
+            want: self.want(view, known, want).await?,
+        };
+        self.insert_order(&order, want).await?;
+        self.note_order(view, known, want, generation).await?;
+        let (device, rollout) = (device.clone(), view.id.clone());
+        self.event(&Change::DeviceOrdered { device, rollout, generation, want }).await
+    }
+
+    async fn next_generation(&mut self, device: &DeviceId) -> Result<u64, StorageError> {
+        sqlx::query("UPDATE devices SET generation = generation + 1 WHERE id = $1")
+            .bind(device.to_string())
+            .execute(&mut *self.transaction)
+            .await
+            .during("raise a generation")?;
+        let generation: i64 = sqlx::query_scalar("SELECT generation FROM devices WHERE id = $1")
+            .bind(device.to_string())
+            .fetch_one(&mut *self.transaction)
+            .await
+            .during("read a generation")?;
+        Ok(from_i64(generation))
+    }
+
+    async fn epoch(&mut self) -> Result<u64, StorageError> {
+        let epoch: Option<String> =
+            sqlx::query_scalar("SELECT value FROM meta WHERE name = 'epoch'")
+                .fetch_optional(&mut *self.transaction)
+                .await
+                .during("read the epoch")?;
+        Ok(epoch.and_then(|epoch| epoch.parse().ok()).unwrap_or(1))
+    }
+
+    async fn want(
+        &mut self,
+        view: &RolloutView,
+        device: &DeviceView,
+        want: WantKind,
+    ) -> Result<Want, StorageError> {
+        Ok(match want {
+            WantKind::Hold => Want::Hold,
+            WantKind::Activate => {
+                let release = self.release_ref(&device.release).await?;
+                Want::Activate { release, soak: view.spec.soak }
+            }
+            WantKind::Revert => match &device.previous {
+                Previous::Release(id) => {
+                    Want::Revert { release: Some(self.release_ref(id).await?) }
+                }
+                Previous::Nothing => Want::Revert { release: None },
+                // The engine orders no revert to what no order can name; beginning nothing is
+                // what is left.
+                Previous::Unknown(_) => Want::Hold,
+            },
+        })
+    }
+
+    async fn release_ref(&mut self, id: &ReleaseId) -> Result<ReleaseRef, StorageError> {
+        let release = release::find(self, id).await?;
+        Ok(release.ok_or_else(|| StorageError::UnknownRelease(id.clone()))?.release)
+    }
+
+    async fn insert_order(&mut self, order: &Order, want: WantKind) -> Result<(), StorageError> {
+        sqlx::query(
+            "INSERT INTO orders (device, generation, rollout, want, body, issued_at, step, \
+             step_at, progressed_at, bytes_downloaded) \
+             VALUES ($1, $2, $3, $4, $5, $6, 'offered', $6, $6, 0)",
+        )
+        .bind(order.device.to_string())
+        .bind(to_i64(order.generation))
+        .bind(order.rollout.to_string())
+        .bind(want.as_str())
+        .bind(to_json(order))
+        .bind(self.now.as_millis())
+        .execute(&mut *self.transaction)
+        .await
+        .during("give an order")?;
+        Ok(())
+    }
+
+    async fn note_order(
+        &mut self,
+        view: &RolloutView,
+        device: &DeviceView,
+        want: WantKind,
+        generation: u64,
+    ) -> Result<(), StorageError> {
+        let sql = match want {
+            WantKind::Activate => {
+                "UPDATE rollout_devices SET step = 'offered', since = $3, generation = $4, \
+                 previous = $5, is_silent = 0, failure = NULL WHERE rollout = $1 AND device = $2"
+            }
+            WantKind::Revert | WantKind::Hold => {
+                "UPDATE rollout_devices SET step = 'offered', since = $3, generation = $4, \
+                 previous = $5 WHERE rollout = $1 AND device = $2"
+            }
+        };
+        sqlx::query(sql)
+            .bind(view.id.to_string())
+            .bind(device.device.to_string())
+            .bind(self.now.as_millis())
+            .bind(to_i64(generation))
+            .bind(to_json(&device.previous))
+            .execute(&mut *self.transaction)
+            .await
+            .during("note an order")?;
+        Ok(())
+    }
+}

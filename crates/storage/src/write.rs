@@ -1,0 +1,69 @@
+//! One change of the server's state: a transaction with its events.
+
+use gofleet_core::event::Change;
+use gofleet_core::time::Timestamp;
+use sqlx::{Any, Transaction};
+use tokio::sync::watch;
+
+use crate::query::{During as _, from_i64, to_i64, to_json};
+use crate::{Storage, StorageError};
+
+/// A transaction that is under way; dropped without [`commit`](Write::commit), it changes nothing.
+pub(crate) struct Write<'a> {
+    pub transaction: Transaction<'static, Any>,
+    pub now: Timestamp,
+    changes: &'a watch::Sender<u64>,
+    sequence: Option<u64>,
+}
+
+impl Storage {
+    pub(crate) async fn write(&self, now: Timestamp) -> Result<Write<'_>, StorageError> {
+        // Taking the write lock at once: a transaction that reads first and then writes could be
+        // refused because another process wrote in between.
+        let transaction =
+            self.writer.begin_with("BEGIN IMMEDIATE").await.during("begin a transaction")?;
+        Ok(Write { transaction, now, changes: &self.changes, sequence: None })
+    }
+}
+
+impl Write<'_> {
+    /// Appends an event to the transaction.
+    pub async fn event(&mut self, change: &Change) -> Result<(), StorageError> {
+        let sequence = self.next_sequence().await?;
+        sqlx::query(
+            "INSERT INTO events (sequence, at, kind, device, rollout, body) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(to_i64(sequence))
+        .bind(self.now.as_millis())
+        .bind(change.kind())
+        .bind(change.device().map(ToString::to_string))
+        .bind(change.rollout().map(ToString::to_string))
+        .bind(to_json(change))
+        .execute(&mut *self.transaction)
+        .await
+        .during("record an event")?;
+        self.sequence = Some(sequence);
+        Ok(())
+    }
+
+    async fn next_sequence(&mut self) -> Result<u64, StorageError> {
+        if let Some(last) = self.sequence {
+            return Ok(last + 1);
+        }
+        let last: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(sequence), 0) FROM events")
+            .fetch_one(&mut *self.transaction)
+            .await
+            .during("number an event")?;
+        Ok(from_i64(last) + 1)
+    }
+
+    /// Makes the change last, and then tells those who wait for changes.
+    pub async fn commit(self) -> Result<(), StorageError> {
+        self.transaction.commit().await.during("commit a transaction")?;
+        if let Some(sequence) = self.sequence {
+            self.changes.send_replace(sequence);
+        }
+        Ok(())
+    }
+}
