@@ -1,1 +1,27 @@
-//! server
+//! The server: HTTP API, authentication, rollout reconciler and console, put together.
+//!
+//! It decides nothing about rollouts (that is `gofleet-core`) and keeps nothing itself (that is
+//! `gofleet-storage` and the data folder). [`serve()`] runs it, [`ServerConfig`] says how.
+
+pub mod access;
+pub mod api;
+pub mod authentication;
+pub mod commands;
+pub mod config;
+pub mod console;
+mod data;
+mod extract;
+pub mod failure;
+mod http;
+mod orders;
+mod range;
+pub mod reconciler;
+mod secret;
+mod serve;
+pub mod state;
+mod upload;
+pub mod views;
+
+pub use config::{ConfigError, ServerConfig, Sources};
+pub use data::DataError;
+pub use serve::{Ready, ServeError, router, serve, serve_with_clock, stop_signal};

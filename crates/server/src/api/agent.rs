@@ -1,0 +1,139 @@
+//! What agents ask and tell: enrolment, orders, reports, manifests.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use gofleet_api::{EnrolRequest, EnrolResponse, MAX_WAIT_SECS, Problem};
+use gofleet_core::ids::{DeviceId, ReleaseId};
+use gofleet_core::manifest::Manifest;
+use gofleet_core::order::{Order, Report};
+use gofleet_storage::NewDevice;
+use serde::Deserialize;
+use tokio::time::Instant;
+use utoipa_axum::routes;
+
+use super::releases::manifest_of;
+use crate::access::{Access, CallingDevice, Pace, Routes};
+use crate::extract::{Json, Path, Query};
+use crate::failure::Answer;
+use crate::secret::{Secret, SecretKind, random_below};
+use crate::state::AppState;
+
+pub fn routes() -> Routes {
+    Routes::default()
+        .add(Access::Anyone, Pace::Quick, routes!(enrol))
+        .add(Access::Device, Pace::Long, routes!(order))
+        .add(Access::Device, Pace::Quick, routes!(report))
+        .add(Access::Device, Pace::Quick, routes!(manifest))
+}
+
+/// Makes a machine a device of the fleet; uses the token up.
+#[utoipa::path(
+    post, path = "/enrol", tag = "agent", request_body = EnrolRequest,
+    responses(
+        (status = 201, body = EnrolResponse),
+        (status = 400, body = Problem),
+        (status = 403, body = Problem, description = "The token is unknown, used or expired"),
+    )
+)]
+async fn enrol(
+    State(state): State<AppState>,
+    Json(request): Json<EnrolRequest>,
+) -> Answer<(StatusCode, axum::Json<EnrolResponse>)> {
+    let token = crate::secret::hash(request.token.trim());
+    let credential = Secret::random(SecretKind::Device);
+    let device =
+        NewDevice { id: new_device_id(), credential: credential.hash(), facts: request.facts };
+    state.storage().enrol(&token, &device, state.now()).await?;
+    let credential = credential.reveal().to_owned();
+    Ok((StatusCode::CREATED, axum::Json(EnrolResponse { device: device.id, credential })))
+}
+
+fn new_device_id() -> DeviceId {
+    let id = format!("d-{}", &crate::secret::random_hex()[..16]);
+    id.parse().expect("hexadecimal digits make an id")
+}
+
+/// What a device waits for.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct OrderQuery {
+    /// The highest generation that the device knows; any order is news if absent.
+    after: Option<u64>,
+    /// How long to wait for news, in seconds; 55 at most.
+    #[serde(default)]
+    wait: u64,
+}
+
+/// The latest order, as soon as it is newer than the one that the device knows.
+#[utoipa::path(
+    get, path = "/agent/order", tag = "agent", params(OrderQuery),
+    responses(
+        (status = 200, body = Order),
+        (status = 204, description = "No news"),
+        (status = 401, body = Problem),
+    )
+)]
+async fn order(
+    State(state): State<AppState>,
+    CallingDevice(device): CallingDevice,
+    Query(query): Query<OrderQuery>,
+) -> Answer<Response> {
+    state.storage().touch(&device, state.now()).await?;
+    let deadline = Instant::now() + patience(query.wait);
+    // Watching begins before the first look, so that no order falls in between.
+    let mut news = state.orders().watch(&device);
+    loop {
+        let order = state.storage().order_after(&device, query.after.unwrap_or(0)).await?;
+        if let Some(order) = order {
+            return Ok(axum::Json(order).into_response());
+        }
+        let is_over = tokio::select! {
+            () = news.changed() => false,
+            () = tokio::time::sleep_until(deadline) => true,
+            () = state.stopping().cancelled() => true,
+        };
+        if is_over {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+    }
+}
+
+/// How long a poll is held: up to a tenth less than asked for, so that devices that began together
+/// do not come back together.
+fn patience(wait_secs: u64) -> Duration {
+    let wait_ms = wait_secs.min(MAX_WAIT_SECS) * 1000;
+    Duration::from_millis(wait_ms - random_below(wait_ms / 10))
+}
+
+/// Takes in what a device tells; doing so twice is as good as once.
+#[utoipa::path(
+    post, path = "/agent/report", tag = "agent", request_body = Report,
+    responses(
+        (status = 204, description = "Taken in"),
+        (status = 400, body = Problem),
+        (status = 401, body = Problem),
+    )
+)]
+async fn report(
+    State(state): State<AppState>,
+    CallingDevice(device): CallingDevice,
+    Json(report): Json<Report>,
+) -> Answer<StatusCode> {
+    state.storage().take_report(&device, &report, state.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The manifest of a release.
+#[utoipa::path(
+    get, path = "/agent/releases/{id}/manifest", tag = "agent", params(("id" = ReleaseId, Path)),
+    responses((status = 200, body = Manifest), (status = 404, body = Problem))
+)]
+async fn manifest(
+    State(state): State<AppState>,
+    Path(release): Path<ReleaseId>,
+) -> Answer<Response> {
+    manifest_of(&state, &release).await
+}

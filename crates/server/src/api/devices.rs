@@ -1,0 +1,54 @@
+//! The fleet, as administrators see it.
+
+use axum::Json;
+use axum::extract::State;
+use gofleet_api::{Device, DeviceDetail, Overview, Problem};
+use gofleet_core::ids::DeviceId;
+use utoipa_axum::routes;
+
+use crate::access::{Access, Pace, Routes};
+use crate::extract::Path;
+use crate::failure::Answer;
+use crate::state::AppState;
+use crate::views;
+
+pub fn routes() -> Routes {
+    Routes::default()
+        .add(Access::Administrator, Pace::Quick, routes!(overview))
+        .add(Access::Administrator, Pace::Quick, routes!(devices))
+        .add(Access::Administrator, Pace::Quick, routes!(device))
+}
+
+/// The fleet at a glance.
+#[utoipa::path(
+    get, path = "/overview", tag = "devices",
+    responses((status = 200, body = Overview), (status = 401, body = Problem))
+)]
+async fn overview(State(state): State<AppState>) -> Answer<Json<Overview>> {
+    views::overview(&state).await.map(Json)
+}
+
+/// Every device.
+#[utoipa::path(
+    get, path = "/devices", tag = "devices",
+    responses((status = 200, body = Vec<Device>), (status = 401, body = Problem))
+)]
+async fn devices(State(state): State<AppState>) -> Answer<Json<Vec<Device>>> {
+    views::devices(&state).await.map(Json)
+}
+
+/// One device with its history.
+#[utoipa::path(
+    get, path = "/devices/{id}", tag = "devices", params(("id" = DeviceId, Path)),
+    responses(
+        (status = 200, body = DeviceDetail),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+    )
+)]
+async fn device(
+    State(state): State<AppState>,
+    Path(device): Path<DeviceId>,
+) -> Answer<Json<DeviceDetail>> {
+    views::device(&state, &device).await.map(Json)
+}

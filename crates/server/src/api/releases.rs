@@ -1,0 +1,144 @@
+//! The catalog: import, look, approve, block.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use gofleet_api::{DecisionRequest, ORIGIN_HEADER, Problem, ProblemCode, SHA256_HEADER};
+use gofleet_core::digest::Digest;
+use gofleet_core::ids::ReleaseId;
+use gofleet_core::manifest::Manifest;
+use gofleet_core::release::{Release, ReleaseStatus};
+use gofleet_storage::Imported;
+use utoipa_axum::routes;
+
+use crate::access::{Access, CallingAdministrator, Pace, Routes};
+use crate::extract::{self, Path};
+use crate::failure::{Answer, Failure};
+use crate::state::AppState;
+use crate::upload::{self, Announced};
+use crate::{commands, http, views};
+
+pub fn routes() -> Routes {
+    Routes::default()
+        .add(Access::Administrator, Pace::Quick, routes!(releases))
+        .add(Access::Administrator, Pace::Long, routes!(import))
+        .add(Access::Administrator, Pace::Quick, routes!(release))
+        .add(Access::Administrator, Pace::Quick, routes!(manifest))
+        .add(Access::Administrator, Pace::Quick, routes!(approve))
+        .add(Access::Administrator, Pace::Quick, routes!(block))
+}
+
+/// The catalog.
+#[utoipa::path(
+    get, path = "/releases", tag = "releases",
+    responses((status = 200, body = Vec<Release>), (status = 401, body = Problem))
+)]
+async fn releases(State(state): State<AppState>) -> Answer<Json<Vec<Release>>> {
+    views::releases(&state).await.map(Json)
+}
+
+/// Imports an archive of Go: a zip, a tar.gz, or a wheel that holds one.
+#[utoipa::path(
+    post, path = "/releases", tag = "releases",
+    params(
+        ("x-gofleet-sha256" = Option<Digest>, Header, description = "The digest that the body must have"),
+        ("x-gofleet-origin" = Option<String>, Header, description = "Where it came from"),
+    ),
+    request_body(content_type = "application/octet-stream", description = "The archive"),
+    responses(
+        (status = 201, body = Release, description = "New in the catalog"),
+        (status = 200, body = Release, description = "The catalog had the same content already"),
+        (status = 409, body = Problem, description = "The catalog has other content by this name"),
+        (status = 413, body = Problem),
+        (status = 422, body = Problem, description = "Not an archive that can be imported"),
+        (status = 507, body = Problem),
+    )
+)]
+async fn import(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer<(StatusCode, Json<Release>)> {
+    match upload::import(&state, announced(&headers)?, body).await? {
+        Imported::New(release) => Ok((StatusCode::CREATED, Json(release))),
+        Imported::Known(release) => Ok((StatusCode::OK, Json(release))),
+    }
+}
+
+fn announced(headers: &HeaderMap) -> Answer<Announced> {
+    let text = |name: &str| {
+        headers.get(name).map(|value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()))
+    };
+    let sha256 = text(SHA256_HEADER).map(|digest| digest.trim().parse()).transpose().map_err(
+        |error: gofleet_core::digest::InvalidDigest| {
+            Failure::new(ProblemCode::InvalidRequest, format!("{SHA256_HEADER}: {error}"))
+        },
+    )?;
+    let size = text(header::CONTENT_LENGTH.as_str()).and_then(|size| size.parse().ok());
+    let origin = text(ORIGIN_HEADER).unwrap_or_default();
+    let origin = origin.chars().filter(|c| !c.is_control()).take(500).collect();
+    Ok(Announced { origin, sha256, size })
+}
+
+/// One release.
+#[utoipa::path(
+    get, path = "/releases/{id}", tag = "releases", params(("id" = ReleaseId, Path)),
+    responses((status = 200, body = Release), (status = 404, body = Problem))
+)]
+async fn release(
+    State(state): State<AppState>,
+    Path(release): Path<ReleaseId>,
+) -> Answer<Json<Release>> {
+    views::release(&state, &release).await.map(Json)
+}
+
+/// The manifest of a release.
+#[utoipa::path(
+    get, path = "/releases/{id}/manifest", tag = "releases", params(("id" = ReleaseId, Path)),
+    responses((status = 200, body = Manifest), (status = 404, body = Problem))
+)]
+async fn manifest(
+    State(state): State<AppState>,
+    Path(release): Path<ReleaseId>,
+) -> Answer<Response> {
+    manifest_of(&state, &release).await
+}
+
+/// The manifest of a release, ready to send.
+pub(super) async fn manifest_of(state: &AppState, release: &ReleaseId) -> Answer<Response> {
+    Ok(http::json_bytes(state.storage().manifest_json(release).await?.into()))
+}
+
+/// Approves a release: it may be rolled out.
+#[utoipa::path(
+    post, path = "/releases/{id}/approve", tag = "releases", params(("id" = ReleaseId, Path)),
+    request_body = DecisionRequest,
+    responses((status = 200, body = Release), (status = 404, body = Problem))
+)]
+async fn approve(
+    State(state): State<AppState>,
+    CallingAdministrator(by): CallingAdministrator,
+    Path(release): Path<ReleaseId>,
+    extract::Json(request): extract::Json<DecisionRequest>,
+) -> Answer<Json<Release>> {
+    let (status, reason) = (ReleaseStatus::Approved, &request.reason);
+    commands::decide_release(&state, &release, status, &by, reason).await.map(Json)
+}
+
+/// Blocks a release: it may not be rolled out any more.
+#[utoipa::path(
+    post, path = "/releases/{id}/block", tag = "releases", params(("id" = ReleaseId, Path)),
+    request_body = DecisionRequest,
+    responses((status = 200, body = Release), (status = 404, body = Problem))
+)]
+async fn block(
+    State(state): State<AppState>,
+    CallingAdministrator(by): CallingAdministrator,
+    Path(release): Path<ReleaseId>,
+    extract::Json(request): extract::Json<DecisionRequest>,
+) -> Answer<Json<Release>> {
+    let (status, reason) = (ReleaseStatus::Blocked, &request.reason);
+    commands::decide_release(&state, &release, status, &by, reason).await.map(Json)
+}

@@ -1,0 +1,102 @@
+//! Console sessions and enrolment tokens.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use gofleet_api::{LoginRequest, NewToken, Problem, ProblemCode, TokenRequest, TokenView};
+use gofleet_core::time::Span;
+use gofleet_storage::Token;
+use utoipa_axum::routes;
+
+use crate::access::{Access, Pace, Routes};
+use crate::authentication::{close_session, open_session};
+use crate::extract::Json;
+use crate::failure::{Answer, Failure};
+use crate::secret::{Secret, SecretKind};
+use crate::state::AppState;
+
+/// The longest that an enrolment token may be good: long enough to image a batch of machines.
+const MAX_TOKEN_LIFETIME: Span = Span::from_secs(30 * 24 * 60 * 60);
+/// The longest note that is kept.
+const MAX_NOTE_CHARS: usize = 200;
+
+pub fn routes() -> Routes {
+    Routes::default()
+        .add(Access::Anyone, Pace::Quick, routes!(login))
+        .add(Access::Administrator, Pace::Quick, routes!(logout))
+        .add(Access::Administrator, Pace::Quick, routes!(tokens, create_token))
+}
+
+/// Opens a console session.
+#[utoipa::path(
+    post, path = "/session", tag = "session", request_body = LoginRequest,
+    responses(
+        (status = 204, description = "Logged in; the session is in the cookie"),
+        (status = 401, body = Problem),
+        (status = 403, body = Problem),
+    )
+)]
+async fn login(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Json(request): Json<LoginRequest>,
+) -> Answer<Response> {
+    let cookie = open_session(&state, &headers, &request.token).await?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// Ends the console session.
+#[utoipa::path(
+    delete, path = "/session", tag = "session",
+    responses((status = 204, description = "Logged out"), (status = 401, body = Problem))
+)]
+async fn logout(State(state): State<AppState>, headers: HeaderMap) -> Answer<Response> {
+    let cookie = close_session(&state, &headers).await?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// Every enrolment token, newest first, without its text.
+#[utoipa::path(
+    get, path = "/tokens", tag = "enrolment",
+    responses((status = 200, body = Vec<TokenView>), (status = 401, body = Problem))
+)]
+async fn tokens(State(state): State<AppState>) -> Answer<axum::Json<Vec<TokenView>>> {
+    let tokens = state.storage().tokens().await?;
+    Ok(axum::Json(tokens.into_iter().map(view).collect()))
+}
+
+/// A token as administrators see it: the beginning of its hash names it and is of no other use.
+fn view(token: Token) -> TokenView {
+    let Token { hash, note, created_at, expires_at, used_by, .. } = token;
+    TokenView { id: hash.to_string()[..12].to_owned(), note, created_at, expires_at, used_by }
+}
+
+/// Makes an enrolment token: for one machine, for a short time.
+#[utoipa::path(
+    post, path = "/tokens", tag = "enrolment", request_body = TokenRequest,
+    responses(
+        (status = 201, body = NewToken),
+        (status = 400, body = Problem),
+        (status = 401, body = Problem),
+    )
+)]
+async fn create_token(
+    State(state): State<AppState>,
+    Json(request): Json<TokenRequest>,
+) -> Answer<(StatusCode, axum::Json<NewToken>)> {
+    let lifetime = request.expires_in.unwrap_or(state.config().token_lifetime);
+    if lifetime == Span::ZERO || lifetime > MAX_TOKEN_LIFETIME {
+        return Err(Failure::new(
+            ProblemCode::InvalidRequest,
+            format!("a token must be good for more than nothing and at most {MAX_TOKEN_LIFETIME}"),
+        ));
+    }
+    let note: String =
+        request.note.chars().filter(|c| !c.is_control()).take(MAX_NOTE_CHARS).collect();
+    let token = Secret::random(SecretKind::Enrolment);
+    let now = state.now();
+    let expires_at = now + lifetime;
+    state.storage().add_token(&token.hash(), &note, expires_at, now).await?;
+    let token = token.reveal().to_owned();
+    Ok((StatusCode::CREATED, axum::Json(NewToken { token, expires_at })))
+}

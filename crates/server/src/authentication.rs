@@ -1,0 +1,175 @@
+//! Who calls: the one function that every request's identity comes from.
+//!
+//! A stronger proof (a client certificate, single sign-on) becomes one more branch of
+//! [`authenticate`]; nothing else in the server looks at credentials.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use gofleet_api::{ProblemCode, SESSION_COOKIE};
+use gofleet_core::ids::DeviceId;
+
+use crate::failure::{Answer, Failure};
+use crate::secret::{self, Secret, SecretKind};
+use crate::state::AppState;
+
+/// The name under which the administrator's deeds are written down: there is one so far.
+const ADMINISTRATOR: &str = "admin";
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// An administrator.
+    Administrator {
+        /// The name under which what is done is written down.
+        name: String,
+        /// How they proved it.
+        proof: Proof,
+    },
+    /// A device, which may ask and report for itself only.
+    Device(DeviceId),
+}
+
+/// How an administrator proved to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// By the token, which no browser sends by itself.
+    Token,
+    /// By the cookie of a console session, which browsers send by themselves.
+    Session,
+}
+
+/// What [`authenticate`] said of a request, kept in its extensions.
+#[derive(Debug, Clone)]
+pub struct Authenticated(pub Answer<Option<Identity>>);
+
+/// Who sends a request with this method and these headers; none: nobody known.
+///
+/// # Errors
+///
+/// [`Failure`] if a credential is sent that is not known, or if a session is used to change
+/// something from another site's page.
+pub async fn authenticate(
+    state: &AppState,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Answer<Option<Identity>> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        return by_bearer(state, value).await.map(Some);
+    }
+    let Some(session) = session_of(headers) else { return Ok(None) };
+    if !state.storage().has_session(&secret::hash(session), state.now()).await? {
+        return Ok(None);
+    }
+    if !method.is_safe() && !is_from_own_page(state, headers) {
+        return Err(foreign_page());
+    }
+    Ok(Some(Identity::Administrator { name: ADMINISTRATOR.to_owned(), proof: Proof::Session }))
+}
+
+/// Puts what [`authenticate`] says into a request's extensions.
+pub async fn layer(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let identity = authenticate(&state, request.method(), request.headers()).await;
+    request.extensions_mut().insert(Authenticated(identity));
+    next.run(request).await
+}
+
+async fn by_bearer(state: &AppState, value: &HeaderValue) -> Answer<Identity> {
+    let credential = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, credential)| secret::hash(credential.trim()));
+    let unknown = || {
+        Failure::new(ProblemCode::Unauthenticated, "the credential is not known to this server")
+            .with_hint(
+                "an administrator's token is the one that the server wrote to `admin-token` in its \
+                 data folder; a device whose credential is not known must enrol again",
+            )
+    };
+    let hash = credential.ok_or_else(unknown)?;
+    if state.is_administrator(&hash) {
+        return Ok(Identity::Administrator { name: ADMINISTRATOR.to_owned(), proof: Proof::Token });
+    }
+    let device = state.storage().device_by_credential(&hash).await?;
+    device.map(Identity::Device).ok_or_else(unknown)
+}
+
+/// Opens a console session for whoever knows the administrator's token; the cookie that holds it.
+///
+/// # Errors
+///
+/// [`Failure`] if the token is not known, or the request comes from another site's page.
+pub async fn open_session(
+    state: &AppState,
+    headers: &HeaderMap,
+    token: &str,
+) -> Answer<HeaderValue> {
+    if headers.contains_key(header::ORIGIN) && !is_from_own_page(state, headers) {
+        return Err(foreign_page());
+    }
+    if !state.is_administrator(&secret::hash(token.trim())) {
+        return Err(Failure::new(ProblemCode::Unauthenticated, "the token is not known")
+            .with_hint("it is in the file `admin-token` in the server's data folder"));
+    }
+    let session = Secret::random(SecretKind::Session);
+    let lifetime = state.config().session_lifetime;
+    let now = state.now();
+    state.storage().add_session(&session.hash(), now + lifetime, now).await?;
+    Ok(cookie(state, session.reveal(), lifetime.as_millis() / 1000))
+}
+
+/// Ends the session that a request was made in; the cookie that takes it away.
+///
+/// # Errors
+///
+/// [`Failure`] if the database fails.
+pub async fn close_session(state: &AppState, headers: &HeaderMap) -> Answer<HeaderValue> {
+    if let Some(session) = session_of(headers) {
+        state.storage().remove_session(&secret::hash(session), state.now()).await?;
+    }
+    Ok(cookie(state, "", 0))
+}
+
+fn cookie(state: &AppState, value: &str, max_age_secs: u64) -> HeaderValue {
+    let is_https =
+        state.config().public_url.as_ref().is_some_and(|url| url.starts_with("https://"));
+    let secure = if is_https { "; Secure" } else { "" };
+    let text = format!(
+        "{SESSION_COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}{secure}"
+    );
+    HeaderValue::from_str(&text).expect("a session is hexadecimal digits")
+}
+
+fn session_of(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find(|(name, value)| *name == SESSION_COOKIE && !value.is_empty())
+        .map(|(_, value)| value)
+}
+
+/// Whether a browser says that the request comes from a page of this server. Browsers send `Origin`
+/// with every request that may change something, and no page can forge it.
+fn is_from_own_page(state: &AppState, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let Some((_, origin)) = text(header::ORIGIN).and_then(|origin| origin.split_once("://")) else {
+        return false;
+    };
+    let public = state.config().public_url.as_deref().and_then(|url| url.split_once("://"));
+    let public_host = public.map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+    text(header::HOST) == Some(origin) || public_host == Some(origin)
+}
+
+fn foreign_page() -> Failure {
+    Failure::new(ProblemCode::Forbidden, "the request does not come from a page of this server")
+        .with_hint(
+            "behind a proxy, set `public_url` to the address that browsers use; programs send the \
+             token as `Authorization: Bearer …` instead of the cookie",
+        )
+}

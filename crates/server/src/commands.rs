@@ -1,0 +1,83 @@
+//! What administrators change, for the API and the console alike.
+
+use gofleet_api::{ProblemCode, RolloutPlan, RolloutStatus};
+use gofleet_core::ids::{ReleaseId, RolloutId};
+use gofleet_core::release::{Release, ReleaseDecision, ReleaseStatus};
+use gofleet_core::rollout::{self, Command, Planning, RolloutSpec};
+
+use crate::failure::{Answer, Failure};
+use crate::state::AppState;
+use crate::views;
+
+/// The longest reason that is kept.
+const MAX_REASON_CHARS: usize = 1000;
+
+/// Approves or blocks a release.
+///
+/// # Errors
+///
+/// [`Failure`] if there is none of this id, or the reason is too long.
+pub async fn decide_release(
+    state: &AppState,
+    release: &ReleaseId,
+    status: ReleaseStatus,
+    by: &str,
+    reason: &str,
+) -> Answer<Release> {
+    if reason.chars().count() > MAX_REASON_CHARS {
+        return Err(Failure::new(
+            ProblemCode::InvalidRequest,
+            format!("the reason is longer than {MAX_REASON_CHARS} characters"),
+        ));
+    }
+    let (by, reason) = (by.to_owned(), reason.to_owned());
+    let decision = ReleaseDecision { by, at: state.now(), reason };
+    Ok(state.storage().decide_release(release, status, decision).await?)
+}
+
+/// What a rollout would do, before anything moves.
+///
+/// # Errors
+///
+/// [`Failure`] if nothing can be planned.
+pub async fn plan(state: &AppState, spec: &RolloutSpec) -> Answer<RolloutPlan> {
+    let storage = state.storage();
+    let (releases, fleet) = (storage.releases().await?, storage.fleet().await?);
+    let install_time = storage.install_time().await?.unwrap_or(Planning::ASSUMED_INSTALL_TIME);
+    Ok(rollout::plan(&Planning {
+        spec,
+        releases: &releases,
+        fleet: &fleet,
+        seed: &spec.name,
+        install_time,
+        now: state.now(),
+    })?)
+}
+
+/// Starts a rollout.
+///
+/// # Errors
+///
+/// [`Failure`] if nothing can be planned, or the name is taken.
+pub async fn start(state: &AppState, spec: &RolloutSpec, by: &str) -> Answer<RolloutStatus> {
+    let plan = plan(state, spec).await?;
+    let id = state.storage().start_rollout(&plan, by, state.now()).await?;
+    views::rollout(state, &id).await
+}
+
+/// Pauses, resumes, stops or rolls back a rollout.
+///
+/// # Errors
+///
+/// [`Failure`] if there is none of this id, or its state has no place for the command.
+pub async fn command(
+    state: &AppState,
+    rollout: &RolloutId,
+    command: Command,
+    by: &str,
+) -> Answer<RolloutStatus> {
+    let decide = |view: &_| rollout::command(view, command, by);
+    let done = state.storage().decide_rollout(rollout, state.now(), decide, |_| {}).await?;
+    done.map_err(|refused| Failure::new(ProblemCode::Conflict, refused.to_string()))?;
+    views::rollout(state, rollout).await
+}

@@ -1,0 +1,250 @@
+//! The server's settings: defaults < `gofleet.toml` < `GOFLEET_*` < flags.
+//!
+//! Every value knows where it came from, so that `gofleet server --print-config` can show it. A key
+//! in the file that means nothing is an error, for a setting that was misspelt would otherwise be
+//! silently the default.
+
+mod keys;
+mod print;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use gofleet_core::time::Span;
+use thiserror::Error;
+
+pub use keys::{KEYS, Key};
+
+/// The settings of a server, and where each came from.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// The address and port that it listens on; port 0: any that is free.
+    pub listen: SocketAddr,
+    /// The folder that holds everything that it keeps.
+    pub data: PathBuf,
+    /// The address that browsers and agents reach it by, where that is not the one it listens on.
+    pub public_url: Option<String>,
+    /// For how long an enrolment token is good, unless its maker says otherwise.
+    pub token_lifetime: Span,
+    /// For how long a console session is good.
+    pub session_lifetime: Span,
+    /// How often the reconciler runs without being nudged.
+    pub reconcile_every: Span,
+    /// The largest archive that is taken, in bytes.
+    pub max_upload_bytes: u64,
+    origins: BTreeMap<&'static str, (String, Origin)>,
+}
+
+/// Where the value of a setting came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// The configuration file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(&'static str),
+    /// A flag of the command line.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => formatter.write_str("default"),
+            Self::File(path) => write!(formatter, "{}", path.display()),
+            Self::Environment(name) => formatter.write_str(name),
+            Self::Flag(flag) => formatter.write_str(flag),
+        }
+    }
+}
+
+/// Where settings may come from. Nothing is read from the process itself.
+pub struct Sources<'a> {
+    /// The data folder, where nobody names one.
+    pub default_data: PathBuf,
+    /// The configuration file, if one was named.
+    pub file: Option<&'a Path>,
+    /// The environment, asked by name.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// Flags that were given: the key's name (`listen`), and the text.
+    pub flags: &'a [(&'a str, String)],
+}
+
+/// Why there are no settings.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration {} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("the configuration {} is not valid TOML", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// The file has a key that means nothing.
+    #[error("{} has a key `{key}` that means nothing", path.display())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// The valid key that looks most like it.
+        nearest: &'static str,
+    },
+    /// A value does not fit its setting.
+    #[error("`{key}` cannot be `{value}` (from {origin}): {reason}")]
+    Value {
+        /// The setting.
+        key: &'static str,
+        /// The text.
+        value: String,
+        /// Where it came from.
+        origin: Origin,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { nearest, .. } => {
+                let all: Vec<_> = KEYS.iter().map(|key| key.name).collect();
+                Some(format!("did you mean `{nearest}`? There are: {}", all.join(", ")))
+            }
+            Self::Value { key, .. } => KEYS
+                .iter()
+                .find(|known| known.name == *key)
+                .map(|known| format!("`{key}` is {}", known.meaning)),
+            Self::Read { .. } | Self::Syntax { .. } => None,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Lays the sources over each other.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the file cannot be read, has a key that means nothing, or a value does
+    /// not fit.
+    pub fn load(sources: &Sources<'_>) -> Result<Self, ConfigError> {
+        let mut values = defaults(sources);
+        if let Some(path) = sources.file {
+            for (key, value) in read_file(path)? {
+                values.insert(key, (value, Origin::File(path.to_owned())));
+            }
+        }
+        for key in &KEYS {
+            if let Some(value) = (sources.environment)(key.environment) {
+                values.insert(key.name, (value, Origin::Environment(key.environment)));
+            }
+            if let Some((_, value)) = sources.flags.iter().find(|(name, _)| *name == key.name) {
+                values.insert(key.name, (value.clone(), Origin::Flag(key.flag)));
+            }
+        }
+        Self::parse(values)
+    }
+
+    fn parse(values: BTreeMap<&'static str, (String, Origin)>) -> Result<Self, ConfigError> {
+        let public_url = match values["public_url"].0.as_str() {
+            "" => None,
+            _ => Some(read(&values, "public_url", url)?),
+        };
+        Ok(Self {
+            listen: read(&values, "listen", |text| text.parse().map_err(|_| "no such address"))?,
+            data: read(&values, "data", folder)?,
+            public_url,
+            token_lifetime: read(&values, "token_lifetime", span)?,
+            session_lifetime: read(&values, "session_lifetime", span)?,
+            reconcile_every: read(&values, "reconcile_every", span)?,
+            max_upload_bytes: read(&values, "max_upload_bytes", |text| {
+                text.parse().map_err(|_| "not a number of bytes")
+            })?,
+            origins: values,
+        })
+    }
+}
+
+/// The value of a setting as its type.
+fn read<T, Why: fmt::Display>(
+    values: &BTreeMap<&'static str, (String, Origin)>,
+    key: &'static str,
+    parse: impl Fn(&str) -> Result<T, Why>,
+) -> Result<T, ConfigError> {
+    let (value, origin) = &values[key];
+    parse(value).map_err(|reason| ConfigError::Value {
+        key,
+        value: value.clone(),
+        origin: origin.clone(),
+        reason: reason.to_string(),
+    })
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    match text.parse::<Span>() {
+        Ok(span) if span == Span::ZERO => Err("it must be longer than nothing".to_owned()),
+        Ok(span) => Ok(span),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn folder(text: &str) -> Result<PathBuf, &'static str> {
+    if text.is_empty() { Err("it must name a folder") } else { Ok(PathBuf::from(text)) }
+}
+
+fn url(text: &str) -> Result<String, &'static str> {
+    let text = text.trim_end_matches('/');
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(text.to_owned()),
+        _ => Err("it must begin with http:// or https:// and name a host"),
+    }
+}
+
+fn defaults(sources: &Sources<'_>) -> BTreeMap<&'static str, (String, Origin)> {
+    let value = |key: &Key| match key.name {
+        "data" => sources.default_data.display().to_string(),
+        _ => key.default.to_owned(),
+    };
+    KEYS.iter().map(|key| (key.name, (value(key), Origin::Default))).collect()
+}
+
+/// The settings of a file as text.
+fn read_file(path: &Path) -> Result<Vec<(&'static str, String)>, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let table: toml::Table = toml::from_str(&text)
+        .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source })?;
+    let setting = |(key, value): (String, toml::Value)| match KEYS.iter().find(|k| k.name == key) {
+        Some(known) => Ok((known.name, plain(value))),
+        None => Err(ConfigError::UnknownKey {
+            path: path.to_owned(),
+            nearest: keys::nearest(&key),
+            key,
+        }),
+    };
+    table.into_iter().map(setting).collect()
+}
+
+/// A value as it would stand in an environment variable.
+fn plain(value: toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text,
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,113 @@
+//! The keys of the configuration: the one table that the file, the environment, the flags and the
+//! documentation are read by.
+
+/// A setting's names.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// In the file.
+    pub name: &'static str,
+    /// In the environment.
+    pub environment: &'static str,
+    /// On the command line.
+    pub flag: &'static str,
+    /// What holds if nobody says anything; for `data` a folder of the user's.
+    pub default: &'static str,
+    /// What it means, beginning in lower case.
+    pub meaning: &'static str,
+}
+
+/// Every setting.
+pub const KEYS: [Key; 7] = [
+    Key {
+        name: "listen",
+        environment: "GOFLEET_LISTEN",
+        flag: "--listen",
+        default: "127.0.0.1:8470",
+        meaning: "the address and port to listen on, like 127.0.0.1:8470; port 0: any free one",
+    },
+    Key {
+        name: "data",
+        environment: "GOFLEET_DATA",
+        flag: "--data",
+        default: "",
+        meaning: "the folder that holds everything that the server keeps",
+    },
+    Key {
+        name: "public_url",
+        environment: "GOFLEET_PUBLIC_URL",
+        flag: "--public-url",
+        default: "",
+        meaning: "the address that browsers and agents reach the server by, if it is another one, \
+                  like https://go.example.org",
+    },
+    Key {
+        name: "token_lifetime",
+        environment: "GOFLEET_TOKEN_LIFETIME",
+        flag: "--token-lifetime",
+        default: "1h",
+        meaning: "for how long an enrolment token is good, like 1h",
+    },
+    Key {
+        name: "session_lifetime",
+        environment: "GOFLEET_SESSION_LIFETIME",
+        flag: "--session-lifetime",
+        default: "12h",
+        meaning: "for how long a login to the console is good, like 12h",
+    },
+    Key {
+        name: "reconcile_every",
+        environment: "GOFLEET_RECONCILE_EVERY",
+        flag: "--reconcile-every",
+        default: "1s",
+        meaning: "how often rollouts are looked at even if nothing was reported, like 1s",
+    },
+    Key {
+        name: "max_upload_bytes",
+        environment: "GOFLEET_MAX_UPLOAD_BYTES",
+        flag: "--max-upload-bytes",
+        // Four times the largest archive of Go 1.27 leaves room for packages that are not Go.
+        default: "1073741824",
+        meaning: "the size of the largest archive that is taken, in bytes",
+    },
+];
+
+/// The key that looks most like `text`.
+pub(super) fn nearest(text: &str) -> &'static str {
+    let distance = |key: &&Key| edit_distance(&text.to_lowercase(), key.name);
+    KEYS.iter().min_by_key(distance).expect("there are keys").name
+}
+
+/// How many characters must be put in, taken out or replaced (Levenshtein).
+fn edit_distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, &b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_key_is_the_one_that_was_meant() {
+        for (text, expect) in [
+            ("lisen", "listen"),
+            ("Listen", "listen"),
+            ("data_dir", "data"),
+            ("public-url", "public_url"),
+            ("token-lifetime", "token_lifetime"),
+            ("max_upload", "max_upload_bytes"),
+        ] {
+            assert_eq!(nearest(text), expect, "{text}");
+        }
+        assert_eq!(edit_distance("kitten", "sitting"), 3);
+    }
+}

@@ -1,0 +1,192 @@
+//! The server's data folder: its layout, its lock, and what is cleared up at a start.
+//!
+//! ```text
+//! DATA/lock               held by the one server that runs on the folder
+//! DATA/address            where it listens, like http://127.0.0.1:8470
+//! DATA/admin-token        the administrator's token, readable by the owner only
+//! DATA/archives/<sha256>  the archives of the catalog
+//! DATA/incoming/          uploads under way; whatever is there at a start is left over
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use gofleet_core::digest::Digest;
+use gofleet_platform::file::{Access, atomic_write, create_private_folder, remove_tree};
+use gofleet_platform::{FileLock, LockError};
+use thiserror::Error;
+
+/// A data folder that this process has to itself.
+#[derive(Debug)]
+pub struct DataFolder {
+    root: PathBuf,
+    _lock: FileLock,
+}
+
+/// Why the data folder cannot be used.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// It cannot be made or written.
+    #[error("the data folder {} cannot be used", path.display())]
+    Unusable {
+        /// The folder or the file in it.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another server has it.
+    #[error("another server runs on the data folder {}", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// Who has it.
+        #[source]
+        source: LockError,
+    },
+}
+
+impl DataError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::InUse { .. } => {
+                Some("stop the other server, or give this one a folder of its own: --data DIR".into())
+            }
+            Self::Unusable { .. } => {
+                Some("choose a folder that this user may write: --data DIR".into())
+            }
+        }
+    }
+}
+
+impl DataFolder {
+    /// Makes the folder if need be, takes its lock, and removes uploads that were cut off.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError`]
+    pub fn open(root: &Path) -> Result<Self, DataError> {
+        let unusable = |path: &Path| {
+            let path = path.to_owned();
+            move |source| DataError::Unusable { path, source }
+        };
+        create_private_folder(root).map_err(unusable(root))?;
+        let lock = FileLock::acquire(&root.join("lock")).map_err(|error| match error {
+            LockError::Held { .. } => DataError::InUse { path: root.to_owned(), source: error },
+            LockError::Unusable { path, source } => DataError::Unusable { path, source },
+        })?;
+        let data = Self { root: root.to_owned(), _lock: lock };
+        remove_tree(&data.incoming()).map_err(unusable(&data.incoming()))?;
+        for folder in [data.incoming(), data.archives()] {
+            fs::create_dir_all(&folder).map_err(unusable(&folder))?;
+        }
+        Ok(data)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where uploads are written until they are known to be good.
+    pub fn incoming(&self) -> PathBuf {
+        self.root.join("incoming")
+    }
+
+    /// Where an archive of the catalog lies.
+    pub fn archive(&self, sha256: &Digest) -> PathBuf {
+        self.archives().join(sha256.to_string())
+    }
+
+    /// Removes archives that the catalog does not name: a kill between "the archive is in its
+    /// place" and "the catalog names it" leaves one.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unusable`]
+    pub fn retain_archives(&self, is_named: impl Fn(&Digest) -> bool) -> Result<(), DataError> {
+        let folder = self.archives();
+        let unusable = |source| DataError::Unusable { path: folder.clone(), source };
+        for entry in fs::read_dir(&folder).map_err(unusable)? {
+            let entry = entry.map_err(unusable)?;
+            let digest = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            if !digest.is_some_and(|digest| is_named(&digest)) {
+                remove_tree(&entry.path()).map_err(unusable)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The file with the administrator's token.
+    pub fn admin_token_file(&self) -> PathBuf {
+        self.root.join("admin-token")
+    }
+
+    /// Writes the administrator's token down for its owner.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unusable`]
+    pub fn write_admin_token(&self, token: &str) -> Result<(), DataError> {
+        self.write("admin-token", token, Access::Private)
+    }
+
+    /// Writes down where the server listens.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unusable`]
+    pub fn write_address(&self, url: &str) -> Result<(), DataError> {
+        self.write("address", url, Access::Everyone)
+    }
+
+    /// Takes the address away: the server does not listen any more.
+    pub fn remove_address(&self) {
+        // A stale address is only a hint that leads nowhere; there is nobody to tell.
+        let _ = fs::remove_file(self.root.join("address"));
+    }
+
+    fn archives(&self) -> PathBuf {
+        self.root.join("archives")
+    }
+
+    fn write(&self, name: &str, text: &str, access: Access) -> Result<(), DataError> {
+        let path = self.root.join(name);
+        atomic_write(&path, format!("{text}\n").as_bytes(), access)
+            .map_err(|source| DataError::Unusable { path, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_server_has_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = DataFolder::open(folder.path()).unwrap();
+        let error = DataFolder::open(folder.path()).unwrap_err();
+        assert!(matches!(error, DataError::InUse { .. }), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("--data")));
+        drop(first);
+        DataFolder::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_start_clears_up_what_a_kill_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let (kept, orphan) = (Digest::of(b"kept"), Digest::of(b"orphan"));
+        let data = DataFolder::open(folder.path()).unwrap();
+        fs::write(data.incoming().join("half"), b"half").unwrap();
+        for digest in [kept, orphan] {
+            fs::write(data.archive(&digest), b"x").unwrap();
+        }
+        drop(data);
+        let data = DataFolder::open(folder.path()).unwrap();
+        data.retain_archives(|digest| *digest == kept).unwrap();
+        assert_eq!(fs::read_dir(data.incoming()).unwrap().count(), 0);
+        assert!(data.archive(&kept).exists() && !data.archive(&orphan).exists());
+    }
+}

@@ -1,0 +1,98 @@
+//! Secrets that the server hands out: made of 256 random bits, kept as a hash.
+//!
+//! They are random, not chosen by people, so one round of SHA-256 protects them: there is nothing
+//! to guess, and comparing hashes of them in the database tells nothing about the secret by time.
+
+use std::fmt;
+
+use gofleet_core::digest::Digest;
+
+/// What a secret is good for; each kind has a beginning of its own, so that a person (and a scanner
+/// for leaked secrets) can tell what was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretKind {
+    /// An administrator's token.
+    Administrator,
+    /// An enrolment token.
+    Enrolment,
+    /// A device's credential.
+    Device,
+    /// A console session.
+    Session,
+}
+
+impl SecretKind {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Administrator => "gfadmin_",
+            Self::Enrolment => "gfenrol_",
+            Self::Device => "gfdevice_",
+            Self::Session => "gfsession_",
+        }
+    }
+}
+
+/// A secret in clear. Exists only between its making and the answer that hands it out.
+pub struct Secret(String);
+
+impl Secret {
+    /// A new one.
+    pub fn random(kind: SecretKind) -> Self {
+        Self(format!("{}{}", kind.prefix(), random_hex()))
+    }
+
+    /// The text that is handed out, once.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// What is kept of it.
+    pub fn hash(&self) -> Digest {
+        hash(&self.0)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret(…)")
+    }
+}
+
+/// What is kept of a secret.
+pub fn hash(text: &str) -> Digest {
+    Digest::of(text.as_bytes())
+}
+
+/// 256 bits from the operating system, as 64 hexadecimal digits.
+pub fn random_hex() -> String {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the operating system has randomness");
+    Digest::from_bytes(bytes).to_string()
+}
+
+/// A random share of `whole`: spreads over time what would otherwise happen at once.
+pub fn random_below(whole: u64) -> u64 {
+    let random = getrandom::u64().expect("the operating system has randomness");
+    // The upper half of the product is even over `whole` to within 2^-64 of it.
+    ((u128::from(random) * u128::from(whole)) >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_differ_and_do_not_print_themselves() {
+        let (one, other) = (Secret::random(SecretKind::Device), Secret::random(SecretKind::Device));
+        assert_ne!(one.reveal(), other.reveal());
+        assert!(one.reveal().starts_with("gfdevice_") && one.reveal().len() == 9 + 64);
+        assert!(!format!("{one:?}").contains(one.reveal()));
+        assert_eq!(one.hash(), hash(one.reveal()));
+    }
+
+    #[test]
+    fn random_shares_stay_below() {
+        assert_eq!(random_below(0), 0);
+        assert!((0..100).all(|_| random_below(7) < 7));
+    }
+}

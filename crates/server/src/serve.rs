@@ -1,0 +1,242 @@
+//! A server's life: open the folder and the database, listen, stop without cutting anybody off.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use gofleet_core::digest::Digest;
+use gofleet_core::time::Timestamp;
+use gofleet_storage::{OpenError, Storage, StorageError};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::config::ServerConfig;
+use crate::data::{DataError, DataFolder};
+use crate::secret::{Secret, SecretKind};
+use crate::state::{AppState, Clock, system_clock};
+use crate::{api, console, http, reconciler};
+
+/// How long requests that are under way may take to end when the server stops; the archives of
+/// slow devices are cut then, and taken up again where they were cut.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// A server that listens.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// Where it listens, like `http://127.0.0.1:8470`.
+    pub url: String,
+    /// The file with the administrator's token.
+    pub admin_token_file: PathBuf,
+    /// The administrator's token, if this start made it.
+    pub new_admin_token: Option<String>,
+}
+
+/// Why a server did not start, or stopped.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The data folder cannot be used.
+    #[error("the server's data folder is not usable")]
+    Data(#[source] DataError),
+    /// The database cannot be opened.
+    #[error("the server's database is not usable")]
+    Open(#[source] OpenError),
+    /// The database does not do as asked.
+    #[error("the server's database does not work")]
+    Storage(#[source] StorageError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl ServeError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Data(error) => error.hint(),
+            Self::Open(_) | Self::Storage(_) => None,
+            Self::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+                Some("another program listens there: choose another port with --listen".to_owned())
+            }
+            Self::Listen { .. } => {
+                Some("choose an address of this machine with --listen".to_owned())
+            }
+        }
+    }
+}
+
+/// Runs a server until `shutdown` is done; `on_ready` is called once it listens.
+///
+/// # Errors
+///
+/// [`ServeError`] if it cannot start.
+pub async fn serve(
+    config: ServerConfig,
+    shutdown: impl Future<Output = ()>,
+    on_ready: impl FnOnce(&Ready),
+) -> Result<(), ServeError> {
+    serve_with_clock(config, system_clock(), shutdown, on_ready).await
+}
+
+/// The same by another clock, for tests.
+///
+/// # Errors
+///
+/// [`ServeError`] if it cannot start.
+pub async fn serve_with_clock(
+    config: ServerConfig,
+    clock: Clock,
+    shutdown: impl Future<Output = ()>,
+    on_ready: impl FnOnce(&Ready),
+) -> Result<(), ServeError> {
+    let data = DataFolder::open(&config.data).map_err(ServeError::Data)?;
+    let storage = Arc::new(Storage::open(data.root()).await.map_err(ServeError::Open)?);
+    clear_archives(&data, &storage).await?;
+    let (administrator, new_admin_token) = administrator(&data, &storage, clock()).await?;
+    let state = AppState::new(config, data, storage, administrator, clock);
+    let address = state.config().listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Listen { address, source })?;
+    let local = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
+    let url = format!("http://{local}");
+    let reconciler = tokio::spawn(reconciler::run(state.clone()));
+    let orders = tokio::spawn(announce_orders(state.clone()));
+    state.data().write_address(&url).map_err(ServeError::Data)?;
+    let admin_token_file = state.data().admin_token_file();
+    on_ready(&Ready { url, admin_token_file, new_admin_token });
+    listen(&state, listener, shutdown).await;
+    state.data().remove_address();
+    end(reconciler).await;
+    end(orders).await;
+    state.storage().close().await;
+    info!("stopped");
+    Ok(())
+}
+
+/// Removes archives that an import left which did not come to its end.
+async fn clear_archives(data: &DataFolder, storage: &Storage) -> Result<(), ServeError> {
+    let releases = storage.releases().await.map_err(ServeError::Storage)?;
+    let named: HashSet<Digest> =
+        releases.iter().map(|release| release.release.archive.sha256).collect();
+    data.retain_archives(|digest| named.contains(digest)).map_err(ServeError::Data)
+}
+
+/// The digest of the administrator's token; made at the first start, and then told too.
+async fn administrator(
+    data: &DataFolder,
+    storage: &Storage,
+    now: Timestamp,
+) -> Result<(Digest, Option<String>), ServeError> {
+    if let Some(known) = storage.admin_token().await.map_err(ServeError::Storage)? {
+        return Ok((known, None));
+    }
+    // The file first: killed in between, the next start makes another token, and nobody is left
+    // with a database that knows a token which is written nowhere.
+    let token = Secret::random(SecretKind::Administrator);
+    data.write_admin_token(token.reveal()).map_err(ServeError::Data)?;
+    storage.set_admin_token(&token.hash(), now).await.map_err(ServeError::Storage)?;
+    Ok((token.hash(), Some(token.reveal().to_owned())))
+}
+
+/// Everything that the server answers.
+pub fn router(state: &AppState) -> Router {
+    let console = console::router(state.clone());
+    http::wrap(api::router(state).merge(console).fallback(http::not_found))
+}
+
+/// Answers until `shutdown` is done and what was under way has ended, or too much time has passed.
+async fn listen(state: &AppState, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    let stopping = state.stopping().clone();
+    let server = axum::serve(listener, router(state)).with_graceful_shutdown({
+        let stopping = stopping.clone();
+        async move { stopping.cancelled().await }
+    });
+    let mut server = tokio::spawn(server.into_future());
+    tokio::select! {
+        () = shutdown => {}
+        _ = &mut server => warn!("the listener ended by itself"),
+    }
+    info!("stopping");
+    stopping.cancel();
+    if tokio::time::timeout(STOP_LIMIT, &mut server).await.is_err() {
+        warn!("requests that were still under way are cut");
+        server.abort();
+    }
+}
+
+/// Wakes each device that waits for an order once there is one.
+async fn announce_orders(state: AppState) {
+    let mut changes = state.storage().changes();
+    let mut after = state.storage().last_sequence();
+    loop {
+        let changed = tokio::select! {
+            changed = changes.changed() => changed.is_ok(),
+            () = state.stopping().cancelled() => false,
+        };
+        if !changed {
+            return;
+        }
+        match state.storage().events_since(after, u32::MAX).await {
+            Ok(events) => {
+                for event in events {
+                    after = event.sequence;
+                    if let gofleet_api::Change::DeviceOrdered { device, .. } = &event.what {
+                        state.orders().announce(device);
+                    }
+                }
+            }
+            // Whoever waits looks for itself rather than missing an order.
+            Err(error) => {
+                warn!(error = %error, "reading the events failed");
+                state.orders().announce_all();
+            }
+        }
+    }
+}
+
+/// Waits for a task that was told to stop.
+async fn end(mut task: JoinHandle<()>) {
+    if tokio::time::timeout(STOP_LIMIT, &mut task).await.is_err() {
+        task.abort();
+    }
+}
+
+/// Done when the process is asked to stop: Ctrl-C, or a service manager's signal.
+pub async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let terminate = async {
+            match signal(SignalKind::terminate()) {
+                Ok(mut signal) => {
+                    signal.recv().await;
+                }
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = interrupt() => {}
+            () = terminate => {}
+        }
+    }
+    #[cfg(not(unix))]
+    interrupt().await;
+}
+
+async fn interrupt() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,111 @@
+//! What all handlers share.
+
+use std::sync::{Arc, OnceLock};
+
+use gofleet_core::digest::Digest;
+use gofleet_core::time::Timestamp;
+use gofleet_storage::Storage;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::ServerConfig;
+use crate::data::DataFolder;
+use crate::orders::OrderNews;
+
+/// Tells the time; a test may hold it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What all handlers share. Clones are the same.
+#[derive(Clone)]
+pub struct AppState(Arc<Shared>);
+
+struct Shared {
+    config: ServerConfig,
+    data: DataFolder,
+    storage: Arc<Storage>,
+    administrator: Digest,
+    clock: Clock,
+    stopping: CancellationToken,
+    imports: Mutex<()>,
+    orders: OrderNews,
+    document: OnceLock<axum::body::Bytes>,
+}
+
+impl AppState {
+    /// The state of a server on this data folder and storage; `administrator` is the digest of the
+    /// administrator's token.
+    pub fn new(
+        config: ServerConfig,
+        data: DataFolder,
+        storage: Arc<Storage>,
+        administrator: Digest,
+        clock: Clock,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            config,
+            data,
+            storage,
+            administrator,
+            clock,
+            stopping: CancellationToken::new(),
+            imports: Mutex::new(()),
+            orders: OrderNews::default(),
+            document: OnceLock::new(),
+        }))
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &ServerConfig {
+        &self.0.config
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &DataFolder {
+        &self.0.data
+    }
+
+    /// The database.
+    pub fn storage(&self) -> &Arc<Storage> {
+        &self.0.storage
+    }
+
+    /// Whether this is the digest of the administrator's token.
+    pub(crate) fn is_administrator(&self, hash: &Digest) -> bool {
+        self.0.administrator == *hash
+    }
+
+    /// The time by the server's clock.
+    pub fn now(&self) -> Timestamp {
+        (self.0.clock)()
+    }
+
+    /// Cancelled when the server stops: whoever waits for news answers without.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
+    }
+
+    /// The devices that wait for an order.
+    pub fn orders(&self) -> &OrderNews {
+        &self.0.orders
+    }
+
+    /// Held by the one import that is about to change the catalog.
+    pub(crate) async fn import_turn(&self) -> MutexGuard<'_, ()> {
+        self.0.imports.lock().await
+    }
+
+    /// The OpenAPI document, ready to send; set once when the routes are built.
+    pub(crate) fn document(&self) -> &OnceLock<axum::body::Bytes> {
+        &self.0.document
+    }
+}
+
+/// The time by the machine's clock.
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        // A clock before 1970 is as wrong as one at 1970.
+        let ms = since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        Timestamp::from_millis(ms)
+    })
+}

@@ -1,0 +1,76 @@
+//! What administrators look at, for the API and the console alike.
+
+use gofleet_api::{Device, DeviceDetail, Overview, RolloutStatus, RolloutSummary};
+use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
+use gofleet_core::release::Release;
+use gofleet_core::rollout;
+
+use crate::failure::Answer;
+use crate::state::AppState;
+
+/// The fleet at a glance.
+///
+/// # Errors
+///
+/// [`Failure`](crate::failure::Failure) if the database fails.
+pub async fn overview(state: &AppState) -> Answer<Overview> {
+    Ok(state.storage().overview(state.now()).await?)
+}
+
+/// Every device.
+///
+/// # Errors
+///
+/// [`Failure`](crate::failure::Failure) if the database fails.
+pub async fn devices(state: &AppState) -> Answer<Vec<Device>> {
+    Ok(state.storage().devices(state.now()).await?)
+}
+
+/// One device with its history.
+///
+/// # Errors
+///
+/// [`Failure`](crate::failure::Failure) if there is none of this id.
+pub async fn device(state: &AppState, id: &DeviceId) -> Answer<DeviceDetail> {
+    Ok(state.storage().device(id, state.now()).await?)
+}
+
+/// Every rollout, newest first.
+///
+/// # Errors
+///
+/// [`Failure`](crate::failure::Failure) if the database fails.
+pub async fn rollouts(state: &AppState) -> Answer<Vec<RolloutSummary>> {
+    Ok(state.storage().rollouts().await?)
+}
+
+/// One rollout with every device of it.
+///
+/// # Errors
+///
+/// [`Failure`](crate::failure::Failure) if there is none of this id.
+pub async fn rollout(state: &AppState, id: &RolloutId) -> Answer<RolloutStatus> {
+    let now = state.now();
+    // The sequence first: a change in between is told twice rather than never.
+    let sequence = state.storage().last_sequence();
+    let view = state.storage().rollout(id, now).await?;
+    Ok(rollout::status(&view, sequence, now))
+}
+
+/// The catalog.
+///
+/// # Errors
+///
+/// [`Failure`](crate::failure::Failure) if the database fails.
+pub async fn releases(state: &AppState) -> Answer<Vec<Release>> {
+    Ok(state.storage().releases().await?)
+}
+
+/// One release.
+///
+/// # Errors
+///
+/// [`Failure`](crate::failure::Failure) if there is none of this id.
+pub async fn release(state: &AppState, id: &ReleaseId) -> Answer<Release> {
+    Ok(state.storage().release(id).await?)
+}
