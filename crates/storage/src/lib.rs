@@ -29,6 +29,7 @@ use tokio::sync::watch;
 pub use error::{EnrolError, ImportError, OpenError, StartError, StorageError};
 pub use identity::{NewDevice, Token};
 pub use release::Imported;
+pub use write::Moment;
 
 /// The file in the data folder.
 const FILE: &str = "gofleet.db";

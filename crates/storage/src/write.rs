@@ -8,6 +8,15 @@ use tokio::sync::watch;
 use crate::query::{During as _, from_i64, to_i64, to_json};
 use crate::{Storage, StorageError};
 
+/// A moment in a change of a rollout at which a server might be killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// All is decided and nothing is committed.
+    Decided,
+    /// All is committed and nobody was told.
+    Committed,
+}
+
 /// A transaction that is under way; dropped without [`commit`](Write::commit), it changes nothing.
 pub(crate) struct Write<'a> {
     pub transaction: Transaction<'static, Any>,
@@ -60,7 +69,14 @@ impl Write<'_> {
 
     /// Makes the change last, and then tells those who wait for changes.
     pub async fn commit(self) -> Result<(), StorageError> {
+        self.commit_observed(&|_| {}).await
+    }
+
+    /// As [`commit`](Write::commit), and says when it comes to each moment.
+    pub async fn commit_observed(self, at: &impl Fn(Moment)) -> Result<(), StorageError> {
+        at(Moment::Decided);
         self.transaction.commit().await.during("commit a transaction")?;
+        at(Moment::Committed);
         if let Some(sequence) = self.sequence {
             self.changes.send_replace(sequence);
         }

@@ -12,13 +12,13 @@ use gofleet_core::time::Timestamp;
 
 use super::read::view;
 use crate::query::{During as _, from_i64, optional_json, to_i64, to_json};
-use crate::write::Write;
+use crate::write::{Moment, Write};
 use crate::{Storage, StorageError, release};
 
 impl Storage {
     /// Lets `decide` look at a rollout and makes the changes that it returns, all in one
-    /// transaction: nothing can happen between look and change. `before_commit` is called when
-    /// all is written and nothing is committed. Returns what was done.
+    /// transaction: nothing can happen between look and change. `at` hears of each [`Moment`].
+    /// Returns what was done.
     ///
     /// # Errors
     ///
@@ -29,7 +29,7 @@ impl Storage {
         id: &RolloutId,
         now: Timestamp,
         decide: impl FnOnce(&RolloutView) -> Result<Vec<Action>, E>,
-        before_commit: impl FnOnce(),
+        at: impl Fn(Moment),
     ) -> Result<Result<Vec<Action>, E>, StorageError> {
         let mut write = self.write(now).await?;
         let view = view(&mut write.transaction, id, self.listening_since(now)).await?;
@@ -43,8 +43,7 @@ impl Storage {
         for action in &actions {
             write.apply(&view, action).await?;
         }
-        before_commit();
-        write.commit().await?;
+        write.commit_observed(&at).await?;
         Ok(Ok(actions))
     }
 }

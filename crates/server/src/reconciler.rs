@@ -1,0 +1,85 @@
+//! Moves the rollouts on.
+//!
+//! The reconciler takes no input: at every tick it reads each rollout that has not ended, asks
+//! the core what is due, and writes that in one transaction. So it makes no difference whether it
+//! runs because something changed, because time has passed, or because the server was killed in
+//! the middle of anything and has just started again: it goes on with the same devices.
+
+use std::convert::Infallible;
+
+use gofleet_core::rollout::{Action, advance};
+use gofleet_core::time::Timestamp;
+use gofleet_platform::checkpoint;
+use gofleet_storage::{Moment, Storage, StorageError};
+use tracing::{error, info};
+
+use crate::state::AppState;
+
+/// Runs until the server stops: whenever the state has changed, and every so often besides.
+pub async fn run(state: AppState) {
+    let mut changes = state.storage().changes();
+    let mut period = tokio::time::interval(state.config().reconcile_every.as_duration());
+    // After a long pause of the machine one tick catches up, and not a burst of them.
+    period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        changes.mark_unchanged();
+        if let Err(error) = tick(state.storage(), state.now()).await {
+            let error: &dyn std::error::Error = &error;
+            error!(error, "a rollout could not be moved on; the next tick tries again");
+        }
+        tokio::select! {
+            () = state.stopping().cancelled() => return,
+            _ = period.tick() => {}
+            Ok(()) = changes.changed() => {}
+        }
+    }
+}
+
+/// Makes every change that is due at `now`, a transaction for each rollout.
+///
+/// # Errors
+///
+/// [`StorageError`] of the first rollout that could not be moved on; all others were.
+pub async fn tick(storage: &Storage, now: Timestamp) -> Result<(), StorageError> {
+    let mut outcome = Ok(());
+    for rollout in storage.moving_rollouts().await? {
+        let view = storage.rollout(&rollout, now).await?;
+        // Most ticks change nothing: looking first spares them the write lock.
+        if advance(&view, now).is_empty() {
+            continue;
+        }
+        let decide = |view: &_| Ok::<_, Infallible>(advance(view, now));
+        match storage.decide_rollout(&rollout, now, decide, stop_if_asked).await {
+            Ok(Ok(actions)) => tell(rollout.as_str(), &actions),
+            Ok(Err(never)) => match never {},
+            Err(error) => outcome = outcome.and(Err(error)),
+        }
+    }
+    outcome
+}
+
+fn stop_if_asked(moment: Moment) {
+    checkpoint(match moment {
+        Moment::Decided => "server-decided",
+        Moment::Committed => "server-committed",
+    });
+}
+
+fn tell(rollout: &str, actions: &[Action]) {
+    for action in actions {
+        match action {
+            Action::SetRing { ring, state, .. } => info!(rollout, ring, %state, "ring"),
+            Action::SetState { state, cause } => {
+                let cause = cause.as_ref().map(ToString::to_string);
+                info!(rollout, %state, cause, "rollout");
+            }
+            Action::Order { device, want } => {
+                info!(rollout, %device, want = want.as_str(), "order");
+            }
+            Action::MarkSilent { device } => info!(rollout, %device, "silent"),
+            Action::Requeue { device } | Action::Waive { device } => {
+                info!(rollout, %device, "resumed");
+            }
+        }
+    }
+}
