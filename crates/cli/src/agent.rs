@@ -1,9 +1,18 @@
 //! `gofleet agent`: this machine as a device of the fleet.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
+use gofleet_agent::AgentConfig;
+use gofleet_agent::identity::Identity;
+use gofleet_agent::ledger::Task;
+use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
+use gofleet_core::order::{Failure, Step};
+use gofleet_depot::Root;
+use gofleet_platform::{FileLock, LockError};
+use serde::{Deserialize, Serialize};
 
 use crate::printer::Printer;
 
@@ -63,9 +72,130 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
 }
 
 /// Does it.
-pub async fn run(arguments: AgentArguments, _printer: Printer) -> anyhow::Result<ExitCode> {
+pub async fn run(arguments: AgentArguments, printer: Printer) -> anyhow::Result<ExitCode> {
     match arguments.verb {
-        Verb::Run(_run) => anyhow::bail!("not here yet"),
-        Verb::Status { root: _ } => anyhow::bail!("not here yet"),
+        Verb::Run(run) => {
+            let config = AgentConfig {
+                server: run.server,
+                token: run.token,
+                root: root_or_default(run.root)?,
+                hostname: run.hostname,
+                labels: run.labels.into_iter().collect(),
+                check_cache: run.check_cache,
+                shim: Some(shim_program()?),
+            };
+            gofleet_agent::run(config, gofleet_server::stop_signal()).await?;
+        }
+        Verb::Status { root } => {
+            let status = Status::of(&root_or_default(root)?)?;
+            printer.data(&status, Status::describe)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl AgentArguments {
+    /// Whether these start an agent, which wants little memory and one thread.
+    pub fn is_run(&self) -> bool {
+        matches!(self.verb, Verb::Run(_))
+    }
+}
+
+/// The given root, or `~/.gofleet`; on Windows `%LOCALAPPDATA%\gofleet`.
+fn root_or_default(root: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let default = || {
+        if cfg!(windows) {
+            set("LOCALAPPDATA").map(|folder| Path::new(&folder).join("gofleet"))
+        } else {
+            set("HOME").map(|folder| Path::new(&folder).join(".gofleet"))
+        }
+    };
+    let root = root.or_else(default).context("no home folder is known; name a root with --root")?;
+    std::path::absolute(&root).with_context(|| format!("{} is no folder", root.display()))
+}
+
+/// What becomes `go` and `gofmt` in the root: the small shim where it lies beside this program,
+/// else this program, which behaves as one by that name.
+fn shim_program() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("this program can't find itself")?;
+    let shim = own.with_file_name(format!("gofleet-shim{}", std::env::consts::EXE_SUFFIX));
+    Ok(if shim.is_file() { shim } else { own })
+}
+
+/// What can be told of an agent from its root, whether it runs or not.
+#[derive(Debug, Serialize)]
+struct Status {
+    root: PathBuf,
+    is_running: bool,
+    device: Option<DeviceId>,
+    active: Option<ReleaseId>,
+    fallback: Option<ReleaseId>,
+    installed: Vec<ReleaseId>,
+    generation: Option<u64>,
+    rollout: Option<RolloutId>,
+    step: Option<Step>,
+    failure: Option<Failure>,
+}
+
+impl Status {
+    fn of(path: &Path) -> anyhow::Result<Self> {
+        let root = Root::new(path);
+        let folder = path.join("agent");
+        let task = newest_task(&folder.join("ledger.json"))?;
+        let active = root.active()?;
+        Ok(Self {
+            root: path.to_owned(),
+            is_running: folder.is_dir()
+                && matches!(
+                    FileLock::acquire(&folder.join("running")),
+                    Err(LockError::Held { .. })
+                ),
+            device: Identity::load(&folder.join("credential"))?.map(|identity| identity.device),
+            active: active.as_ref().map(|active| active.active.clone()),
+            fallback: active.and_then(|active| active.fallback),
+            installed: root.installed()?,
+            generation: task.as_ref().map(|task| task.order.generation),
+            rollout: task.as_ref().map(|task| task.order.rollout.clone()),
+            step: task.as_ref().map(|task| task.step),
+            failure: task.and_then(|task| task.failure),
+        })
+    }
+
+    fn describe(&self) -> String {
+        fn or_none(value: Option<&impl ToString>) -> String {
+            value.map_or_else(|| "none".to_owned(), ToString::to_string)
+        }
+        let state = if self.is_running { "running" } else { "not running" };
+        let mut lines = vec![
+            format!("agent      {state} on {}", self.root.display()),
+            format!("device     {}", or_none(self.device.as_ref())),
+            format!("active     {}", or_none(self.active.as_ref())),
+            format!("fallback   {}", or_none(self.fallback.as_ref())),
+        ];
+        lines.extend(self.installed.iter().map(|release| format!("installed  {release}")));
+        if let (Some(rollout), Some(step)) = (&self.rollout, self.step) {
+            lines.push(format!("order      {step} (rollout {rollout})"));
+        }
+        if let Some(failure) = &self.failure {
+            lines.push(format!("failed     at {}: {}", failure.step, failure.message));
+        }
+        lines.join("\n")
+    }
+}
+
+/// The newest order in a ledger; the agent itself keeps and mends it.
+fn newest_task(ledger: &Path) -> anyhow::Result<Option<Task>> {
+    #[derive(Deserialize)]
+    struct Content {
+        task: Option<Task>,
+    }
+    let failed = || format!("the ledger {} can't be read", ledger.display());
+    match std::fs::read(ledger) {
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).map(|Content { task }| task).with_context(failed)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(failed),
     }
 }

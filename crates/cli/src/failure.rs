@@ -4,7 +4,9 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use gofleet_agent::AgentError;
 use gofleet_api::ClientError;
+use gofleet_server::{ConfigError, ServeError};
 
 use crate::printer::{Printer, paint, style};
 
@@ -81,13 +83,25 @@ fn causes(error: &anyhow::Error) -> Vec<String> {
     error.chain().skip(1).map(ToString::to_string).collect()
 }
 
+/// Every hint of the chain once: an error that passes on its source's hint does not double it.
 fn hints(error: &anyhow::Error) -> Vec<String> {
-    error.chain().filter_map(hint_of).collect()
+    let mut hints: Vec<String> = Vec::new();
+    for hint in error.chain().filter_map(hint_of) {
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    hints
 }
 
 fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    let typed = error.downcast_ref::<Hinted>().map(|hinted| hinted.hint.clone());
-    typed.or_else(|| error.downcast_ref::<ClientError>().and_then(ClientError::hint))
+    if let Some(hinted) = error.downcast_ref::<Hinted>() {
+        return Some(hinted.hint.clone());
+    }
+    None.or_else(|| error.downcast_ref().and_then(ClientError::hint))
+        .or_else(|| error.downcast_ref().and_then(AgentError::hint))
+        .or_else(|| error.downcast_ref().and_then(ServeError::hint))
+        .or_else(|| error.downcast_ref().and_then(ConfigError::hint))
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {

@@ -24,6 +24,7 @@ mod rollout;
 mod server;
 mod token;
 
+use anyhow::Context;
 use cli::{Cli, Command};
 use printer::Printer;
 
@@ -37,21 +38,37 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, printer: Printer) -> anyhow::Result<ExitCode> {
-    logging::start(cli.output.level(), logging::Style::Text);
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
-        match cli.command {
-            Command::Rollout(arguments) => rollout::run(arguments, printer).await,
-            Command::Apply(arguments) => apply::apply(arguments, printer).await,
-            Command::Diff(arguments) => apply::diff(arguments, printer).await,
-            Command::Release(arguments) => release::run(arguments, printer).await,
-            Command::Device(arguments) => device::run(arguments, printer).await,
-            Command::Token(arguments) => token::run(arguments, printer).await,
-            Command::Login(arguments) => login::run(arguments, printer).await,
-            Command::Server(arguments) => server::run(arguments, printer).await,
-            Command::Agent(arguments) => agent::run(arguments, printer).await,
-            Command::Demo(arguments) => demo::run(arguments, printer).await,
-            Command::Reference => reference::run(printer),
-            Command::Local(command) => local::run(command, printer).await,
-        }
-    })
+    let is_agent = matches!(&cli.command, Command::Agent(arguments) if arguments.is_run());
+    // An agent waits nearly all of its life: one thread keeps it small.
+    let mut builder = if is_agent {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
+    let style =
+        if is_agent && printer.is_json() { logging::Style::Json } else { logging::Style::Text };
+    logging::start(cli.output.level(), style);
+    let runtime = builder.enable_all().build().context("the program can't start its threads")?;
+    let outcome = runtime.block_on(dispatch(cli.command, printer));
+    // Work on other threads (an archive that is being unpacked) is not waited for: whoever begins
+    // such work can be killed at any time.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Rollout(arguments) => rollout::run(arguments, printer).await,
+        Command::Apply(arguments) => apply::apply(arguments, printer).await,
+        Command::Diff(arguments) => apply::diff(arguments, printer).await,
+        Command::Release(arguments) => release::run(arguments, printer).await,
+        Command::Device(arguments) => device::run(arguments, printer).await,
+        Command::Token(arguments) => token::run(arguments, printer).await,
+        Command::Login(arguments) => login::run(arguments, printer).await,
+        Command::Server(arguments) => server::run(arguments, printer).await,
+        Command::Agent(arguments) => agent::run(arguments, printer).await,
+        Command::Demo(arguments) => demo::run(arguments, printer).await,
+        Command::Reference => reference::run(printer),
+        Command::Local(command) => local::run(command, printer).await,
+    }
 }

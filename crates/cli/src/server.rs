@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
-use gofleet_server::config::{ConfigError, KEYS, ServerConfig, Sources};
+use gofleet_server::config::{KEYS, Key, ServerConfig, Sources};
+use gofleet_server::{Ready, serve, stop_signal};
 
-use crate::failure::Hinted;
 use crate::printer::Printer;
 
 /// Run the server: catalog, rollouts, API and console
@@ -42,7 +42,7 @@ struct Settings(Vec<(&'static str, String)>);
 
 impl Args for Settings {
     fn augment_args(command: clap::Command) -> clap::Command {
-        let flag = |key: &gofleet_server::config::Key| {
+        let flag = |key: &Key| {
             let default =
                 if key.default.is_empty() { "" } else { &format!(" [default: {}]", key.default) };
             Arg::new(key.name)
@@ -60,9 +60,7 @@ impl Args for Settings {
 
 impl FromArgMatches for Settings {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = |key: &gofleet_server::config::Key| {
-            Some((key.name, matches.get_one::<String>(key.name)?.clone()))
-        };
+        let given = |key: &Key| Some((key.name, matches.get_one::<String>(key.name)?.clone()));
         Ok(Self(KEYS.iter().filter_map(given).collect()))
     }
 
@@ -82,7 +80,7 @@ fn capitalized(text: &str) -> String {
 /// Runs it until a signal ends it.
 pub async fn run(server: Server, printer: Printer) -> anyhow::Result<ExitCode> {
     if server.print_openapi {
-        printer.line(&gofleet_server::openapi_json())?;
+        printer.line(&gofleet_server::api::document().to_pretty_json()?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let config = load(&server)?;
@@ -90,8 +88,19 @@ pub async fn run(server: Server, printer: Printer) -> anyhow::Result<ExitCode> {
         printer.data(&config.json(), |_| config.table())?;
         return Ok(ExitCode::SUCCESS);
     }
-    gofleet_server::run(config).await?;
+    serve(config, stop_signal(), |ready| announce(ready, printer)).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn announce(ready: &Ready, printer: Printer) {
+    let Ready { url, admin_token_file, new_admin_token } = ready;
+    printer.message(format_args!("listening on {url}"));
+    if let Some(token) = new_admin_token {
+        printer.message(format_args!(
+            "administrator's token (told this once, kept in {}):\n  {token}",
+            admin_token_file.display()
+        ));
+    }
 }
 
 fn load(server: &Server) -> anyhow::Result<ServerConfig> {
@@ -101,12 +110,7 @@ fn load(server: &Server) -> anyhow::Result<ServerConfig> {
         environment: &|name| env::var(name).ok(),
         flags: &server.settings.0,
     };
-    ServerConfig::load(&sources).map_err(|error: ConfigError| match error.hint() {
-        Some(hint) => {
-            anyhow::Error::new(error).context(Hinted::new("the settings are not valid", hint))
-        }
-        None => error.into(),
-    })
+    Ok(ServerConfig::load(&sources)?)
 }
 
 /// `gofleet/server` in the user's data folder: `$XDG_DATA_HOME`, else `~/.local/share`; on Windows

@@ -1,0 +1,380 @@
+//! The whole way on real Go: a server, agents, and the verbs that an administrator uses, each a
+//! process of its own.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use gofleet_testkit::fleet::{AgentOptions, Fleet, Ran};
+use gofleet_testkit::{go, wait_until};
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_gofleet");
+/// Two processors unpack and check three trees well within this.
+const MOVE_DEADLINE: Duration = Duration::from_secs(120);
+
+/// A fleet with these agents.
+fn fleet(agents: &[&str]) -> Fleet {
+    let mut fleet = Fleet::start_with(PROGRAM, &["--reconcile-every", "200ms"]);
+    for agent in agents {
+        fleet.start_agent(agent);
+    }
+    fleet.wait_devices(agents.len());
+    fleet
+}
+
+/// Waits until a rollout is in a state, and gives its status.
+#[track_caller]
+fn wait_state(fleet: &Fleet, name: &str, state: &str) -> Value {
+    wait_until(&format!("`{name}` to be {state}"), MOVE_DEADLINE, || {
+        let status = fleet.json(["rollout", "status", name]);
+        (status["state"] == state).then_some(status)
+    })
+}
+
+/// The devices of a rollout with step and reason code, by host name.
+fn devices(status: &Value) -> Vec<(String, String, String)> {
+    let rings = status["rings_detail"].as_array().unwrap();
+    let mut devices: Vec<_> = rings
+        .iter()
+        .flat_map(|ring| ring["devices"].as_array().unwrap())
+        .map(|device| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            (text(&device["hostname"]), text(&device["step"]), text(&device["reason"]["code"]))
+        })
+        .collect();
+    devices.sort();
+    devices
+}
+
+#[track_caller]
+fn refused<const N: usize>(fleet: &Fleet, arguments: [&str; N], code: i32, expect: &[&str]) {
+    let ran = fleet.run(arguments);
+    assert_eq!(ran.code, Some(code), "{ran}");
+    check_error(&ran, expect);
+}
+
+#[track_caller]
+fn check_error(ran: &Ran, expect: &[&str]) {
+    for part in expect {
+        assert!(ran.stderr.contains(part), "no `{part}` in {ran}");
+    }
+    assert!(ran.stdout.is_empty(), "an error is no data: {ran}");
+}
+
+#[test]
+fn from_an_archive_to_a_proof_on_every_device_and_back() {
+    let fleet = fleet(&["one", "two", "three"]);
+
+    // Known is not allowed: a release must be approved.
+    let archive = go::archive("1.27.2", go::HOST);
+    let imported = fleet.json(["release".as_ref(), "import".as_ref(), archive.as_os_str()]);
+    let id = format!("go-1.27.2-{}", go::HOST);
+    assert_eq!(imported["imported"][0]["id"], *id);
+    assert_eq!(imported["imported"][0]["status"], "imported");
+    refused(
+        &fleet,
+        ["rollout", "start", "1.27.2", "--yes"],
+        1,
+        &["error: ", "not approved", "hint: ", "release approve"],
+    );
+    fleet.ok(["release", "approve", &id, "--reason", "tested"]);
+    assert_eq!(fleet.json(["release", "show", &id])["decision"]["reason"], "tested");
+    let again = fleet.json(["release".as_ref(), "import".as_ref(), archive.as_os_str()]);
+    assert_eq!(again["imported"][0]["is_new"], false);
+
+    // The plan says everything before anything moves.
+    let plan = fleet.json(["rollout", "plan", "1.27.2", "--rings", "test:1,pilot:1,rest:rest"]);
+    let sizes: Vec<_> = plan["rings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["devices"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(sizes, [1, 1, 1]);
+    let archive_bytes = fs::metadata(&archive).unwrap().len();
+    assert_eq!(plan["bytes"], 3 * archive_bytes);
+    assert_eq!(fleet.json(["rollout", "list"]), serde_json::json!([]));
+
+    // Nobody can be asked here, so nothing starts without --yes.
+    refused(&fleet, ["rollout", "start", "1.27.2"], 2, &["nobody can be asked", "--yes"]);
+    let watched = fleet.ok([
+        "rollout",
+        "start",
+        "1.27.2",
+        "--yes",
+        "--watch",
+        "--soak",
+        "0s",
+        "--rings",
+        "test:1,pilot:1,rest:rest",
+    ]);
+    assert!(watched.stdout.contains("rollout completed"), "{watched}");
+    for name in ["one", "two", "three"] {
+        assert_eq!(fleet.agent(name).active().as_deref(), Some(id.as_str()));
+        assert!(fleet.agent(name).go_version().starts_with("go version go1.27.2 "));
+        check_receipt(&fleet, name, archive_bytes);
+    }
+    let status = fleet.json(["rollout", "status", "go 1.27.2"]);
+    assert_eq!(status["bytes_downloaded"], 3 * archive_bytes);
+
+    upgrade_by_file(&fleet);
+}
+
+/// A device's evidence: files compared, a program compiled and run.
+fn check_receipt(fleet: &Fleet, hostname: &str, archive_bytes: u64) {
+    let detail = fleet.json(["device", "show", hostname]);
+    assert_eq!(detail["device"]["facts"]["active"], "1.27.2");
+    let receipt = &detail["history"][0]["receipt"];
+    assert_eq!(receipt["outcome"], "accepted");
+    assert_eq!(receipt["bytes_downloaded"], archive_bytes);
+    assert!(receipt["files_verified"].as_u64().unwrap() > 10_000, "{receipt}");
+    let evidence = &receipt["evidence"];
+    assert!(evidence["go_version"].as_str().unwrap().contains("go1.27.2"), "{evidence}");
+    assert!(!evidence["program_output"].as_str().unwrap().is_empty(), "{evidence}");
+}
+
+/// The same fleet goes on by a file, is paused, resumed, and put back.
+fn upgrade_by_file(fleet: &Fleet) {
+    fleet.import_go("1.27.3");
+    let file = fleet.folder().join("rollout.yaml");
+    fs::write(
+        &file,
+        "name: next\nversion: 1.27.3\nrings:\n  - {name: test, count: 1}\n  - {name: rest, rest: true}\nsoak: 2s\n",
+    )
+    .unwrap();
+    let file = file.to_str().unwrap();
+    assert_eq!(fleet.run(["diff", "-f", file, "--exit-code"]).code, Some(3));
+    assert_eq!(fleet.json(["apply", "-f", file, "--dry-run"])["action"], "start");
+    assert_eq!(fleet.json(["apply", "-f", file])["action"], "start");
+    fleet.ok(["rollout", "pause", "next"]);
+
+    // The second time nothing is to be done, paused or not; another content is a conflict.
+    assert_eq!(fleet.json(["apply", "-f", file])["action"], "unchanged");
+    assert_eq!(fleet.run(["diff", "-f", file, "--exit-code"]).code, Some(0));
+    assert_eq!(fleet.json(["rollout", "list"]).as_array().unwrap().len(), 2);
+    let text = fs::read_to_string(file).unwrap().replace("soak: 2s", "soak: 3s");
+    fs::write(file, text).unwrap();
+    let diff = fleet.json(["diff", "-f", file]);
+    assert_eq!(
+        diff["changes"][0],
+        serde_json::json!({"field": "soak", "server": "2s", "file": "3s"})
+    );
+    refused(
+        fleet,
+        ["apply", "-f", file],
+        1,
+        &["`next` is paused with another content", "rollout stop"],
+    );
+
+    // Each device that has not moved says why.
+    let status = fleet.json(["rollout", "status", "next"]);
+    assert_eq!(status["state"], "paused");
+    for (hostname, step, reason) in devices(&status) {
+        assert!(step == "accepted" || !reason.is_empty(), "{hostname} is {step} for no reason");
+    }
+    fleet.ok(["rollout", "resume", "next"]);
+    let status = wait_state(fleet, "next", "completed");
+    assert!(devices(&status).iter().all(|(_, step, _)| step == "accepted"), "{status:#}");
+    assert!(fleet.agent("two").go_version().starts_with("go version go1.27.3 "));
+    assert!(fleet.ok(["rollout", "rollback", "next", "--dry-run"]).stdout.contains("3 devices"));
+    fleet.ok(["rollout", "rollback", "next"]);
+    wait_state(fleet, "next", "rolled_back");
+    for name in ["one", "two", "three"] {
+        assert!(fleet.agent(name).go_version().starts_with("go version go1.27.2 "), "{name}");
+    }
+}
+
+#[test]
+fn who_is_away_is_held_apart_and_who_falls_silent_has_failed() {
+    let mut fleet = fleet(&["here", "away"]);
+    fleet.import_go("1.27.3");
+
+    // Offline before its ring starts: held apart, and the others go on without it.
+    fleet.kill_agent("away");
+    let begin =
+        ["rollout", "start", "1.27.3", "--yes", "--soak", "0s", "--rings", "all:rest", "--name"];
+    wait_until("`away` to count as offline", MOVE_DEADLINE, || {
+        let plan = fleet.json([
+            "rollout",
+            "plan",
+            "1.27.3",
+            "--rings",
+            "all:rest",
+            "--offline-after",
+            "2s",
+        ]);
+        let devices = plan["rings"][0]["devices"].as_array()?.clone();
+        devices.iter().any(|device| device["offline_since"].is_string()).then_some(())
+    });
+    fleet.ok(begin.iter().copied().chain(["apart", "--offline-after", "2s"]));
+    let status = wait_until("`here` to accept", MOVE_DEADLINE, || {
+        let status = fleet.json(["rollout", "status", "apart"]);
+        devices(&status)
+            .contains(&("here".into(), "accepted".into(), String::new()))
+            .then_some(status)
+    });
+    let (_, step, reason) = &devices(&status)[0];
+    assert_eq!((step.as_str(), reason.as_str()), ("waiting", "offline"), "{status:#}");
+    let text = fleet.ok(["rollout", "status", "apart"]).stdout;
+    assert!(text.contains("away") && text.contains("offline"), "{text}");
+    fleet.ok(["rollout", "stop", "apart"]);
+    wait_state(&fleet, "apart", "stopped");
+
+    // Heard not long ago, but silent after its order: that is a failure, and the gate says so.
+    fleet.ok(begin.iter().copied().chain([
+        "silent",
+        "--offline-after",
+        "1h",
+        "--silence-after",
+        "2s",
+    ]));
+    let status = wait_state(&fleet, "silent", "paused");
+    assert_eq!(status["rings_detail"][0]["tally"]["silent"], 1, "{status:#}");
+    let (_, _, reason) = &devices(&status)[0];
+    assert_eq!(reason, "silent", "{status:#}");
+    let ran = fleet.run(["rollout", "watch", "silent"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert!(ran.stderr.contains("rollout resume"), "{ran}");
+
+    // Back again, it does what it was told while it was away.
+    fleet.restart_agent("away");
+    wait_until("`away` to run Go 1.27.3", MOVE_DEADLINE, || {
+        fleet.agent("away").active().filter(|active| active.contains("1.27.3"))
+    });
+}
+
+#[test]
+fn tokens_are_good_once_and_for_a_while() {
+    let mut fleet = Fleet::start(PROGRAM);
+    let token = fleet.enrolment_token();
+    let options = AgentOptions { token: Some(token.clone()), ..AgentOptions::default() };
+    fleet.start_agent_with("first", &options);
+    fleet.wait_devices(1);
+    let enrol = |token: &str| {
+        let root = fleet.folder().join("second");
+        let mut command = fleet.command();
+        command.args(["agent", "run", "--server", fleet.url(), "--token", token, "--root"]);
+        Ran::of(command.arg(root))
+    };
+    check_error(&enrol(&token), &["error: ", "has been used", "hint: ", "gofleet token create"]);
+    check_error(&enrol("made-up"), &["error: ", "is not known", "hint: "]);
+    let short =
+        fleet.json(["token", "create", "--ttl", "1s"])["token"].as_str().unwrap().to_owned();
+    wait_until("the token to expire", MOVE_DEADLINE, || {
+        let tokens = fleet.json(["token", "list"]);
+        let expires_at =
+            tokens[0]["expires_at"].as_str()?.parse::<gofleet_core::time::Timestamp>().ok()?;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+        (now.as_millis() as i64 > expires_at.as_millis()).then_some(())
+    });
+    check_error(&enrol(&short), &["error: ", "has expired", "hint: "]);
+    assert_eq!(fleet.json(["token", "list"]).as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn mistakes_are_told_with_what_to_do() {
+    let fleet = fleet(&[]);
+    let broken = fleet.folder().join("broken");
+    fs::create_dir(&broken).unwrap();
+    let archive = fs::read(go::archive("1.27.3", go::HOST)).unwrap();
+    fs::write(broken.join("cut.whl"), &archive[..archive.len() / 2]).unwrap();
+    fs::write(broken.join("not-go.zip"), b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")
+        .unwrap();
+    refused_with_data(
+        &fleet,
+        ["release", "import", broken.to_str().unwrap()],
+        &["error: cut.whl was not imported", "error: not-go.zip was not imported"],
+    );
+    refused(&fleet, ["release", "import", "nowhere.zip"], 1, &["nowhere.zip"]);
+    let wrong = "0".repeat(64);
+    let real = go::archive("1.27.3", go::HOST);
+    let arguments = ["release", "import", real.to_str().unwrap(), "--sha256", &wrong];
+    refused_with_data(&fleet, arguments, &["error: ", "because: ", &wrong]);
+    fleet.import_go("1.27.3");
+    let start = ["rollout", "start", "1.27.3", "--yes", "--rings"];
+    let with = |rings| [start[0], start[1], start[2], start[3], start[4], rings];
+    refused(&fleet, with("a:60%,b:50%"), 1, &["error: ", "110"]);
+    refused(&fleet, with("a:1"), 1, &["error: ", "device"]);
+    refused(&fleet, with("a"), 2, &["`a` is no ring", "hint: an example"]);
+    refused(&fleet, ["rollout", "start", "1.99.0", "--yes"], 1, &["error: ", "1.99.0"]);
+    refused(&fleet, ["device", "show", "nobody"], 1, &["no device `nobody`", "device list"]);
+    refused(&fleet, ["rollout", "status"], 2, &["no rollout is under way", "rollout list"]);
+    refused(&fleet, ["rollout", "stop", "nothing"], 1, &["no rollout `nothing`"]);
+    let file = fleet.folder().join("wrong.yaml");
+    fs::write(&file, "name: a\nversion: 1.27.3\nrings:\n  - name: test\n    cuont: 1\n").unwrap();
+    refused(
+        &fleet,
+        ["apply", "-f", file.to_str().unwrap()],
+        1,
+        &["is not a rollout", "line 5", "cuont"],
+    );
+}
+
+#[track_caller]
+fn refused_with_data<const N: usize>(fleet: &Fleet, arguments: [&str; N], expect: &[&str]) {
+    let ran = fleet.run(arguments);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    for part in expect {
+        assert!(ran.stderr.contains(part), "no `{part}` in {ran}");
+    }
+}
+
+#[test]
+fn a_server_that_is_killed_in_mid_ring_goes_on_with_the_same_devices() {
+    let mut fleet = fleet(&["one", "two"]);
+    fleet.import_go("1.27.3");
+    fleet.ok([
+        "rollout",
+        "start",
+        "1.27.3",
+        "--yes",
+        "--soak",
+        "1s",
+        "--rings",
+        "a:1,b:rest",
+        "--name",
+        "r",
+    ]);
+    let before = wait_until("a device to be under way", MOVE_DEADLINE, || {
+        let status = fleet.json(["rollout", "status", "r"]);
+        devices(&status)
+            .iter()
+            .any(|(_, step, _)| step == "fetching" || step == "staged")
+            .then_some(status)
+    });
+    fleet.kill_server();
+    fleet.start_server();
+    let after = wait_state(&fleet, "r", "completed");
+    let rings = |status: &Value| -> Vec<Vec<String>> {
+        let of_ring = |ring: &Value| {
+            ring["devices"].as_array().unwrap().iter().map(|d| d["device"].to_string()).collect()
+        };
+        status["rings_detail"].as_array().unwrap().iter().map(of_ring).collect()
+    };
+    assert_eq!(rings(&before), rings(&after));
+}
+
+#[test]
+fn the_demo_ends_as_it_should() {
+    let archives = tempfile::tempdir().unwrap();
+    for version in ["1.27.1", "1.27.2", "1.27.3"] {
+        let archive = go::archive(version, go::HOST);
+        let name = Path::new(archive.file_name().unwrap());
+        fs::hard_link(&archive, archives.path().join(name))
+            .or_else(|_| fs::copy(&archive, archives.path().join(name)).map(drop))
+            .unwrap();
+    }
+    let mut command = std::process::Command::new(PROGRAM);
+    command.args(["demo", "--headless", "--json", "--quiet", "--devices", "3", "--archives"]);
+    let ran = Ran::of(command.arg(archives.path()));
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let story = ran.json();
+    for (field, expect) in [("devices", 3), ("accepted", 3), ("reverted", 1)] {
+        assert_eq!(story[field], expect, "{field} in {story:#}");
+    }
+    assert_eq!(story["stopped_in_ring"], "test", "{story:#}");
+    assert_eq!(story["rollouts"][2]["accepted"], 0, "{story:#}");
+    assert!(story["bytes_downloaded"].as_u64().unwrap() > 100_000_000, "{story:#}");
+    assert!(story["seconds"].as_f64().unwrap() > 1.0, "{story:#}");
+}
