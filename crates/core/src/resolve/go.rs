@@ -39,13 +39,18 @@ impl GoSettings {
     fn has_selection(&self, has_module_file: bool) -> bool {
         match self.modules.as_deref() {
             None | Some("on") => true,
-            Some("auto") => has_module_file,
+            // A workspace that is named counts even before it exists.
+            Some("auto") => has_module_file || self.named_workspace().is_some(),
             Some(_) => false,
         }
     }
 
     fn searches_workspace(&self) -> bool {
         matches!(self.workspace.as_deref(), None | Some("auto"))
+    }
+
+    fn named_workspace(&self) -> Option<&str> {
+        self.workspace.as_deref().filter(|&file| file != "off" && file != "auto")
     }
 }
 
@@ -183,6 +188,8 @@ pub(super) fn not_installed(selection: &Selection, place: String) -> ResolveErro
     if version.is_language() {
         return ResolveError::Toolchain(unavailable(selection, ""));
     }
-    let version = selection.toolchain.trim_start_matches("go").to_owned();
+    // A file may put anything behind a dash; what is shown on a terminal must be harmless.
+    let name = selection.toolchain.strip_prefix("go").unwrap_or_default();
+    let version = name.chars().take(80).flat_map(char::escape_debug).collect();
     ResolveError::NotInstalled { version, place }
 }

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use crate::version::{GoVersion, InvalidVersion};
 
+/// Most bytes of a pin: what fits into the name of a release with its package and platform.
+const MAX_BYTES: usize = 64;
+
 /// A version as people write it: `1.27.3` (or `go1.27.3`, or `1.27.3-custom`) is that release.
 /// One or two numbers alone, `1` or `1.27`, are the newest release of that line, which is also
 /// what `1.20` means here (the very first release of 1.20 is `1.20.0`).
@@ -57,6 +60,9 @@ impl FromStr for Pin {
 
     fn from_str(text: &str) -> Result<Self, InvalidVersion> {
         let invalid = || InvalidVersion::new(text);
+        if text.len() > MAX_BYTES {
+            return Err(invalid());
+        }
         let bare = text.trim();
         let bare = bare.strip_prefix("go").unwrap_or(bare);
         let dash = bare.find('-').unwrap_or(bare.len());
