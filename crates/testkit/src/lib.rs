@@ -3,6 +3,7 @@
 //! It stays light (nothing asynchronous, none of our crates), so that any crate can use it in its
 //! tests. Things here panic with a text that says what to do: they are called by tests only.
 
+pub mod archive;
 pub mod cache;
 pub mod fleet;
 pub mod go;

@@ -1,0 +1,10 @@
+//! The depot from outside: archives good and bad, staging, activation, kills.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+mod activation;
+mod archives;
+mod kills;
+mod property;
+mod staging;
+mod support;
