@@ -1,1 +1,157 @@
-//! agent
+//! The agent: brings a device to what its server orders, proves it, and goes back where it can't.
+//!
+//! [`run`] enrols once and then does three things side by side on one thread: it asks the server
+//! for orders, it obeys the newest one, and it reports. What to do next is decided by
+//! `gofleet_core::agent`; how far it came stands in the [`ledger`]; trees are the depot's. Killed
+//! anywhere, the next start goes on where this one was. Without the server, an order that was
+//! downloaded is finished all the same, and its receipt delivered later.
+
+pub mod backoff;
+pub mod check;
+pub mod facts;
+pub mod identity;
+pub mod ledger;
+
+mod contact;
+mod device;
+mod enrol;
+mod execute;
+mod soak;
+mod stage;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use gofleet_api::ClientError;
+use gofleet_depot::DepotError;
+use gofleet_platform::LockError;
+use thiserror::Error;
+
+use crate::device::Device;
+
+/// What an agent is started with.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// The server's address, like `https://gofleet.example.org`.
+    pub server: String,
+    /// The enrolment token; needed at the first start only.
+    pub token: Option<String>,
+    /// The device's root: everything that the agent writes stands below it.
+    pub root: PathBuf,
+    /// Instead of the machine's own name.
+    pub hostname: Option<String>,
+    /// Labels for selectors, like `site = berlin`.
+    pub labels: BTreeMap<String, String>,
+    /// Go's build cache for the checks; one of the agent's own if absent.
+    pub check_cache: Option<PathBuf>,
+    /// The program whose copies become `go` and `gofmt` in the root's `bin`; none are placed if
+    /// absent.
+    pub shim: Option<PathBuf>,
+}
+
+/// Why an agent does not run.
+#[derive(Debug, Error)]
+pub enum AgentError {
+    /// The root cannot be used.
+    #[error("cannot use {} as the root of a device", root.display())]
+    Root {
+        /// The root.
+        root: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another agent has the root, or the lock cannot be used.
+    #[error("another agent may be running on {}", root.display())]
+    Lock {
+        /// The root.
+        root: PathBuf,
+        /// Who, or what the system said.
+        #[source]
+        source: LockError,
+    },
+    /// The depot cannot be used.
+    #[error("cannot prepare the root of this device")]
+    Depot(#[source] DepotError),
+    /// The ledger cannot be used.
+    #[error("cannot go on from the ledger")]
+    Ledger(#[source] ledger::LedgerError),
+    /// The credential cannot be used.
+    #[error("cannot tell who this device is")]
+    Identity(#[source] identity::IdentityError),
+    /// The server's address cannot be used.
+    #[error("cannot talk to the server")]
+    Server(#[source] ClientError),
+    /// This machine has never enrolled, and has nothing to enrol with.
+    #[error("this machine has not enrolled at {server} yet, and no enrolment token was given")]
+    NoToken {
+        /// The server.
+        server: String,
+    },
+    /// The server does not take the token.
+    #[error("{server} refused to enrol this machine")]
+    Enrolment {
+        /// The server.
+        server: String,
+        /// Why.
+        #[source]
+        source: ClientError,
+    },
+    /// The server does not know the credential any more.
+    #[error("{server} does not know this device any more: its credential was refused")]
+    Unknown {
+        /// The server.
+        server: String,
+        /// The file with the credential.
+        credential: PathBuf,
+        /// What the server said.
+        #[source]
+        source: ClientError,
+    },
+}
+
+impl AgentError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoToken { .. } => Some(
+                "make one with `gofleet token create` and start the agent with `--token`"
+                    .to_owned(),
+            ),
+            Self::Unknown { credential, .. } => Some(format!(
+                "if it was removed by mistake, delete {} and start the agent with a new `--token`",
+                credential.display()
+            )),
+            Self::Lock { source: LockError::Held { .. }, .. } => {
+                Some("stop the other agent, or give this one a `--root` of its own".to_owned())
+            }
+            Self::Enrolment { source, .. } | Self::Server(source) => source.hint(),
+            Self::Root { .. }
+            | Self::Lock { .. }
+            | Self::Depot(_)
+            | Self::Ledger(_)
+            | Self::Identity(_) => None,
+        }
+    }
+}
+
+/// Runs an agent until `shutdown` is done, or until it can't go on.
+///
+/// After a shutdown, unpacking may still be under way on a thread of its own: end the process (or
+/// drop the runtime by `shutdown_background`), the next start tidies up after it.
+///
+/// # Errors
+///
+/// [`AgentError`]; a server that is away is none.
+pub async fn run(
+    config: AgentConfig,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), AgentError> {
+    tokio::pin!(shutdown);
+    tokio::select! {
+        biased;
+        () = &mut shutdown => Ok(()),
+        outcome = Device::serve(config) => outcome,
+    }
+}

@@ -1,0 +1,165 @@
+//! The running agent: what its parts share, and how they run side by side.
+//!
+//! All of it lives on one thread, so that an idle agent costs next to nothing; only what blocks
+//! for long (unpacking, hashing) goes to another.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gofleet_api::Client;
+use gofleet_core::agent::Seen;
+use gofleet_core::order::Order;
+use gofleet_core::time::Timestamp;
+use gofleet_depot::{Depot, DepotError, Root};
+use gofleet_platform::{FileLock, create_private_folder};
+use tokio::sync::{Notify, watch};
+
+use crate::facts::Places;
+use crate::identity::Identity;
+use crate::ledger::{Found, Ledger};
+use crate::{AgentConfig, AgentError, enrol};
+
+/// How often a depot is asked for that another program has, an installation by hand for example.
+const LOCKED_RETRY: Duration = Duration::from_millis(500);
+
+/// A device with its agent.
+pub struct Device {
+    pub config: AgentConfig,
+    pub root: Root,
+    pub places: Places,
+    pub identity: Identity,
+    pub client: Client,
+    pub ledger: RefCell<Ledger>,
+    /// An order that was accepted and is not taken up yet.
+    pub pending: RefCell<Option<Order>>,
+    /// Rings when there is a pending order.
+    pub order_news: Notify,
+    /// Rings when there is something to report.
+    pub report_news: Notify,
+    /// Whether nothing is being done for an order.
+    pub resting: watch::Sender<bool>,
+    _lock: FileLock,
+}
+
+impl Device {
+    /// Sets up and serves until it can't go on.
+    pub async fn serve(config: AgentConfig) -> Result<(), AgentError> {
+        let device = Self::set_up(config).await?;
+        let contact = async {
+            tokio::select! {
+                error = device.ask_for_orders() => error,
+                error = device.deliver_reports() => error,
+            }
+        };
+        let execute = device.execute();
+        tokio::pin!(contact, execute);
+        let error = tokio::select! {
+            error = &mut contact => error,
+            never = &mut execute => match never {},
+        };
+        // Disowned in the middle of an upgrade: it is brought to its end first.
+        let mut resting = device.resting.subscribe();
+        tokio::select! {
+            _ = resting.wait_for(|is_resting| *is_resting) => Err(error),
+            never = &mut execute => match never {},
+        }
+    }
+
+    async fn set_up(config: AgentConfig) -> Result<Self, AgentError> {
+        let root = Root::new(&config.root);
+        let folder = agent_folder(&root);
+        create_private_folder(&folder)
+            .map_err(|source| AgentError::Root { root: config.root.clone(), source })?;
+        let lock = FileLock::acquire(&folder.join("running"))
+            .map_err(|source| AgentError::Lock { root: config.root.clone(), source })?;
+        // Finishes or undoes what a kill left, before anything is decided.
+        let depot = open_depot(&root).await.map_err(AgentError::Depot)?;
+        if let Some(shim) = &config.shim {
+            depot.place_shims(shim).map_err(AgentError::Depot)?;
+        }
+        drop(depot);
+        let (ledger, found) =
+            Ledger::open(folder.join("ledger.json"), now()).map_err(AgentError::Ledger)?;
+        if let Found::Damaged { aside, reason } = found {
+            tracing::error!(
+                aside = %aside.display(),
+                reason,
+                "the ledger is damaged and was put aside: going on with what is active on the disk"
+            );
+        }
+        let places = Places::of_this_process();
+        let public = Client::public(&config.server).map_err(AgentError::Server)?;
+        let identity = enrol::identity(&config, &root, &places, &public).await?;
+        let client = public.with_credential(&identity.credential);
+        tracing::info!(device = %identity.device, server = client.server(), "agent is running");
+        Ok(Self {
+            config,
+            root,
+            places,
+            identity,
+            client,
+            ledger: RefCell::new(ledger),
+            pending: RefCell::new(None),
+            order_news: Notify::new(),
+            report_news: Notify::new(),
+            resting: watch::Sender::new(false),
+            _lock: lock,
+        })
+    }
+
+    /// The newest order that was accepted.
+    pub fn seen(&self) -> Option<Seen> {
+        let pending = self.pending.borrow().as_ref().map(Seen::of);
+        pending.or_else(|| self.ledger.borrow().seen().copied())
+    }
+
+    /// The agent's own folder below the root.
+    pub fn folder(&self) -> PathBuf {
+        agent_folder(&self.root)
+    }
+}
+
+/// The agent's own folder below the root.
+pub fn agent_folder(root: &Root) -> PathBuf {
+    root.path().join("agent")
+}
+
+/// Opens the depot of a root, as soon as no other program has it.
+///
+/// # Errors
+///
+/// Any [`DepotError`] but [`DepotError::Locked`].
+pub async fn open_depot(root: &Root) -> Result<Depot, DepotError> {
+    let mut is_told = false;
+    loop {
+        let path = root.path().to_owned();
+        match blocking(move || Depot::open(path)).await {
+            Err(error @ DepotError::Locked { .. }) => {
+                if !is_told {
+                    tracing::warn!("waiting: {error}");
+                    is_told = true;
+                }
+                tokio::time::sleep(LOCKED_RETRY).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Does something that blocks for long on a thread of its own.
+pub async fn blocking<T: Send + 'static>(action: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(action).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends: whoever waits here is dropped in a moment.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// The time by this device's clock, which may be wrong: it goes into records and decides nothing.
+pub fn now() -> Timestamp {
+    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+}
