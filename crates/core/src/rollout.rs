@@ -36,4 +36,9 @@ pub use status::{
     RolloutState, RolloutStatus, RolloutSummary, Tally,
 };
 pub use validate::{InvalidSpec, Mistake, validate};
-pub use view::{Cause, DeviceView, GateFailure, OrderView, Previous, RingView, RolloutView, WantKind};
+pub use view::{
+    Cause, DeviceView, GateFailure, OrderView, Previous, RingView, RolloutView, WantKind,
+};
+
+#[cfg(test)]
+mod tests;

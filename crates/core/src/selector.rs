@@ -22,3 +22,6 @@ mod parser;
 
 pub use ast::{Expression, Field, Operator, Selector, Value};
 pub use parser::SelectorError;
+
+#[cfg(test)]
+mod tests;

@@ -157,9 +157,11 @@ impl DeviceView {
         matches!(self.step, Step::Failed | Step::Reverting) && !self.is_silent
     }
 
-    /// Whether a revert has something to do: it has the release, or may yet switch to it.
-    fn is_to_be_reverted(&self) -> bool {
-        let moved = self.step == Step::Accepted || self.is_in_flight();
+    /// Whether a revert has something to do: it has the release, or may yet switch to it. One
+    /// that was told to begin nothing may have had it active by then.
+    fn is_to_be_reverted(&self, version: &str) -> bool {
+        let was_held_late = self.step == Step::Skipped && self.active.as_deref() == Some(version);
+        let moved = self.step == Step::Accepted || was_held_late || self.is_in_flight();
         moved
             && self.superseded_by.is_none()
             && self.order.is_some_and(|order| order.want != WantKind::Revert)
@@ -311,8 +313,9 @@ impl Engine {
     /// held, if it has not switched yet.
     fn revert_where(&mut self, wanted: impl Fn(&DeviceView) -> bool) {
         let is_named = |device: &DeviceView| !matches!(device.previous, Previous::Unknown(_));
+        let version = self.view.spec.version.clone();
         self.order_where(WantKind::Revert, |device| {
-            wanted(device) && device.is_to_be_reverted() && is_named(device)
+            wanted(device) && device.is_to_be_reverted(&version) && is_named(device)
         });
         self.order_where(WantKind::Hold, |device| {
             wanted(device) && device.is_to_be_held() && !is_named(device)

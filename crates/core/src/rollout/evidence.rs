@@ -49,3 +49,80 @@ fn names(evidence: &Evidence, version: &str) -> bool {
     let mut words = evidence.go_version.split_whitespace();
     words.any(|word| word.strip_prefix("go").unwrap_or(word) == version)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::order::Receipt;
+    use crate::time::{Span, Timestamp};
+
+    fn accepted() -> Progress {
+        let at = Timestamp::from_millis(0);
+        let evidence = Evidence {
+            go_sha256: Digest::of(b"go"),
+            go_version: "go version go1.27.3 linux/amd64".to_owned(),
+            goroot: "/r".to_owned(),
+            path_hit: None,
+            path_is_managed: false,
+            program_output: "ok".to_owned(),
+            took: Span::ZERO,
+        };
+        let receipt = Receipt {
+            outcome: Step::Accepted,
+            active: Some("1.27.3".to_owned()),
+            manifest: None,
+            files_verified: 1,
+            evidence: Some(evidence),
+            bytes_downloaded: 0,
+            started_at: at,
+            finished_at: at,
+            steps: Vec::new(),
+            failure: None,
+        };
+        Progress {
+            generation: 1,
+            sequence: 1,
+            step: Step::Accepted,
+            active: receipt.active.clone(),
+            bytes_downloaded: 0,
+            failure: None,
+            receipt: Some(receipt),
+        }
+    }
+
+    fn check(change: impl FnOnce(&mut Progress), expect: Step, says: &str) {
+        let mut progress = accepted();
+        change(&mut progress);
+        let (step, failure) = accept_progress(WantKind::Activate, "1.27.3", &progress);
+        let message = failure.map(|failure| failure.message).unwrap_or_default();
+        assert_eq!(step, expect, "{message}");
+        assert!(message.contains(says), "{message}");
+    }
+
+    #[test]
+    fn only_evidence_counts_as_success() {
+        check(|_| {}, Step::Accepted, "");
+        check(|it| it.receipt = None, Step::Failed, "sent no receipt");
+        let receipt = |it: &mut Progress, change: fn(&mut Receipt)| {
+            change(it.receipt.as_mut().unwrap());
+        };
+        check(|it| receipt(it, |it| it.outcome = Step::Reverted), Step::Failed, "says reverted");
+        check(
+            |it| receipt(it, |it| it.active = Some("1.27.2".into())),
+            Step::Failed,
+            "shows 1.27.2 active, not 1.27.3",
+        );
+        check(|it| receipt(it, |it| it.evidence = None), Step::Failed, "no checks");
+        check(
+            |it| {
+                receipt(it, |it| {
+                    it.evidence.as_mut().unwrap().go_version = "go version go1.27.30 x".into();
+                });
+            },
+            Step::Failed,
+            "go1.27.30",
+        );
+        check(|it| it.step = Step::Soaking, Step::Soaking, "");
+    }
+}

@@ -1,0 +1,227 @@
+//! A small world to try the engine in: a server's memory, devices, and a clock.
+
+mod model;
+mod planning;
+mod scenarios;
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::ids::DeviceId;
+use crate::order::Step;
+use crate::time::{Span, Timestamp};
+
+/// A device and what it really does, whatever the server knows of it.
+#[derive(Debug, Clone)]
+struct Machine {
+    generation: u64,
+    want: Option<WantKind>,
+    step: Step,
+    is_online: bool,
+    is_bad: bool,
+    has_new: bool,
+}
+
+/// The server's memory and the machines.
+#[derive(Debug)]
+struct World {
+    view: RolloutView,
+    now: Timestamp,
+    machines: BTreeMap<DeviceId, Machine>,
+    last_generation: u64,
+}
+
+fn spec(yaml: &str) -> RolloutSpec {
+    serde_saphyr::from_str(&format!("{{name: r, version: 1.27.3, {yaml}}}")).unwrap()
+}
+
+impl World {
+    /// A rollout that has just started, with so many devices in each ring, all online.
+    fn new(spec: RolloutSpec, sizes: &[usize]) -> Self {
+        let now = Timestamp::from_millis(1_000_000_000);
+        assert_eq!(spec.rings.len(), sizes.len());
+        let (mut devices, mut machines) = (Vec::new(), BTreeMap::new());
+        for (ring, size) in sizes.iter().enumerate() {
+            for place in 0..*size {
+                let device = device_view(&format!("d{ring}{place:02}"), ring as u32, now);
+                let machine = Machine {
+                    generation: 0,
+                    want: None,
+                    step: Step::Waiting,
+                    is_online: true,
+                    is_bad: false,
+                    has_new: false,
+                };
+                machines.insert(device.device.clone(), machine);
+                devices.push(device);
+            }
+        }
+        let ring = RingView { state: RingState::Waiting, started_at: None, ended_at: None };
+        let view = RolloutView {
+            id: "r1".parse().unwrap(),
+            rings: vec![ring; spec.rings.len()],
+            spec,
+            state: RolloutState::Running,
+            cause: None,
+            author: "tester".to_owned(),
+            started_at: now,
+            changed_at: now,
+            devices,
+            left_out: Vec::new(),
+            unapproved: None,
+            listening_since: now,
+        };
+        Self { view, now, machines, last_generation: 0 }
+    }
+
+    fn id(&self, place: usize) -> DeviceId {
+        self.view.devices[place].device.clone()
+    }
+
+    fn machine(&mut self, place: usize) -> &mut Machine {
+        let id = self.id(place);
+        self.machines.get_mut(&id).unwrap()
+    }
+
+    /// Time passes; machines that are online are heard.
+    fn pass(&mut self, span: Span) {
+        self.now = self.now + span;
+        for device in &mut self.view.devices {
+            if self.machines[&device.device].is_online {
+                device.last_seen = self.now;
+            }
+        }
+    }
+
+    /// What the server does next, and does.
+    fn tick(&mut self) -> Vec<Action> {
+        let actions = advance(&self.view, self.now);
+        self.apply(&actions);
+        actions
+    }
+
+    fn apply(&mut self, actions: &[Action]) {
+        for action in actions {
+            apply(&mut self.view, action, self.now);
+            if let Action::Order { device, .. } = action {
+                self.last_generation += 1;
+                let generation = self.last_generation;
+                let found = self.view.devices.iter_mut().find(|it| it.device == *device);
+                found.unwrap().order.as_mut().unwrap().generation = generation;
+            }
+        }
+    }
+
+    fn command(&mut self, asked: Command) -> Result<(), Refused> {
+        let actions = command(&self.view, asked, "tester")?;
+        self.apply(&actions);
+        Ok(())
+    }
+
+    /// The machine takes one step with its order, if it is online.
+    fn work(&mut self, place: usize) {
+        let order = self.view.devices[place].order;
+        let machine = self.machine(place);
+        let Some(order) = order.filter(|_| machine.is_online) else { return };
+        if order.generation > machine.generation {
+            (machine.generation, machine.want) = (order.generation, Some(order.want));
+            machine.step = match order.want {
+                WantKind::Activate => Step::Fetching,
+                WantKind::Revert => Step::Reverting,
+                WantKind::Hold => Step::Skipped,
+            };
+            return;
+        }
+        machine.step = match machine.step {
+            Step::Fetching => Step::Staged,
+            Step::Staged => Step::Activating,
+            Step::Activating => Step::Verifying,
+            Step::Verifying if machine.is_bad => Step::Failed,
+            Step::Verifying => Step::Soaking,
+            Step::Soaking => Step::Accepted,
+            Step::Failed => Step::Reverting,
+            Step::Reverting => Step::Reverted,
+            last => last,
+        };
+        match machine.step {
+            Step::Verifying => machine.has_new = true,
+            Step::Reverted => machine.has_new = false,
+            _ => {}
+        }
+    }
+
+    /// The machine's report arrives.
+    fn report(&mut self, place: usize) {
+        let machine = self.machine(place).clone();
+        if machine.is_online {
+            self.receive(place, &machine);
+        }
+    }
+
+    /// A report arrives, as storage takes it.
+    fn receive(&mut self, place: usize, machine: &Machine) {
+        let now = self.now;
+        let device = &mut self.view.devices[place];
+        device.last_seen = now;
+        device.active = Some(if machine.has_new { "1.27.3" } else { "1.27.2" }.to_owned());
+        let Some(order) = device.order.as_mut() else { return };
+        if order.generation != machine.generation {
+            return;
+        }
+        device.is_silent = false;
+        if device.step != machine.step {
+            (device.step, device.since, order.progressed_at) = (machine.step, now, now);
+        }
+    }
+
+    /// Machines work and report, time passes, the server ticks, until `until` holds.
+    fn run_until(&mut self, until: impl Fn(&RolloutView) -> bool) {
+        for _ in 0..500 {
+            self.tick();
+            if until(&self.view) {
+                return;
+            }
+            for place in 0..self.view.devices.len() {
+                self.work(place);
+                self.report(place);
+            }
+            self.pass(Span::from_secs(1));
+        }
+        panic!("it never happened: {:#?}", status(&self.view, 0, self.now));
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        self.view.devices.iter().map(|device| device.step).collect()
+    }
+
+    fn ring_states(&self) -> Vec<RingState> {
+        self.view.rings.iter().map(|ring| ring.state).collect()
+    }
+
+    fn reason(&self, place: usize) -> Option<String> {
+        let device = &self.view.devices[place];
+        let status = status(&self.view, 0, self.now);
+        let mut all = status.rings_detail.into_iter().flat_map(|ring| ring.devices);
+        all.find(|it| it.device == device.device).unwrap().reason.map(|reason| reason.code)
+    }
+}
+
+fn device_view(id: &str, ring: u32, now: Timestamp) -> DeviceView {
+    DeviceView {
+        device: id.parse().unwrap(),
+        hostname: id.to_owned(),
+        ring,
+        release: "go-1.27.3-linux-amd64".parse().unwrap(),
+        step: Step::Waiting,
+        since: now,
+        order: None,
+        previous: Previous::Release("go-1.27.2-linux-amd64".parse().unwrap()),
+        active: Some("1.27.2".to_owned()),
+        last_seen: now,
+        is_silent: false,
+        is_waived: false,
+        superseded_by: None,
+        bytes_downloaded: 0,
+        failure: None,
+    }
+}

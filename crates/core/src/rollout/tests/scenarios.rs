@@ -1,0 +1,315 @@
+//! The engine in the situations that a fleet brings.
+
+use super::*;
+
+const TWO_RINGS: &str = "soak: 2s, silence_after: 60s, offline_after: 30s, \
+                         rings: [{name: test, count: 1}, {name: all, rest: true}]";
+
+fn two_rings(more: &str, sizes: [usize; 2]) -> World {
+    World::new(spec(&format!("{TWO_RINGS}{more}")), &sizes)
+}
+
+fn all_accepted(view: &RolloutView) -> bool {
+    view.devices.iter().all(|device| device.step == Step::Accepted)
+}
+
+#[test]
+fn a_healthy_release_reaches_everybody_ring_by_ring() {
+    let mut world = two_rings("", [2, 4]);
+    world.tick();
+    assert_eq!(world.ring_states(), [RingState::Running, RingState::Waiting]);
+    assert_eq!(world.reason(3).as_deref(), Some("ring"));
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert!(all_accepted(&world.view));
+    assert_eq!(world.ring_states(), [RingState::Passed, RingState::Passed]);
+    assert_eq!(world.tick(), [], "nothing is left to do");
+}
+
+#[test]
+fn accepting_before_the_soak_time_is_over_by_our_clock_does_not_open_the_gate() {
+    let mut world = two_rings("", [1, 1]);
+    world.view.spec.soak = Span::from_secs(3600);
+    world.view.spec.silence_after = Span::from_secs(7200);
+    world.tick();
+    for _ in 0..6 {
+        world.work(0);
+        world.report(0);
+    }
+    assert_eq!(world.steps()[0], Step::Accepted);
+    world.tick();
+    assert_eq!(world.ring_states(), [RingState::Running, RingState::Waiting]);
+    world.pass(Span::from_secs(3600));
+    world.tick();
+    assert_eq!(world.ring_states(), [RingState::Passed, RingState::Running]);
+}
+
+#[test]
+fn no_more_than_the_allowed_number_is_in_flight() {
+    let mut world = two_rings(", max_in_flight: 2", [1, 5]);
+    world.run_until(|view| view.rings[1].state == RingState::Running);
+    assert_eq!(world.view.places_taken(), 2);
+    assert_eq!(world.reason(5).as_deref(), Some("max_in_flight"));
+    world.run_until(|view| view.state == RolloutState::Completed);
+}
+
+#[test]
+fn a_failure_in_the_first_ring_keeps_the_second_from_starting() {
+    let mut world = two_rings("", [1, 3]);
+    world.machine(0).is_bad = true;
+    world.run_until(|view| view.state == RolloutState::Paused);
+    assert_eq!(world.ring_states(), [RingState::Failed, RingState::Waiting]);
+    let cause = world.view.cause.clone().unwrap().to_string();
+    assert_eq!(cause, "the gate of ring `test` failed: 1 failed, at most 0 may");
+    assert_eq!(world.reason(2).as_deref(), Some("paused"));
+    world.run_until(|view| view.devices[0].step == Step::Reverted);
+    assert!(world.view.devices[1..].iter().all(|device| device.order.is_none()));
+    assert_eq!(world.reason(0).as_deref(), Some("failed"));
+}
+
+#[test]
+fn resuming_accepts_the_failures_so_far() {
+    let mut world = two_rings("", [2, 3]);
+    world.machine(0).is_bad = true;
+    world.run_until(|view| view.state == RolloutState::Paused);
+    world.command(Command::Resume).unwrap();
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert_eq!(world.steps()[0], Step::Reverted, "it keeps what it went back to");
+    assert!(world.view.devices[0].is_waived);
+}
+
+#[test]
+fn one_more_failure_after_resuming_pauses_again() {
+    let mut world = two_rings("", [2, 3]);
+    world.machine(0).is_bad = true;
+    world.run_until(|view| view.state == RolloutState::Paused);
+    world.command(Command::Resume).unwrap();
+    world.machine(3).is_bad = true;
+    world.run_until(|view| view.state == RolloutState::Paused);
+    assert_eq!(world.ring_states(), [RingState::Passed, RingState::Failed]);
+}
+
+#[test]
+fn a_late_failure_in_a_passed_ring_pauses_the_next_one() {
+    let gates = ", gate: {min_successes: 1}";
+    let mut world = two_rings(gates, [3, 3]);
+    world.view.spec.max_in_flight = 1;
+    world.machine(1).is_bad = true;
+    world.run_until(|view| view.state == RolloutState::Paused);
+    assert_eq!(world.ring_states()[0], RingState::Failed);
+}
+
+#[test]
+fn a_ring_is_put_back_and_can_be_tried_again() {
+    let mut world = two_rings(", on_failure: roll_back_ring", [3, 2]);
+    world.machine(2).is_bad = true;
+    world.run_until(|view| view.rings[0].state == RingState::RolledBack);
+    assert_eq!(world.view.state, RolloutState::Paused);
+    assert_eq!(world.steps()[..3], [Step::Reverted; 3]);
+    assert!(world.machines.values().all(|machine| !machine.has_new));
+    let own = world.view.devices[2].want();
+    assert_eq!(own, Some(WantKind::Activate), "it went back by itself and got no order to");
+    world.command(Command::Resume).unwrap();
+    world.run_until(|view| view.state == RolloutState::Completed);
+    let steps = world.steps();
+    assert_eq!(steps[..3], [Step::Accepted, Step::Accepted, Step::Reverted]);
+}
+
+#[test]
+fn everything_is_put_back() {
+    let mut world = two_rings(", on_failure: roll_back_all", [2, 4]);
+    world.run_until(|view| view.rings[1].state == RingState::Running);
+    world.machine(4).is_bad = true;
+    world.run_until(|view| view.state == RolloutState::RolledBack);
+    assert!(world.machines.values().all(|machine| !machine.has_new));
+    assert_eq!(world.ring_states(), [RingState::RolledBack; 2]);
+    assert_eq!(world.reason(0).as_deref(), Some("put_back"));
+}
+
+#[test]
+fn silence_counts_as_failure_and_its_end_is_seen() {
+    let mut world = two_rings(", on_failure: pause", [2, 1]);
+    world.tick();
+    world.machine(0).is_online = false;
+    world.run_until(|view| view.state == RolloutState::Paused);
+    assert!(world.view.devices[0].is_silent);
+    assert_eq!(world.reason(0).as_deref(), Some("silent"));
+    assert_eq!(tally(&world.view, 0, world.now).silent, 1);
+    world.machine(0).is_online = true;
+    world.run_until(|view| view.devices[0].step == Step::Accepted);
+    assert!(!world.view.devices[0].is_silent);
+}
+
+#[test]
+fn a_device_that_is_heard_but_gets_nowhere_counts_as_silent() {
+    let mut world = two_rings("", [1, 1]);
+    world.tick();
+    for _ in 0..62 {
+        world.pass(Span::from_secs(1));
+        world.tick();
+    }
+    assert_eq!(world.view.state, RolloutState::Paused, "heard each second, and nothing moved");
+}
+
+#[test]
+fn who_was_offline_before_is_held_apart_and_comes_later() {
+    let mut world = two_rings("", [2, 3]);
+    world.machine(0).is_online = false;
+    world.pass(Span::from_secs(31));
+    world.tick();
+    assert_eq!(world.reason(0).as_deref(), Some("offline"));
+    assert_eq!(world.view.devices[0].order, None);
+    world.run_until(|view| view.rings[0].state == RingState::Passed);
+    world.machine(0).is_online = true;
+    world.pass(Span::from_secs(1));
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert!(all_accepted(&world.view));
+}
+
+#[test]
+fn a_ring_of_which_nobody_is_online_shows_nothing() {
+    let mut world = two_rings("", [1, 3]);
+    world.machine(0).is_online = false;
+    world.pass(Span::from_secs(31));
+    for _ in 0..100 {
+        world.pass(Span::from_secs(10));
+        world.tick();
+    }
+    assert_eq!(world.ring_states(), [RingState::Running, RingState::Waiting]);
+    let ring = &status(&world.view, 0, world.now).rings_detail[0];
+    assert_eq!(ring.reasons[0].text, "0 accepted, 1 must; 1 are offline");
+}
+
+#[test]
+fn completing_leaves_out_who_never_came() {
+    let mut world = two_rings("", [1, 3]);
+    world.machine(3).is_online = false;
+    world.pass(Span::from_secs(31));
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert_eq!(world.steps()[3], Step::Skipped);
+    assert_eq!(world.reason(3).as_deref(), Some("was_offline"));
+}
+
+#[test]
+fn what_a_server_could_not_hear_is_no_silence() {
+    let mut world = two_rings("", [2, 2]);
+    world.tick();
+    // Down for a day, with orders out.
+    world.now = world.now + Span::from_secs(86_400);
+    world.view.listening_since = world.now;
+    assert_eq!(world.tick(), []);
+    world.run_until(|view| view.state == RolloutState::Completed);
+}
+
+#[test]
+fn a_clock_set_back_an_hour_changes_nothing_but_the_waiting() {
+    let mut world = two_rings("", [1, 2]);
+    world.run_until(|view| view.devices[0].step == Step::Soaking);
+    world.now = world.now - Span::from_secs(3600);
+    assert_eq!(world.tick(), []);
+    world.work(0);
+    world.report(0);
+    world.tick();
+    assert_eq!(world.ring_states()[1], RingState::Waiting, "the soak counts by this clock");
+    world.pass(Span::from_secs(3700));
+    world.run_until(|view| view.state == RolloutState::Completed);
+}
+
+#[test]
+fn after_a_stop_nothing_begins() {
+    let mut world = two_rings("", [1, 4]);
+    world.run_until(|view| view.rings[1].state == RingState::Running);
+    world.work(1);
+    for _ in 0..4 {
+        world.work(2);
+        world.report(2);
+    }
+    assert_eq!(world.steps()[2], Step::Verifying);
+    world.machine(4).is_online = false;
+    world.command(Command::Stop).unwrap();
+    let actions = world.tick();
+    let holds = |action: &&Action| matches!(action, Action::Order { want: WantKind::Hold, .. });
+    assert_eq!(actions.iter().filter(holds).count(), 3, "all but the one that has switched");
+    world.run_until(|view| view.state == RolloutState::Stopped);
+    assert_eq!(world.steps()[1], Step::Skipped);
+    assert_eq!(world.steps()[2], Step::Accepted);
+    assert!(world.view.devices[4].is_silent);
+    assert_eq!(
+        world.command(Command::Resume).unwrap_err().to_string(),
+        "cannot resume a rollout that is stopped"
+    );
+}
+
+#[test]
+fn rolling_back_after_the_end_puts_everybody_back() {
+    let mut world = two_rings("", [1, 2]);
+    world.run_until(|view| view.state == RolloutState::Completed);
+    world.view.devices[2].superseded_by = Some("r2".parse().unwrap());
+    world.view.devices[1].previous = Previous::Unknown("1.26.0".to_owned());
+    world.command(Command::Rollback).unwrap();
+    world.run_until(|view| view.state == RolloutState::RolledBack);
+    assert_eq!(world.steps(), [Step::Reverted, Step::Accepted, Step::Accepted]);
+    assert_eq!(world.reason(1).as_deref(), Some("unknown_previous"));
+    assert_eq!(world.reason(2).as_deref(), Some("superseded"));
+}
+
+#[test]
+fn rolling_back_after_a_stop_reaches_who_was_held_too_late() {
+    let mut world = two_rings("", [1, 1]);
+    world.tick();
+    for _ in 0..4 {
+        world.work(0);
+    }
+    world.command(Command::Stop).unwrap();
+    world.run_until(|view| view.state == RolloutState::Stopped);
+    assert!(world.machine(0).has_new, "it had switched before it heard of the stop");
+    world.command(Command::Rollback).unwrap();
+    world.run_until(|view| view.state == RolloutState::RolledBack);
+    assert!(!world.machine(0).has_new);
+}
+
+#[test]
+fn silent_devices_that_take_every_place_ask_for_a_person() {
+    let mut world = two_rings(", max_in_flight: 1, gate: {max_failures: 5}", [3, 1]);
+    world.tick();
+    world.machine(0).is_online = false;
+    world.run_until(|view| view.state == RolloutState::Paused);
+    assert_eq!(world.view.cause.clone().unwrap().code(), "only_silence");
+    world.command(Command::Resume).unwrap();
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert_eq!(world.steps()[1..], [Step::Accepted; 3]);
+}
+
+#[test]
+fn a_release_that_is_blocked_reaches_nobody_new() {
+    let mut world = two_rings("", [1, 3]);
+    world.run_until(|view| view.devices[0].step == Step::Soaking);
+    world.view.unapproved = Some("go-1.27.3-linux-amd64".parse().unwrap());
+    world.tick();
+    assert_eq!(
+        world.view.cause.clone().unwrap().to_string(),
+        "go-1.27.3-linux-amd64 is not approved any more"
+    );
+    world.command(Command::Resume).unwrap();
+    world.tick();
+    assert_eq!(world.view.state, RolloutState::Paused);
+}
+
+#[test]
+fn commands_are_refused_by_name_where_they_mean_nothing() {
+    let mut world = two_rings("", [1, 1]);
+    for state in RolloutState::ALL {
+        for asked in Command::ALL {
+            world.view.state = state;
+            let answer = command(&world.view, asked, "tester");
+            let fits = match asked {
+                Command::Pause => state == RolloutState::Running,
+                Command::Resume => state == RolloutState::Paused,
+                Command::Stop => matches!(state, RolloutState::Running | RolloutState::Paused),
+                Command::Rollback => {
+                    !matches!(state, RolloutState::RollingBack | RolloutState::RolledBack)
+                }
+            };
+            assert_eq!(answer.is_ok(), fits, "{asked} while {state}");
+        }
+    }
+}
