@@ -1,2 +1,44 @@
-//! c
-fn main() {}
+//! Commands for those who work on gofleet: set a machine up, test, measure, check the walls
+//! between the crates, and write the reference. Nothing here is part of the product.
+
+mod bench;
+mod docs;
+mod run;
+mod setup;
+mod suites;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Developer commands of gofleet.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install what the tests need, and say what is left out and why
+    Setup(setup::Arguments),
+    /// Run the tests, suite by suite
+    Test(suites::Arguments),
+    /// Measure, and compare with the budgets
+    Bench(bench::Arguments),
+    /// Check the walls between the crates and the shape of the files
+    Tidy,
+    /// Write the references in docs/ from the program itself
+    Docs(docs::Arguments),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().verb {
+        Verb::Setup(arguments) => setup::main(&arguments),
+        Verb::Test(arguments) => suites::main(&arguments),
+        Verb::Bench(arguments) => bench::main(&arguments),
+        Verb::Tidy => tidy::main(),
+        Verb::Docs(arguments) => docs::main(&arguments),
+    }
+}

@@ -1,0 +1,33 @@
+//! Programs of the system that some suites and benchmarks need.
+
+use anyhow::Result;
+
+use super::debian;
+use crate::run::find_program;
+
+/// Names under which systems install it.
+const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+
+pub fn chromium() -> Result<String> {
+    let find = || CHROMIUM.iter().find_map(|name| find_program(name));
+    if find().is_none() {
+        debian::install(&["chromium"])?;
+    }
+    Ok(find().map_or_else(String::new, |path| path.display().to_string()))
+}
+
+/// What `bench install` is compared with.
+pub fn peers() -> Result<String> {
+    programs(&[("unzip", "unzip"), ("python3", "python3")])?;
+    Ok("unzip, python3".to_owned())
+}
+
+/// Installs the packages of those programs, given as (program, package), that are not on the PATH.
+pub fn programs(wanted: &[(&str, &str)]) -> Result<()> {
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|(program, _)| find_program(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
+    debian::install(&missing)
+}

@@ -1,0 +1,146 @@
+//! The commands of each suite.
+//!
+//! All of them select the whole workspace, so that every dependency is compiled once with one set
+//! of features, and only filter what is run of it. Tests that need more than Rust and Go archives
+//! are marked `#[ignore]`, with the suite's name as the reason: a plain `cargo test` leaves them
+//! out, their suite runs just them.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use anyhow::Result;
+use cargo_metadata::{MetadataCommand, TargetKind};
+
+use crate::run::{cargo, find_program, root, run};
+use crate::setup::windows_target::TARGET;
+use crate::setup::wine;
+use crate::{docs as references, tidy};
+
+/// Environment variable by which the Windows tests learn of the runner.
+const WINE_RUNNER: &str = "GOFLEET_WINE";
+/// Environment variable by which they learn where the Windows programs lie.
+const WINDOWS_PROGRAMS: &str = "GOFLEET_WINDOWS_PROGRAMS";
+
+/// Tests of the program that are suites of their own.
+const SUITES_OF_THEIR_OWN: [&str; 2] = ["browser", "windows"];
+
+/// Crates whose unit tests say something about Windows. The server runs on Linux; the program and
+/// the agent are tested as a whole.
+const ON_WINDOWS: [&str; 5] =
+    ["gofleet-core", "gofleet-platform", "gofleet-depot", "gofleet-shim", "gofleet-agent"];
+
+pub fn lint() -> Result<()> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    tidy::main()?;
+    clippy(&[])
+}
+
+pub fn unit() -> Result<()> {
+    let mut selection = words(&["--workspace", "--lib", "--bins"]);
+    for test in integration_tests(|package| package != "gofleet")? {
+        selection.extend(["--test".to_owned(), test]);
+    }
+    test(&selection, Ignored::LeftOut, &mut cargo())
+}
+
+pub fn end_to_end() -> Result<()> {
+    // The shim's own program lies beside `gofleet`, as when installed.
+    run(cargo().args(["build", "--workspace", "--bins"]))?;
+    let mut selection = words(&["--workspace"]);
+    for test in integration_tests(|package| package == "gofleet")? {
+        if !SUITES_OF_THEIR_OWN.contains(&test.as_str()) {
+            selection.extend(["--test".to_owned(), test]);
+        }
+    }
+    test(&selection, Ignored::LeftOut, &mut cargo())
+}
+
+pub fn browser() -> Result<()> {
+    let selection = words(&["--workspace", "--test", "browser"]);
+    test(&selection, Ignored::Only, &mut cargo())
+}
+
+pub fn windows() -> Result<()> {
+    let wine = wine::install()?;
+    clippy(&["--target", TARGET])?;
+    let runner = "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER";
+    let mut selection = words(&["--target", TARGET, "--lib"]);
+    for package in ON_WINDOWS {
+        selection.extend(["--package".to_owned(), package.to_owned()]);
+    }
+    test(&selection, Ignored::LeftOut, cargo().env(runner, &wine.run))?;
+    run(cargo().args([
+        "build",
+        "--workspace",
+        "--exclude",
+        "xtask",
+        "--bins",
+        "--target",
+        TARGET,
+    ]))?;
+    let target = MetadataCommand::new().current_dir(root()).no_deps().exec()?.target_directory;
+    test(
+        &words(&["--workspace", "--test", "windows"]),
+        Ignored::Only,
+        cargo()
+            .env(WINE_RUNNER, &wine.run)
+            .env(WINDOWS_PROGRAMS, target.join(TARGET).join("debug")),
+    )
+}
+
+pub fn docs() -> Result<()> {
+    let mut doc = cargo();
+    doc.env("RUSTDOCFLAGS", "--deny warnings");
+    run(doc.args(["doc", "--workspace", "--no-deps", "--document-private-items"]))?;
+    run(cargo().args(["test", "--quiet", "--workspace", "--doc"]))?;
+    references::write(true)
+}
+
+fn clippy(target: &[&str]) -> Result<()> {
+    let mut command = cargo();
+    command.args(["clippy", "--workspace", "--all-targets"]).args(target);
+    if !target.is_empty() {
+        // Developer commands are for the machine that they run on.
+        command.args(["--exclude", "xtask"]);
+    }
+    run(command.args(["--", "--deny", "warnings"]))
+}
+
+/// What becomes of tests that are marked `#[ignore]`.
+#[derive(Clone, Copy)]
+enum Ignored {
+    LeftOut,
+    Only,
+}
+
+/// Runs the selected tests, by nextest where it is installed.
+fn test(selection: &[String], ignored: Ignored, cargo: &mut Command) -> Result<()> {
+    if find_program("cargo-nextest").is_some() {
+        cargo.args(["nextest", "run", "--no-fail-fast"]).args(selection);
+        if matches!(ignored, Ignored::Only) {
+            cargo.args(["--run-ignored", "only"]);
+        }
+    } else {
+        cargo.args(["test", "--no-fail-fast"]).args(selection);
+        if matches!(ignored, Ignored::Only) {
+            cargo.args(["--", "--ignored"]);
+        }
+    }
+    run(cargo)
+}
+
+/// The names of the integration tests of the packages that `is_wanted` picks.
+fn integration_tests(is_wanted: impl Fn(&str) -> bool) -> Result<BTreeSet<String>> {
+    let metadata = MetadataCommand::new().current_dir(root()).no_deps().exec()?;
+    let packages = metadata.packages.iter().filter(|package| is_wanted(&package.name));
+    let targets = packages.flat_map(|package| &package.targets);
+    let names: BTreeSet<String> = targets
+        .filter(|target| target.kind.contains(&TargetKind::Test))
+        .map(|target| target.name.clone())
+        .collect();
+    Ok(names)
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
