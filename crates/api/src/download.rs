@@ -198,17 +198,24 @@ pub async fn download(
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Downloaded, DownloadError> {
     let url = url_of(&download.request)?;
+    let mut part = Part::open(download.target, download.size).await?;
     if let Some(bytes) = part::verified(download.target, download.sha256).await? {
+        part.discard().await;
         return Ok(Downloaded { bytes, transferred: 0, requests: 0 });
     }
-    let mut part = Part::open(download.target, download.size).await?;
     let (mut fruitless, mut requests, mut transferred) = (0, 0, 0);
     // What an earlier process left may belong to another file; what this call began may not.
     let mut is_own = part.bytes() == 0;
     loop {
         requests += 1;
         let mut brought = 0;
-        let ended = attempt(download, &url, &mut part, &mut brought, progress).await?;
+        let ended = match attempt(download, &url, &mut part, &mut brought, progress).await {
+            Ok(ended) => ended,
+            Err(error) => {
+                part.close().await;
+                return Err(error);
+            }
+        };
         transferred += brought;
         let source = match ended {
             Ended::Complete => match part.finish(download.target, download.sha256).await? {
@@ -231,6 +238,7 @@ pub async fn download(
         is_own |= part.bytes() == 0;
         fruitless = if brought >= WORTH_MENTIONING { 0 } else { fruitless + 1 };
         if fruitless >= download.patience.attempts {
+            part.close().await;
             return Err(DownloadError::Unreachable { url, attempts: fruitless, source });
         }
         tracing::debug!(%url, error = %source, bytes = part.bytes(), "trying again");

@@ -25,7 +25,7 @@ pub(super) struct Part {
     /// What the server calls the version that the bytes belong to; strong ones only.
     pub(super) etag: Option<HeaderValue>,
     sender: mpsc::Sender<Step>,
-    writer: JoinHandle<io::Result<Digest>>,
+    writer: JoinHandle<io::Result<(File, Digest)>>,
 }
 
 /// What the writer is to do next.
@@ -51,7 +51,8 @@ pub(super) async fn verified(path: &Path, expected: Digest) -> Result<Option<u64
 }
 
 impl Part {
-    /// Opens the part beside `target`, or begins one. One that is too long is begun anew.
+    /// Opens the part beside `target`, or begins one, as soon as nobody else writes to it. One
+    /// that is too long is begun anew.
     pub(super) async fn open(target: &Path, size: Size) -> Result<Self, DownloadError> {
         let mut name = OsString::from(target.file_name().unwrap_or_default());
         name.push(".part");
@@ -61,11 +62,11 @@ impl Part {
             if let Some(folder) = opened.parent() {
                 fs::create_dir_all(folder)?;
             }
-            let mut file = OpenOptions::new().read(true).append(true).create(true).open(&opened)?;
-            let mut hash = Sha256::new();
+            let mut file = open_alone(&opened)?;
             if file.metadata()?.len() > size.limit() {
                 file.set_len(0)?;
             }
+            let mut hash = Sha256::new();
             let bytes = hash_all(&mut file, &mut hash)?;
             Ok((file, hash, bytes))
         });
@@ -121,19 +122,29 @@ impl Part {
         let Self { path, bytes, sender, writer, .. } = self;
         drop(sender);
         let written = writer.await.map_err(io::Error::other).and_then(|written| written);
-        let found = written.map_err(|source| failed(&path, source))?;
-        let target = target.to_owned();
-        let part = path.clone();
+        let (file, found) = written.map_err(|source| failed(&path, source))?;
+        let (target, part) = (target.to_owned(), path.clone());
         let moved = blocking(move || {
             if found == expected {
                 fs::rename(&part, &target)?;
-                Ok(Ok(bytes))
             } else {
                 fs::remove_file(&part)?;
-                Ok(Err(found))
             }
+            // Only now may somebody else have it.
+            drop(file);
+            Ok(if found == expected { Ok(bytes) } else { Err(found) })
         });
         moved.await.map_err(|source| failed(&path, source))
+    }
+
+    /// Leaves what has come for a later call.
+    pub(super) async fn close(self) {
+        if self.bytes == 0 {
+            return self.discard().await;
+        }
+        drop(self.sender);
+        // The call that closes it has an error to tell already.
+        let _ = self.writer.await;
     }
 
     /// Deletes what has come.
@@ -141,13 +152,33 @@ impl Part {
         drop(self.sender);
         let _ = self.writer.await;
         let path = self.path;
-        // It is wrong: a later call would find that out again.
+        // What stays is wrong or empty: a later call finds that out.
         let _ = blocking(move || fs::remove_file(path)).await;
     }
 }
 
+/// Opens the file when nobody else has it: another process, or the writer of a download that was
+/// dropped a moment ago.
+fn open_alone(path: &Path) -> io::Result<File> {
+    loop {
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        match file.lock() {
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        // Else it was complete, and has its name by now.
+        if path.exists() {
+            return Ok(file);
+        }
+    }
+}
+
 /// The writer's thread.
-fn write(mut file: File, mut hash: Sha256, mut steps: mpsc::Receiver<Step>) -> io::Result<Digest> {
+fn write(
+    mut file: File,
+    mut hash: Sha256,
+    mut steps: mpsc::Receiver<Step>,
+) -> io::Result<(File, Digest)> {
     while let Some(step) = steps.blocking_recv() {
         match step {
             Step::Write(chunk) => {
@@ -163,7 +194,7 @@ fn write(mut file: File, mut hash: Sha256, mut steps: mpsc::Receiver<Step>) -> i
     // Before it gets its name it must be on the disk, or a power cut could leave the name with
     // other bytes.
     file.sync_all()?;
-    Ok(Digest::from_bytes(hash.finalize().into()))
+    Ok((file, Digest::from_bytes(hash.finalize().into())))
 }
 
 fn hash_all(file: &mut File, hash: &mut Sha256) -> io::Result<u64> {
