@@ -27,8 +27,10 @@ pub use chain::{Considered, Role, Source};
 pub use go::{FoundModuleFile, GoSelection, GoSettings, go_selection};
 pub use pin::{Pin, newest};
 
-/// Environment variable that overrides everything else.
+/// Environment variable that overrides everything else: a version, or [`MACHINE`].
 pub const VERSION_VARIABLE: &str = "GOFLEET_VERSION";
+/// Value of [`VERSION_VARIABLE`] that stands for the machine's choice, whatever files and user say.
+pub const MACHINE: &str = "machine";
 /// Most bytes of a `.go-version` or `.tool-versions`; real ones have a line or a few dozen.
 pub const MAX_VERSION_FILE_BYTES: usize = 64 << 10;
 /// Most bytes of a `go.mod` or `go.work`: Go's own limit (`MaxGoMod` in
@@ -235,6 +237,11 @@ impl Search<'_> {
             return Ok(None);
         };
         self.chain.push(Considered::new(Source::Variable, &text));
+        let text = match (text.as_str(), self.known.machine) {
+            (MACHINE, Some(machine)) => machine.to_owned(),
+            (MACHINE, None) => return Err(nothing_chosen(self.known.installed)),
+            _ => text,
+        };
         named(&text, VERSION_VARIABLE.to_owned(), self.chain.len() - 1).map(Some)
     }
 
@@ -250,10 +257,7 @@ impl Search<'_> {
             self.chain.push(Considered::new(source, text));
             return named(text, place, self.chain.len() - 1);
         }
-        match newest(self.known.installed) {
-            Some(newest) => Err(ResolveError::NothingChosen { newest: newest.to_owned() }),
-            None => Err(ResolveError::NothingInstalled),
-        }
+        Err(nothing_chosen(self.known.installed))
     }
 
     fn take_pin(&mut self, named: &Named) -> Result<Chosen, ResolveError> {
@@ -338,6 +342,13 @@ impl Search<'_> {
             self.chain[base.at].role = Role::Chooses;
         }
         self.chain.splice(base.at..base.at, setting.into_iter().chain(file));
+    }
+}
+
+fn nothing_chosen(installed: &[String]) -> ResolveError {
+    match newest(installed) {
+        Some(newest) => ResolveError::NothingChosen { newest: newest.to_owned() },
+        None => ResolveError::NothingInstalled,
     }
 }
 

@@ -100,7 +100,9 @@ fn the_order_is_variable_file_user_machine() {
     let machine = machine.file("/w/.go-version", "1.25.9\n");
     machine.check("/w/a", "1.25.9");
     machine.check("/other", "1.26.6");
-    machine.variable("GOFLEET_VERSION", "go1.27.1").check("/w/a", "1.27.1");
+    let machine = machine.variable("GOFLEET_VERSION", "go1.27.1");
+    machine.check("/w/a", "1.27.1");
+    machine.variable("GOFLEET_VERSION", "machine").check("/w/a", "1.27.3");
 }
 
 #[test]
