@@ -6,7 +6,7 @@ mod session;
 
 pub use enrolment::{EnrolRequest, EnrolResponse};
 pub use release::{DecisionRequest, UploadOutcome};
-pub use session::{Health, LoginRequest, NewToken, TokenRequest, TokenView};
+pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
 
 pub use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, VersionCount};
 pub use gofleet_core::event::{Change, Event};

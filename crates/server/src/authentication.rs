@@ -97,7 +97,8 @@ async fn by_bearer(state: &AppState, value: &HeaderValue) -> Answer<Identity> {
     device.map(Identity::Device).ok_or_else(unknown)
 }
 
-/// Opens a console session for whoever knows the administrator's token; the cookie that holds it.
+/// Opens a console session for whoever knows the administrator's token, or a login link that
+/// nobody has followed yet; the cookie that holds it.
 ///
 /// # Errors
 ///
@@ -110,7 +111,8 @@ pub async fn open_session(
     if headers.contains_key(header::ORIGIN) && !is_from_own_page(state, headers) {
         return Err(foreign_page());
     }
-    if !state.is_administrator(&secret::hash(token.trim())) {
+    let hash = secret::hash(token.trim());
+    if !state.is_administrator(&hash) && !state.login_links().take(&hash, state.now()) {
         return Err(Failure::new(ProblemCode::Unauthenticated, "the token is not known")
             .with_hint("it is in the file `admin-token` in the server's data folder"));
     }

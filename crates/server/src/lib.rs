@@ -13,6 +13,7 @@ mod data;
 mod extract;
 pub mod failure;
 mod http;
+mod login_link;
 mod orders;
 mod range;
 pub mod reconciler;

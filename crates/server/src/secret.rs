@@ -19,6 +19,8 @@ pub enum SecretKind {
     Device,
     /// A console session.
     Session,
+    /// A link that logs a browser in once.
+    LoginLink,
 }
 
 impl SecretKind {
@@ -28,6 +30,7 @@ impl SecretKind {
             Self::Enrolment => "gfenrol_",
             Self::Device => "gfdevice_",
             Self::Session => "gfsession_",
+            Self::LoginLink => "gflink_",
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::ServerConfig;
 use crate::data::DataFolder;
+use crate::login_link::LoginLinks;
 use crate::orders::OrderNews;
 
 /// Tells the time; a test may hold it.
@@ -28,6 +29,7 @@ struct Shared {
     stopping: CancellationToken,
     imports: Mutex<()>,
     orders: OrderNews,
+    login_links: LoginLinks,
     document: OnceLock<axum::body::Bytes>,
 }
 
@@ -50,6 +52,7 @@ impl AppState {
             stopping: CancellationToken::new(),
             imports: Mutex::new(()),
             orders: OrderNews::default(),
+            login_links: LoginLinks::default(),
             document: OnceLock::new(),
         }))
     }
@@ -87,6 +90,11 @@ impl AppState {
     /// The devices that wait for an order.
     pub fn orders(&self) -> &OrderNews {
         &self.0.orders
+    }
+
+    /// Links that log a browser in once.
+    pub(crate) fn login_links(&self) -> &LoginLinks {
+        &self.0.login_links
     }
 
     /// Held by the one import that is about to change the catalog.

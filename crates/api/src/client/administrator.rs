@@ -8,8 +8,8 @@ use reqwest::Method;
 
 use super::{Client, ClientError};
 use crate::types::{
-    DecisionRequest, Device, DeviceDetail, NewToken, Overview, RolloutPlan, RolloutStatus,
-    RolloutSummary, TokenRequest, TokenView,
+    DecisionRequest, Device, DeviceDetail, LoginLink, NewToken, Overview, RolloutPlan,
+    RolloutStatus, RolloutSummary, TokenRequest, TokenView,
 };
 
 /// Every function fails with [`ClientError::Problem`] where the server refuses, and with its
@@ -19,6 +19,11 @@ impl Client {
     /// The fleet at a glance.
     pub async fn overview(&self) -> Result<Overview, ClientError> {
         self.ask(Method::GET, "/overview").await
+    }
+
+    /// Makes a link that logs a browser in once.
+    pub async fn login_link(&self) -> Result<LoginLink, ClientError> {
+        self.ask(Method::POST, "/session/link").await
     }
 
     /// Makes an enrolment token.

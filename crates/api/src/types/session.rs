@@ -13,6 +13,16 @@ pub struct LoginRequest {
     pub token: String,
 }
 
+/// A link that logs a browser in once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct LoginLink {
+    /// What stands behind the server's address: `/login?link=…`.
+    pub path: String,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+}
+
 /// Make an enrolment token.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

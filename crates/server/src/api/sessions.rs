@@ -3,7 +3,9 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use gofleet_api::{LoginRequest, NewToken, Problem, ProblemCode, TokenRequest, TokenView};
+use gofleet_api::{
+    LoginLink, LoginRequest, NewToken, Problem, ProblemCode, TokenRequest, TokenView,
+};
 use gofleet_core::time::Span;
 use gofleet_storage::Token;
 use utoipa_axum::routes;
@@ -24,6 +26,7 @@ pub fn routes() -> Routes {
     Routes::default()
         .add(Access::Anyone, Pace::Quick, routes!(login))
         .add(Access::Administrator, Pace::Quick, routes!(logout))
+        .add(Access::Administrator, Pace::Quick, routes!(login_link))
         .add(Access::Administrator, Pace::Quick, routes!(tokens, create_token))
 }
 
@@ -43,6 +46,17 @@ async fn login(
 ) -> Answer<Response> {
     let cookie = open_session(&state, &headers, &request.token).await?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// Makes a link that logs a browser in once.
+#[utoipa::path(
+    post, path = "/session/link", tag = "session",
+    responses((status = 201, body = LoginLink), (status = 401, body = Problem))
+)]
+async fn login_link(State(state): State<AppState>) -> (StatusCode, axum::Json<LoginLink>) {
+    let (link, expires_at) = state.login_links().make(state.now());
+    let path = format!("/login?link={}", link.reveal());
+    (StatusCode::CREATED, axum::Json(LoginLink { path, expires_at }))
 }
 
 /// Ends the console session.
