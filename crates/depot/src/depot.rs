@@ -86,10 +86,7 @@ impl Depot {
     pub fn activate(&self, id: &ReleaseId) -> Result<Active, DepotError> {
         let _alone = self.alone();
         match self.active()? {
-            Some(before) if before.active == *id => {
-                self.refresh_current();
-                Ok(before)
-            }
+            Some(before) if before.active == *id => self.switch_to(before),
             before => {
                 let fallback = before.map(|before| before.active);
                 self.switch_to(Active { active: id.clone(), fallback })
@@ -121,7 +118,10 @@ impl Depot {
         file::remove_tree(&path).map_err(failed("remove", &path))?;
         file::sync_folder_of(&path).map_err(failed("sync the folder of", &path))?;
         // A link is removed, never what it points to.
-        file::remove_tree(&current).map_err(failed("remove the link", &current))
+        if let Err(error) = file::remove_tree(&current) {
+            tracing::warn!(link = %current.display(), %error, "could not be removed");
+        }
+        Ok(())
     }
 
     /// One atomic write decides what is active; the link follows. A kill before it leaves the old

@@ -52,6 +52,11 @@ fn only_what_is_installed_is_activated() {
     assert!(told(&error).contains("go-1.27.9-linux-amd64 is not installed in"), "{error}");
     assert!(matches!(depot.verify(&id, &()), Err(DepotError::NotInstalled { .. })));
     assert!(matches!(depot.remove(&id), Err(DepotError::NotInstalled { .. })));
+    // What is active but was deleted behind our back is not installed either.
+    let id = ground.staged(&depot, "1.27.3").release.id;
+    depot.activate(&id).unwrap();
+    fs::remove_dir_all(depot.tree(&id)).unwrap();
+    assert!(matches!(depot.activate(&id), Err(DepotError::NotInstalled { .. })));
 }
 
 #[test]

@@ -62,6 +62,10 @@ pub fn remove_folder(path: &Path) -> io::Result<()> {
 pub fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // A junction counts as a folder here; what it points to stays.
+            if fs::remove_dir(path).is_ok() {
+                return Ok(());
+            }
             make_writable(path)?;
             fs::remove_file(path)
         }
