@@ -102,7 +102,7 @@ impl AgentArguments {
 }
 
 /// The given root, or `~/.gofleet`; on Windows `%LOCALAPPDATA%\gofleet`.
-fn root_or_default(root: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+pub fn root_or_default(root: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let default = || {
         if cfg!(windows) {
@@ -117,7 +117,7 @@ fn root_or_default(root: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 
 /// What becomes `go` and `gofmt` in the root: the small shim where it lies beside this program,
 /// else this program, which behaves as one by that name.
-fn shim_program() -> anyhow::Result<PathBuf> {
+pub fn shim_program() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("this program can't find itself")?;
     let shim = own.with_file_name(format!("gofleet-shim{}", std::env::consts::EXE_SUFFIX));
     Ok(if shim.is_file() { shim } else { own })

@@ -1,21 +1,107 @@
 //! Verbs for the machine that one sits at, with or without a server.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use gofleet_core::ids::ReleaseId;
+use gofleet_core::release::{Platform, ReleaseRef};
+use gofleet_core::resolve::{Pin, ResolveError};
+use gofleet_shim::Machine;
 
+use crate::agent::root_or_default;
 use crate::printer::Printer;
 
-/// What can be done on this machine.
+mod choose;
+mod doctor;
+mod exec;
+mod install;
+mod list;
+mod uninstall;
+mod why;
+
+/// What can be done on this machine; what each does stands with its arguments.
 #[derive(Debug, Subcommand)]
 pub enum LocalCommand {
-    /// Install a version of Go on this machine
-    Install,
+    Install(install::Install),
+    Use(choose::Use),
+    List(list::List),
+    Which(why::Which),
+    Why(why::Why),
+    Exec(exec::Exec),
+    Uninstall(uninstall::Uninstall),
+    Doctor(doctor::Doctor),
 }
 
 /// Does it.
-pub async fn run(command: LocalCommand, _printer: Printer) -> anyhow::Result<ExitCode> {
+pub async fn run(command: LocalCommand, printer: Printer) -> anyhow::Result<ExitCode> {
     match command {
-        LocalCommand::Install => anyhow::bail!("not here yet"),
+        LocalCommand::Install(install) => install::run(install, printer).await,
+        LocalCommand::Use(choose) => choose::run(&choose, printer),
+        LocalCommand::List(list) => list::run(&list, printer),
+        LocalCommand::Which(which) => why::which(&which, printer),
+        LocalCommand::Why(why) => why::why(&why, printer),
+        LocalCommand::Exec(exec) => exec::run(&exec),
+        LocalCommand::Uninstall(uninstall) => uninstall::run(&uninstall, printer),
+        LocalCommand::Doctor(doctor) => doctor::run(&doctor, printer),
+    }
+}
+
+/// Where the versions of Go are kept.
+#[derive(Debug, Clone, Args)]
+struct RootOption {
+    /// Folder that holds the versions of Go [default: ~/.gofleet, on Windows
+    /// %LOCALAPPDATA%\gofleet]
+    #[arg(long, value_name = "DIR", env = "GOFLEET_ROOT")]
+    root: Option<PathBuf>,
+}
+
+impl RootOption {
+    fn path(&self) -> anyhow::Result<PathBuf> {
+        root_or_default(self.root.clone())
+    }
+
+    fn machine(&self) -> anyhow::Result<Machine> {
+        Ok(Machine::read(self.path()?)?)
+    }
+}
+
+fn parse_pin(text: &str) -> Result<Pin, String> {
+    text.parse().map_err(|error: gofleet_core::version::InvalidVersion| error.to_string())
+}
+
+/// The release of an installed version on this machine.
+fn release_id(version: &str) -> ReleaseId {
+    let package = "go".parse().expect("a package name");
+    ReleaseRef::id_of(&package, version, &Platform::of_this_program())
+        .expect("an installed version comes from such an id")
+}
+
+/// The installed version that a person means.
+fn installed(pin: &Pin, machine: &Machine) -> Result<String, ResolveError> {
+    pin.choose(machine.installed()).map(str::to_owned).ok_or_else(|| ResolveError::NotInstalled {
+        version: pin.to_string(),
+        place: "the command".to_owned(),
+    })
+}
+
+/// The folder that the person stands in, as the shims see it.
+fn current_folder() -> anyhow::Result<PathBuf> {
+    gofleet_shim::current_folder().context("the current folder can't be read")
+}
+
+/// The folders on `PATH`, in order.
+fn search_path() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).filter(|folder| !folder.as_os_str().is_empty()).collect()
+}
+
+/// Whether two folders are one, however they are written.
+fn is_same(left: &Path, right: &Path) -> bool {
+    let canonical = gofleet_platform::canonical;
+    match (canonical(left), canonical(right)) {
+        (Ok(left), Ok(right)) => left == right,
+        _ => left == right,
     }
 }

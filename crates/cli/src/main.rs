@@ -29,6 +29,9 @@ use cli::{Cli, Command};
 use printer::Printer;
 
 fn main() -> ExitCode {
+    if let Some(tool) = gofleet_shim::invoked_as() {
+        return gofleet_shim::run(tool);
+    }
     let cli = cli::parse();
     let printer = Printer::new(cli.output.format(), cli.output.level());
     match run(cli, printer) {

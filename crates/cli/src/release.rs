@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::printer::{Printer, bytes, paint, style, table};
 
 use import::Import;
-pub use import::{Source, fetch_from_mirror, upload};
+pub use import::{Source, fetch_from_mirror, fetch_from_url, upload};
 
 /// Import, approve and block the releases that may be rolled out
 #[derive(Debug, Args)]

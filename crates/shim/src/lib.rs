@@ -65,10 +65,10 @@ impl Tool {
 pub enum ShimError {
     /// The machine could not be read.
     #[error(transparent)]
-    Machine(#[from] MachineError),
+    Machine(MachineError),
     /// No version could be found.
     #[error(transparent)]
-    Resolve(#[from] ResolveError),
+    Resolve(ResolveError),
     /// What lies where Go should is another shim.
     #[error("the shim was started {0} times within itself: what lies where Go should is a shim")]
     Circle(u32),
@@ -153,14 +153,16 @@ fn start(tool: Tool) -> Result<std::convert::Infallible, ShimError> {
     let nesting = Nesting::of_this_process();
     nesting.check()?;
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
-    let machine = Machine::read(own_root().ok_or(MachineError::NoRoot)?)?;
-    let mut folder = current_folder().map_err(MachineError::current_folder)?;
+    let root = own_root().ok_or(ShimError::Machine(MachineError::NoRoot))?;
+    let machine = Machine::read(root).map_err(ShimError::Machine)?;
+    let mut folder = current_folder()
+        .map_err(|source| ShimError::Machine(MachineError::current_folder(source)))?;
     let mut modules = Modules::Asked;
     if tool == Tool::Go {
         folder = changed_folder(folder, changes_folder(&arguments));
         modules = if is_for_local(&arguments) { Modules::Ignored } else { Modules::Asked };
     }
-    let chosen = machine.resolve(&folder, modules).outcome?;
+    let chosen = machine.resolve(&folder, modules).outcome.map_err(ShimError::Resolve)?;
     let mut command = Command::new(machine.program(&chosen.version, tool));
     gofleet_platform::exec::pass_arguments(&mut command);
     prepare(&mut command, &chosen, &nesting);

@@ -15,7 +15,7 @@ use crate::connection::Connection;
 use crate::failure::{self, Hinted};
 use crate::printer::{Printer, bytes};
 
-pub use fetch::from_mirror as fetch_from_mirror;
+pub use fetch::{from_mirror as fetch_from_mirror, from_url as fetch_from_url};
 
 /// Import official Go archives (zip, tar.gz, wheel) into the catalog
 #[derive(Debug, Args)]
