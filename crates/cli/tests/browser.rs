@@ -1,0 +1,327 @@
+//! The console in a real headless Chromium, against a real server whose devices are played over
+//! the agents' HTTP API (see `scene.rs`).
+//!
+//! With `GOFLEET_SCREENSHOTS=DIR` the pictures of the documentation are made as well.
+#![cfg(target_os = "linux")]
+
+#[path = "browser/chromium.rs"]
+mod chromium;
+#[path = "browser/scene.rs"]
+mod scene;
+
+use std::path::PathBuf;
+
+use chromium::{Chromium, Scheme};
+use gofleet_core::order::Step;
+use gofleet_core::rollout::RolloutState;
+use scene::Scene;
+use serde_json::{Value, json};
+
+/// A fleet like one that a person would have.
+const HOSTS: [&str; 8] = [
+    "ber-build-01",
+    "ber-build-02",
+    "muc-laptop-ada",
+    "muc-laptop-kim",
+    "sea-ci-01",
+    "sea-ci-02",
+    "szx-desk-14",
+    "szx-lab-03",
+];
+
+fn scene() -> Scene {
+    let mut scene = Scene::new();
+    for host in HOSTS {
+        scene.enrol(host, ("site", &host[..3]));
+    }
+    scene
+}
+
+/// Three rings that are picked by site, so that a test knows who is where.
+fn rings() -> Value {
+    json!([
+        {"name": "test", "select": "label.site = \"ber\""},
+        {"name": "pilot", "select": "label.site = \"muc\""},
+        {"name": "production", "rest": true},
+    ])
+}
+
+/// Whether the cell of a device shows a step.
+fn shows(scene: &Scene, host: &str, step: Step) -> String {
+    format!("document.getElementById('cell-{}').classList.contains('s-{step}')", scene.id(host))
+}
+
+#[track_caller]
+fn assert_no_trouble(browser: &mut Chromium) {
+    assert_eq!(browser.take_trouble(), Vec::<String>::new());
+}
+
+#[test]
+fn signing_in_needs_the_token_and_leads_to_where_one_wanted_to_go() {
+    let scene = scene();
+    let mut browser = Chromium::start();
+    scene.open(&mut browser, "/devices?q=lab");
+    assert_eq!(browser.text("location.pathname"), "/login");
+
+    browser.write("not-the-token");
+    browser.press("Enter");
+    browser.wait("the refusal", "!!document.querySelector('[role=alert]')");
+    // Chromium logs the status 401 of a page as an error.
+    browser.take_trouble();
+
+    browser.write(&scene.fleet.admin_token());
+    browser.press("Enter");
+    browser.wait("the devices", "location.pathname === '/devices'");
+    let rows = "[...document.querySelectorAll('tbody .lead')].map(row => row.innerText).join()";
+    browser.wait("the rows", "!!document.querySelector('tbody tr')");
+    assert_eq!(browser.text(rows), "szx-lab-03");
+    scene.open(&mut browser, "/devices?sort=-hostname");
+    assert_eq!(browser.text(rows).split(',').next(), Some("szx-lab-03"));
+
+    browser.click(".rail-foot button");
+    browser.wait("the way out", "location.pathname === '/login'");
+    scene.open(&mut browser, "/");
+    assert_eq!(browser.text("location.pathname"), "/login");
+    assert_no_trouble(&mut browser);
+}
+
+#[test]
+fn a_rollout_is_seen_live_and_steered_by_keyboard() {
+    let mut scene = scene();
+    let mut browser = Chromium::start();
+    scene.sign_in(&mut browser);
+    browser.wait("the event stream", "pulse.dataset.state === 'live'");
+    browser.evaluate("window.isSamePage = true");
+
+    let rollout = scene.start("go-1.27.3-everywhere", rings());
+    browser.wait("the rollout on the overview", "!!document.querySelector('.card')");
+    assert_eq!(browser.evaluate("window.isSamePage"), json!(true), "without a reload");
+
+    scene.open(&mut browser, &format!("/rollouts/{}", rollout.summary.id));
+    browser.wait("the event stream", "pulse.dataset.state === 'live'");
+    browser.evaluate("window.isSamePage = true");
+    steps_are_seen_live(&mut scene, &mut browser);
+    pause_and_resume_by_keyboard(&scene, &mut browser);
+    cells_are_walked_by_arrows(&scene, &mut browser);
+    stop_is_asked_about(&scene, &mut browser);
+    assert_eq!(browser.evaluate("window.isSamePage"), json!(true), "without a reload");
+    assert_no_trouble(&mut browser);
+
+    browser.evaluate("fetch('/api/v1/session', {method: 'DELETE'}).then(answer => answer.status)");
+    scene.enrol("late-comer", ("site", "ber"));
+    browser.wait("word of the session's end", "document.getElementById('signed-out').open");
+    assert!(
+        browser.text("document.querySelector('[data-sign-in]').href").contains("next=%2Frollouts")
+    );
+}
+
+fn steps_are_seen_live(scene: &mut Scene, browser: &mut Chromium) {
+    let cell = format!("document.getElementById('cell-{}')", scene.id(HOSTS[0]));
+    browser.evaluate(&format!("{cell}.focus()"));
+    for step in [Step::Fetching, Step::Soaking, Step::Accepted] {
+        scene.step(HOSTS[0], step);
+        browser.wait(step.as_str(), &shows(scene, HOSTS[0], step));
+        let is_focused = format!("document.activeElement === {cell}");
+        assert_eq!(browser.evaluate(&is_focused), json!(true), "the focus stays");
+    }
+    browser.wait(
+        "the announcement",
+        "document.getElementById('announcer').textContent.includes('1 of 8 accepted')",
+    );
+    scene.step(HOSTS[1], Step::Accepted);
+    browser.wait("the first gate", "!!document.querySelector('#ring-1.passed')");
+    browser.wait("the second ring", "!!document.querySelector('#ring-2.running')");
+    scene.step(HOSTS[2], Step::Fetching);
+    scene.step(HOSTS[2], Step::Reverted);
+    browser.wait(
+        "the reason of the failure",
+        &format!(
+            "document.getElementById('cell-{}').ariaLabel.includes('exec format error')",
+            scene.id(HOSTS[2])
+        ),
+    );
+}
+
+/// Walks by Tab from the start of the page to an element, as a person without a mouse does.
+#[track_caller]
+fn tab_to(browser: &mut Chromium, id: &str) {
+    browser.evaluate("document.activeElement.blur(), getSelection().removeAllRanges()");
+    for _ in 0..40 {
+        browser.press("Tab");
+        if browser.text("document.activeElement.id") == id {
+            return;
+        }
+    }
+    panic!("no way by Tab to {id}");
+}
+
+fn pause_and_resume_by_keyboard(scene: &Scene, browser: &mut Chromium) {
+    tab_to(browser, "do-pause");
+    browser.press("Enter");
+    browser.wait("the pause", "document.querySelector('.title .badge').innerText === 'paused'");
+    browser.wait("the focus on what can be done next", "document.activeElement.id === 'do-resume'");
+    browser.press(" ");
+    browser.wait("the way on", "document.querySelector('.title .badge').innerText === 'running'");
+    let rollouts = scene.fleet.json(["rollout", "list"]);
+    assert!(rollouts.to_string().contains("running"), "{rollouts}");
+}
+
+fn cells_are_walked_by_arrows(scene: &Scene, browser: &mut Chromium) {
+    let focused = "document.activeElement.id";
+    let third: Vec<String> =
+        HOSTS[4..].iter().map(|host| format!("cell-{}", scene.id(host))).collect();
+    let ring = "#ring-3 .cell";
+    assert_eq!(
+        browser.evaluate(&format!("document.querySelectorAll('{ring}[tabindex=\"0\"]').length")),
+        json!(1),
+        "one tab stop for the whole ring"
+    );
+    browser.evaluate(&format!("document.querySelector('{ring}').focus()"));
+    let first = browser.text(focused);
+    assert!(third.contains(&first));
+    browser.press("ArrowRight");
+    let second = browser.text(focused);
+    assert!(third.contains(&second) && second != first);
+    browser.press("ArrowLeft");
+    assert_eq!(browser.text(focused), first);
+    assert!(browser.text("document.querySelector('.tip').textContent").contains("waiting"));
+    browser.press("Escape");
+    assert_eq!(browser.evaluate("document.querySelector('.tip').hidden"), json!(true));
+}
+
+fn stop_is_asked_about(scene: &Scene, browser: &mut Chromium) {
+    let is_open = "document.getElementById('ask').open";
+    browser.click("#do-stop");
+    browser.wait("the question", is_open);
+    browser.wait("a safe answer under the focus", "document.activeElement.matches('[data-close]')");
+    browser.press("Escape");
+    browser.wait("the question to go", "!document.getElementById('ask').open");
+    assert_eq!(browser.text("document.querySelector('.title .badge').innerText"), "running");
+
+    browser.click("#do-stop");
+    browser.wait("the question", is_open);
+    assert!(
+        browser.text("document.getElementById('question').innerText").starts_with("Stop go-1.27.3")
+    );
+    browser.click("#ask button.danger");
+    browser
+        .wait("the stop", "document.querySelector('.title .badge').innerText.startsWith('stop')");
+    let rollouts = scene.fleet.json(["rollout", "list"]);
+    assert!(rollouts.to_string().contains("stop"), "{rollouts}");
+}
+
+/// A rollout in its midst: one ring through, one under way, one device put back.
+fn midway(scene: &mut Scene) -> String {
+    let rollout = scene.start("go-1.27.3-everywhere", rings());
+    for host in &HOSTS[..2] {
+        for step in [Step::Fetching, Step::Soaking, Step::Accepted] {
+            scene.step(host, step);
+        }
+    }
+    for step in [Step::Fetching, Step::Verifying, Step::Failed, Step::Reverted] {
+        scene.step(HOSTS[2], step);
+    }
+    scene.step(HOSTS[3], Step::Soaking);
+    assert_eq!(scene.status(&rollout).summary.state, RolloutState::Running);
+    format!("/rollouts/{}", rollout.summary.id)
+}
+
+#[test]
+fn every_page_fits_and_can_be_read_in_light_and_dark() {
+    let mut scene = scene();
+    let mut browser = Chromium::start();
+    scene.sign_in(&mut browser);
+    scene.open(&mut browser, "/rollouts");
+    assert!(
+        browser.text("document.querySelector('.empty pre').innerText").contains("rollout plan")
+    );
+    let rollout = midway(&mut scene);
+    let device = format!("/devices/{}", scene.id(HOSTS[2]));
+    let stop = format!("{rollout}/stop");
+    let pages = ["/", "/rollouts", &rollout, &stop, "/devices", &device, "/releases", "/nowhere"];
+    for page in pages {
+        for scheme in [Scheme::Light, Scheme::Dark] {
+            browser.scheme(scheme);
+            for width in [1360, 768, 390, 360] {
+                browser.size(width, 844, 1.0);
+                scene.open(&mut browser, page);
+                let audit = browser.evaluate(include_str!("browser/audit.js"));
+                assert_eq!(audit, json!([]), "{page} at {width} px, {scheme:?}");
+            }
+        }
+    }
+    // Chromium logs the status 404 of a page as an error.
+    browser.take_trouble().iter().for_each(|trouble| assert!(trouble.contains("404"), "{trouble}"));
+    if let Some(folder) = std::env::var_os("GOFLEET_SCREENSHOTS") {
+        pictures(&scene, &mut browser, &rollout, &PathBuf::from(folder));
+    }
+}
+
+/// The pictures of the documentation.
+fn pictures(scene: &Scene, browser: &mut Chromium, rollout: &str, folder: &std::path::Path) {
+    let mut take = |name: &str, path: &str, scheme, width, height, scale| {
+        browser.scheme(scheme);
+        browser.size(width, height, scale);
+        scene.open(browser, path);
+        browser.wait("the event stream", "pulse.dataset.state === 'live'");
+        browser.picture(&folder.join(name));
+    };
+    take("rollout.png", rollout, Scheme::Light, 1280, 860, 1.5);
+    take("rollout-phone-dark.png", rollout, Scheme::Dark, 390, 844, 2.0);
+    take("overview.png", "/", Scheme::Light, 1280, 760, 1.5);
+}
+
+#[test]
+fn markup_in_what_devices_tell_stays_text() {
+    const PAYLOAD: &str = "\"><img src=x onerror=alert(1)><script>alert(2)</script>";
+    let mut scene = Scene::new();
+    scene.enrol(PAYLOAD, ("site", PAYLOAD));
+    scene.approve(scene::NEW, PAYLOAD);
+    let rings = json!([{"name": PAYLOAD, "rest": true}]);
+    let rollout = scene.start(PAYLOAD, rings);
+    scene.step(PAYLOAD, Step::Fetching);
+    let mut browser = Chromium::start();
+    scene.sign_in(&mut browser);
+    let rollout = format!("/rollouts/{}", rollout.summary.id);
+    let device = format!("/devices/{}", scene.id(PAYLOAD));
+    let query = "/devices?q=%22%3E%3Cscript%3Ealert(3)%3C%2Fscript%3E";
+    for page in ["/", "/rollouts", &rollout, "/devices", query, &device, "/releases"] {
+        scene.open(&mut browser, page);
+        browser.wait("the event stream", "pulse.dataset.state === 'live'");
+        assert_eq!(browser.evaluate("document.querySelectorAll('img[src=x]').length"), json!(0));
+        let shown = browser.evaluate("document.documentElement.outerHTML.includes('alert(')");
+        assert_eq!(shown, json!(true), "{page} shows the payload as text");
+    }
+    scene.open(&mut browser, &rollout);
+    browser.wait("the event stream", "pulse.dataset.state === 'live'");
+    scene.step(PAYLOAD, Step::Soaking);
+    browser.wait("the next step", &shows(&scene, PAYLOAD, Step::Soaking));
+    assert_no_trouble(&mut browser);
+}
+
+#[test]
+fn pages_and_forms_work_without_scripts() {
+    let scene = scene();
+    let mut browser = Chromium::start();
+    browser.scripts(false);
+    scene.sign_in(&mut browser);
+    let rollout = scene.start("go-1.27.3-everywhere", rings());
+    scene.open(&mut browser, &format!("/rollouts/{}", rollout.summary.id));
+    let badge = "document.querySelector('.title .badge')?.innerText";
+    browser.click("#do-pause");
+    browser.wait("the pause", &format!("{badge} === 'paused'"));
+    browser.click("#do-stop");
+    browser.wait("the question", "!!document.getElementById('confirm')");
+    browser.click("#confirm button");
+    browser.wait("the stop", &format!("{badge}?.startsWith('stop')"));
+
+    scene.open(&mut browser, "/releases");
+    browser.click("form[action$='/block'] button");
+    browser.wait("the question", "!!document.getElementById('reason')");
+    browser.click("#reason");
+    browser.write("CVE-2026-0001");
+    browser.click("#confirm button");
+    browser.wait("the list", "location.pathname === '/releases'");
+    browser.wait("the reason", "document.body.innerText.includes('CVE-2026-0001')");
+    assert_no_trouble(&mut browser);
+}

@@ -1,0 +1,205 @@
+//! The pages, made from a fleet that is made up.
+
+use askama::Template;
+use gofleet_core::device::Overview;
+
+use super::devices::{DevicePage, DevicesPage, Query};
+use super::events::{EventLine, Names};
+use super::overview::OverviewPage;
+use super::releases::ReleasesPage;
+use super::rollouts::{RolloutPage, RolloutsPage};
+use super::sample::{self, NOW};
+
+const ADDRESS: &str = "https://fleet.example";
+/// What an attacker would write wherever text can be written.
+const PAYLOAD: &str = r#""><script>alert(1)</script><img src=x onerror=alert(1)>'"#;
+
+fn html(page: &impl Template) -> String {
+    page.render().unwrap()
+}
+
+fn lines() -> Vec<EventLine> {
+    let names = Names::default();
+    sample::events().iter().map(|event| EventLine::new(event, &names, NOW)).collect()
+}
+
+/// The text of a page, tags left out, white space drawn together.
+fn text(html: &str) -> String {
+    let mut text = String::new();
+    let mut is_tag = false;
+    for letter in html.chars() {
+        match letter {
+            '<' => is_tag = true,
+            '>' => {
+                is_tag = false;
+                text.push(' ');
+            }
+            _ if !is_tag => text.push(letter),
+            _ => {}
+        }
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_overview_says_what_runs_what_moves_and_what_waits() {
+    let page = OverviewPage::new(ADDRESS, &sample::overview(), &sample::releases(), lines(), NOW);
+    let text = text(&html(&page));
+    for expect in [
+        "devices 850",
+        "online 838 99%",
+        "1.27.3 412 48%",
+        "no managed Go 9 1%",
+        "ring 2 of 3",
+        "351 of 732 accepted",
+        "is paused. The gate of ring “early” failed: 2 failed, at most 1 may.",
+        "12 devices not heard of",
+        "1 release imported, but neither approved nor blocked",
+    ] {
+        assert!(text.contains(expect), "{expect}: {text}");
+    }
+}
+
+#[test]
+fn an_empty_fleet_is_told_what_to_do() {
+    let nothing = Overview { devices: 0, online: 0, versions: vec![], moving: vec![], sequence: 0 };
+    let overview = html(&OverviewPage::new(ADDRESS, &nothing, &[], vec![], NOW));
+    assert!(overview.contains("gofleet agent run --server https://fleet.example --token"));
+    let devices = html(&DevicesPage::new(ADDRESS, &[], Query::default(), NOW));
+    assert!(devices.contains("gofleet token create"));
+    assert!(html(&ReleasesPage::new(&[], NOW)).contains("gofleet release import"));
+    let rollouts = html(&RolloutsPage::new(&[], "1.27.3".to_owned(), NOW));
+    assert!(rollouts.contains("gofleet rollout start --version 1.27.3"));
+}
+
+#[test]
+fn a_rollout_shows_each_device_with_state_and_reason() {
+    let page = html(&RolloutPage::new(&sample::rollout(), lines(), NOW));
+    let text = text(&page);
+    for expect in
+        ["accepted 1 of 8", "waiting 4", "0 of 3 needed", "1 of 1 allowed", "not its turn"]
+    {
+        assert!(text.contains(expect), "{expect}: {text}");
+    }
+    assert!(page.contains(
+        "szx-ci-runner-02: reverted for 6 s, 1.27.2 active\nverifying failed: go build: fork/exec"
+    ));
+    for (verb, asks) in [("pause", false), ("stop", true), ("rollback", true)] {
+        assert!(page.contains(&format!("id=\"do-{verb}\"")), "{verb}");
+        assert_eq!(page.contains(&format!("id=\"do-{verb}\" data-ask")), asks, "{verb}");
+    }
+    assert!(!page.contains("do-resume"));
+}
+
+#[test]
+fn a_rollout_is_drawn_up_to_a_limit_and_told_beyond_it() {
+    let page = html(&RolloutPage::new(&sample::large_rollout(2_900), vec![], NOW));
+    assert_eq!(page.matches("class=\"cell ").count(), 12 + 120 + 2_900);
+    assert!(page.contains("cells dense") && page.contains("cells square"));
+    assert!(!page.contains("Not drawn"));
+
+    let page = html(&RolloutPage::new(&sample::large_rollout(20_000), vec![], NOW));
+    assert_eq!(page.matches("class=\"cell ").count(), 12 + 120 + 3_000);
+    assert!(page.contains("Not drawn: 4,200 waiting,") && page.contains("11,000 accepted."));
+    assert!(!page.contains("reverted."), "what needs a look is drawn");
+    assert!(page.len() < 1_500_000, "{}", page.len());
+}
+
+#[test]
+fn devices_are_filtered_sorted_and_paged_by_the_address() {
+    let devices = sample::devices(500);
+    let check = |query: &str, expect: &str, first: &str| {
+        let query =
+            axum::extract::Query::try_from_uri(&format!("/devices?{query}").parse().unwrap());
+        let axum::extract::Query(query) = query.unwrap();
+        let page = html(&DevicesPage::new(ADDRESS, &devices, query, NOW));
+        assert!(page.contains(expect), "{expect}: {}", text(&page));
+        let row = page.split("<tr id=\"device-").nth(1).unwrap_or_default();
+        assert!(text(row).contains(first), "{first}: {}", text(row));
+    };
+    check("", "1 to 200 of 500", "ber-build-00");
+    check("page=3", "401 to 500 of 500", "");
+    check("page=99", "401 to 500 of 500", "");
+    check("sort=-hostname", "aria-sort=\"descending\"", "szx-");
+    check("q=ber-lab-04", "value=\"ber-lab-04\"", "ber-lab-04");
+    check("q=SITE%3Dberlin&version=1.27.2", "<option value=\"1.27.2\" selected>", "1.27.2");
+    check("state=offline", "<option value=\"offline\" selected>", "offline");
+    check("q=nothing+like+it", "No device fits", "");
+}
+
+#[test]
+fn a_device_shows_its_evidence() {
+    let text = text(&html(&DevicePage::new(&sample::device(), NOW)));
+    for expect in [
+        "files verified 12,087",
+        "go version go version go1.27.3 windows/amd64",
+        "took 49 s (fetching 9 s, staged 0.1 s,",
+        "failed while verifying: go build: fork/exec",
+        "official installer C:\\Program Files\\Go",
+    ] {
+        assert!(text.contains(expect), "{expect}: {text}");
+    }
+}
+
+#[test]
+fn releases_offer_what_can_be_decided() {
+    let page = html(&ReleasesPage::new(&sample::releases(), NOW));
+    for (id, approve, block) in [
+        ("go-1.27.3-windows-amd64", false, true),
+        ("go-1.27.3-linux-amd64", true, true),
+        ("go-1.27.1-windows-amd64", true, false),
+    ] {
+        assert_eq!(page.contains(&format!("/releases/{id}/approve")), approve, "{id}");
+        assert_eq!(page.contains(&format!("/releases/{id}/block")), block, "{id}");
+    }
+    assert!(text(&page).contains("by admin, 2 h ago: CVE-2026-1234 in net/http"));
+}
+
+/// Markup in text of others stays text on every page.
+#[test]
+fn markup_in_names_and_reasons_is_inert() {
+    let mut rollout = sample::rollout();
+    rollout.summary.name = PAYLOAD.to_owned();
+    rollout.spec.name = PAYLOAD.to_owned();
+    rollout.spec.devices = PAYLOAD.to_owned();
+    for ring in &mut rollout.rings_detail {
+        ring.name = PAYLOAD.to_owned();
+        for reason in &mut ring.reasons {
+            reason.text = PAYLOAD.to_owned();
+        }
+        for device in &mut ring.devices {
+            device.hostname = PAYLOAD.to_owned();
+        }
+    }
+    rollout.left_out[0].hostname = PAYLOAD.to_owned();
+    let mut devices = sample::devices(3);
+    for device in &mut devices {
+        device.facts.hostname = PAYLOAD.to_owned();
+        device.facts.active = Some(PAYLOAD.to_owned());
+        device.facts.labels.insert(PAYLOAD.to_owned(), PAYLOAD.to_owned());
+    }
+    let mut device = sample::device();
+    device.device = devices[0].clone();
+    device.device.facts.found[0].path = PAYLOAD.to_owned();
+    device.history[0].wanted = PAYLOAD.to_owned();
+    let mut releases = sample::releases();
+    releases[0].origin = PAYLOAD.to_owned();
+    releases[0].decision.as_mut().unwrap().reason = PAYLOAD.to_owned();
+    let mut overview = sample::overview();
+    overview.moving[0].name = PAYLOAD.to_owned();
+    overview.versions[0].version = Some(PAYLOAD.to_owned());
+    let pages = [
+        html(&RolloutPage::new(&rollout, lines(), NOW)),
+        html(&DevicesPage::new(ADDRESS, &devices, Query::default(), NOW)),
+        html(&DevicePage::new(&device, NOW)),
+        html(&ReleasesPage::new(&releases, NOW)),
+        html(&OverviewPage::new(PAYLOAD, &overview, &releases, lines(), NOW)),
+        html(&RolloutsPage::new(&overview.moving, PAYLOAD.to_owned(), NOW)),
+    ];
+    for page in pages {
+        assert!(!page.contains("<script>alert"), "{page}");
+        assert!(!page.contains("<img src=x"), "{page}");
+        assert!(page.contains("&#60;script&#62;alert(1)"), "the payload is shown as text");
+        assert_eq!(page.matches("<script").count(), 1, "the console's own");
+    }
+}
