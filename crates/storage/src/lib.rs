@@ -22,8 +22,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use gofleet_core::time::Timestamp;
-use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::sync::watch;
 
 pub use error::{EnrolError, ImportError, OpenError, StartError, StorageError};
@@ -59,6 +59,10 @@ impl Storage {
         let failed = |source| OpenError::Database { path: path.clone(), source };
         // Spaces, `?`, `#` and `%` would end or change the path in an address.
         let address = format!("sqlite://{}?mode=rwc", escaped(&path.to_string_lossy()));
+        // A pool would try for half a minute, and then tell of the time and not of the reason.
+        let mut first = AnyConnection::connect(&address).await.map_err(failed)?;
+        prepare(&mut first, WRITER).await.map_err(failed)?;
+        first.close().await.map_err(failed)?;
         let writer = pool(1, WRITER).connect(&address).await.map_err(failed)?;
         sqlx::migrate!()
             .run(&writer)
@@ -99,14 +103,19 @@ const WRITER: &[&str] = &[
 const READER: &[&str] = &["PRAGMA busy_timeout = 10000", "PRAGMA query_only = ON"];
 
 fn pool(connections: u32, pragmas: &'static [&'static str]) -> AnyPoolOptions {
-    AnyPoolOptions::new().max_connections(connections).after_connect(move |connection, _| {
-        Box::pin(async move {
-            for pragma in pragmas.iter().copied() {
-                sqlx::query(pragma).execute(&mut *connection).await?;
-            }
-            Ok(())
-        })
-    })
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .after_connect(move |connection, _| Box::pin(prepare(connection, pragmas)))
+}
+
+async fn prepare(
+    connection: &mut AnyConnection,
+    pragmas: &'static [&'static str],
+) -> Result<(), sqlx::Error> {
+    for pragma in pragmas.iter().copied() {
+        sqlx::query(pragma).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 fn escaped(path: &str) -> String {

@@ -1,0 +1,216 @@
+//! Rollouts from start to end, across restarts.
+
+use gofleet_core::rollout::{Command, Previous, RingState, RolloutState, WantKind, command};
+use gofleet_storage::{Moment, StartError};
+
+use super::*;
+
+async fn ask(bench: &Bench, rollout: &RolloutId, asked: Command) {
+    let decide = |view: &RolloutView| command(view, asked, "ann");
+    bench.storage.decide_rollout(rollout, bench.now, decide, |_| {}).await.unwrap().unwrap();
+}
+
+async fn run(bench: &mut Bench, rollout: &RolloutId) {
+    for _ in 0..50 {
+        bench.pass(1);
+        while bench.tick(rollout).await > 0 {}
+        let view = bench.view(rollout).await;
+        if view.state.is_final() {
+            return;
+        }
+        for device in view.devices.iter().filter(|device| device.is_in_flight()) {
+            bench.obey(&device.device).await;
+        }
+        // As if the server were killed after each round.
+        bench.reopen().await;
+    }
+    panic!("the rollout never ended: {:#?}", bench.view(rollout).await);
+}
+
+#[tokio::test]
+async fn a_rollout_goes_through_and_back_across_restarts() {
+    let mut bench = Bench::with_fleet(3).await;
+    let rollout = bench.start("go").await;
+    run(&mut bench, &rollout).await;
+    let view = bench.view(&rollout).await;
+    assert_eq!(view.state, RolloutState::Completed);
+    assert!(view.rings.iter().all(|ring| ring.state == RingState::Passed));
+    let summary = &bench.storage.rollouts().await.unwrap()[0];
+    assert_eq!(*summary, gofleet_core::rollout::summary(&view), "list and detail agree");
+    let overview = bench.storage.overview(bench.now).await.unwrap();
+    assert_eq!((overview.devices, overview.moving), (3, vec![]));
+    assert_eq!(overview.versions[0].version.as_deref(), Some("1.27.3"));
+
+    ask(&bench, &rollout, Command::Rollback).await;
+    run(&mut bench, &rollout).await;
+    let view = bench.view(&rollout).await;
+    assert_eq!(view.state, RolloutState::RolledBack);
+    for device in &view.devices {
+        assert_eq!(device.active.as_deref(), Some("1.27.2"));
+        assert_eq!(device.bytes_downloaded, 2000, "of both orders");
+        let history = bench.storage.device(&device.device, bench.now).await.unwrap().history;
+        let wanted: Vec<_> = history.iter().map(|order| order.wanted.as_str()).collect();
+        assert_eq!(wanted, ["go back to go-1.27.2-linux-amd64", "activate go-1.27.3-linux-amd64"]);
+    }
+}
+
+#[tokio::test]
+async fn the_database_and_the_core_apply_alike() {
+    let mut bench = Bench::with_fleet(4).await;
+    let rollout = bench.start("go").await;
+    for round in 0..20 {
+        bench.pass(1);
+        if round == 3 {
+            ask(&bench, &rollout, Command::Rollback).await;
+        }
+        let mut expect = bench.view(&rollout).await;
+        for action in advance(&expect.clone(), bench.now) {
+            gofleet_core::rollout::apply(&mut expect, &action, bench.now);
+        }
+        bench.tick(&rollout).await;
+        let view = bench.view(&rollout).await;
+        assert_eq!(view, expect, "in round {round}");
+        for device in view.devices.iter().filter(|device| device.is_in_flight()) {
+            bench.obey(&device.device).await;
+        }
+    }
+    assert_eq!(bench.view(&rollout).await.state, RolloutState::RolledBack);
+}
+
+#[tokio::test]
+async fn what_is_dropped_before_the_commit_never_happened() {
+    let bench = Bench::with_fleet(2).await;
+    let rollout = bench.start("go").await;
+    let (before, events) = (bench.view(&rollout).await, bench.kinds().await);
+    let storage = Arc::clone(&bench.storage);
+    let (id, now) = (rollout.clone(), bench.now);
+    let killed = tokio::spawn(async move {
+        let decide = |view: &RolloutView| Ok::<_, ()>(advance(view, now));
+        let die = |moment| assert_ne!(moment, Moment::Decided, "killed here");
+        storage.decide_rollout(&id, now, decide, die).await
+    });
+    assert!(killed.await.is_err());
+    assert_eq!(bench.view(&rollout).await, before);
+    assert_eq!(bench.kinds().await, events);
+    assert!(bench.tick(&rollout).await > 0, "and then it does");
+}
+
+#[tokio::test]
+async fn every_change_has_its_event_and_wakes_those_who_wait() {
+    let bench = Bench::with_fleet(1).await;
+    let rollout = bench.start("go").await;
+    let mut changes = bench.storage.changes();
+    changes.mark_unchanged();
+    bench.tick(&rollout).await;
+    assert!(changes.has_changed().unwrap());
+    let kinds = bench.kinds().await;
+    assert_eq!(kinds[kinds.len() - 3..], ["rollout.started", "rollout.ring", "device.ordered"]);
+    let events = bench.storage.events_since(0, 1000).await.unwrap();
+    let sequences: Vec<_> = events.iter().map(|event| event.sequence).collect();
+    assert_eq!(sequences, (1..=events.len() as u64).collect::<Vec<_>>());
+    assert_eq!(*changes.borrow(), events.len() as u64);
+    let text = serde_json::to_string(&events[events.len() - 1]).unwrap();
+    assert!(text.contains(r#""kind":"device.ordered","data":{"device":"d0""#), "{text}");
+    assert_eq!(bench.changes_of("device.ordered").await.len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_starts_that_would_meet_another_rollout() {
+    let bench = Bench::with_fleet(2).await;
+    let (one, same, other) = (
+        bench.plan(&spec("one")).await,
+        bench.plan(&spec("one")).await,
+        bench.plan(&spec("other")).await,
+    );
+    let start = async |plan: &_| bench.storage.start_rollout(plan, "ann", START).await;
+    start(&one).await.unwrap();
+    assert!(matches!(start(&same).await.unwrap_err(), StartError::NameTaken { .. }));
+    let busy = start(&other).await.unwrap_err();
+    assert!(busy.to_string().contains("is part of rollout r1 since: plan again"), "{busy}");
+    assert_eq!(bench.storage.rollouts().await.unwrap().len(), 1, "nothing half-made is left");
+    let fleet = bench.storage.fleet().await.unwrap();
+    assert!(fleet.iter().all(|device| device.busy_with.as_ref().unwrap().as_str() == "r1"));
+}
+
+#[tokio::test]
+async fn nothing_starts_with_a_release_that_was_blocked_meanwhile() {
+    let bench = Bench::with_fleet(1).await;
+    let plan = bench.plan(&spec("one")).await;
+    bench.decide("1.27.3", ReleaseStatus::Blocked).await;
+    let error = bench.storage.start_rollout(&plan, "ann", START).await.unwrap_err();
+    assert_eq!(error.to_string(), "go-1.27.3-linux-amd64 is blocked since: plan again");
+}
+
+#[tokio::test]
+async fn a_block_in_the_middle_stops_new_orders() {
+    let mut bench = Bench::with_fleet(2).await;
+    let rollout = bench.start("one").await;
+    bench.tick(&rollout).await;
+    bench.decide("1.27.3", ReleaseStatus::Blocked).await;
+    bench.pass(1);
+    bench.tick(&rollout).await;
+    let view = bench.view(&rollout).await;
+    assert_eq!(view.state, RolloutState::Paused);
+    assert_eq!(view.cause.unwrap().code(), "not_approved");
+}
+
+#[tokio::test]
+async fn what_was_active_before_is_remembered_from_the_order_on() {
+    let bench = Bench::with_fleet(3).await;
+    let mut facts = new_device(1).facts;
+    facts.active = Some("1.26.0".to_owned());
+    let report = Report { facts: Some(facts.clone()), progress: None };
+    bench.storage.take_report(&"d1".parse().unwrap(), &report, START).await.unwrap();
+    facts.active = None;
+    let report = Report { facts: Some(facts), progress: None };
+    bench.storage.take_report(&"d2".parse().unwrap(), &report, START).await.unwrap();
+    let rollout = bench.start("one").await;
+    let of = |view: &RolloutView, id: &str| {
+        view.devices.iter().find(|it| it.device.as_str() == id).unwrap().previous.clone()
+    };
+    let view = bench.view(&rollout).await;
+    assert_eq!(of(&view, "d0"), Previous::Release("go-1.27.2-linux-amd64".parse().unwrap()));
+    assert_eq!(of(&view, "d1"), Previous::Unknown("1.26.0".to_owned()));
+    assert_eq!(of(&view, "d2"), Previous::Nothing);
+    bench.tick(&rollout).await;
+    let first = view.devices[0].device.clone();
+    bench.obey(&first).await;
+    let later = bench.view(&rollout).await;
+    assert_eq!(of(&later, first.as_str()), of(&view, first.as_str()), "not what is active now");
+}
+
+#[tokio::test]
+async fn a_later_order_of_another_rollout_supersedes() {
+    let mut bench = Bench::with_fleet(1).await;
+    let one = bench.start("one").await;
+    run(&mut bench, &one).await;
+    let mut back = spec("two");
+    (back.version, back.allow_downgrade) = ("1.27.2".to_owned(), true);
+    let plan = bench.plan(&back).await;
+    let two = bench.storage.start_rollout(&plan, "ann", bench.now).await.unwrap();
+    bench.pass(1);
+    bench.tick(&two).await;
+    assert_eq!(bench.view(&one).await.devices[0].superseded_by, Some(two));
+    ask(&bench, &one, Command::Rollback).await;
+    bench.tick(&one).await;
+    assert_eq!(bench.view(&one).await.state, RolloutState::RolledBack);
+    let order = bench.order(&"d0".parse().unwrap()).await.unwrap();
+    assert!(matches!(order.want, Want::Activate { release, .. } if release.version == "1.27.2"));
+}
+
+#[tokio::test]
+async fn stopping_holds_who_has_not_begun() {
+    let mut bench = Bench::with_fleet(1).await;
+    let rollout = bench.start("one").await;
+    bench.tick(&rollout).await;
+    let first = bench.order(&"d0".parse().unwrap()).await.unwrap();
+    ask(&bench, &rollout, Command::Stop).await;
+    run(&mut bench, &rollout).await;
+    let view = bench.view(&rollout).await;
+    assert_eq!(view.state, RolloutState::Stopped);
+    assert_eq!(view.devices[0].want(), Some(WantKind::Hold));
+    let later = bench.storage.order_after(&first.device, first.generation).await.unwrap();
+    assert_eq!(later.unwrap().generation, first.generation + 1);
+    let none = bench.storage.order_after(&first.device, first.generation + 1).await.unwrap();
+    assert_eq!(none, None);
+}
