@@ -31,6 +31,7 @@ pub struct Fleet {
     agents: BTreeMap<String, Agent>,
     address: Option<String>,
     server_arguments: Vec<String>,
+    server_environment: Vec<(String, String)>,
     folder: TempDir,
 }
 
@@ -119,6 +120,7 @@ impl Fleet {
             agents: BTreeMap::new(),
             address: None,
             server_arguments: server_arguments.iter().map(ToString::to_string).collect(),
+            server_environment: Vec::new(),
             folder: folder.expect("a temporary folder can be made"),
         };
         fleet.start_server();
@@ -138,6 +140,7 @@ impl Fleet {
         let mut command = self.command();
         command.arg("server").arg("--data").arg(&data).args(["--listen", &listen]);
         command.args(&self.server_arguments);
+        command.envs(self.server_environment.iter().cloned());
         self.server = Some(Process::start(&mut command, &self.server_log()));
         let url = wait_until("the server's address", START_DEADLINE, || {
             let text = fs::read_to_string(&address_file).ok()?;
@@ -152,6 +155,12 @@ impl Fleet {
     /// Kills the server at once.
     pub fn kill_server(&mut self) {
         self.server = None;
+    }
+
+    /// Replaces the environment that the next start of the server has beside the usual one.
+    pub fn set_server_environment(&mut self, environment: &[(&str, &str)]) {
+        let owned = |(key, value): &(&str, &str)| (key.to_string(), value.to_string());
+        self.server_environment = environment.iter().map(owned).collect();
     }
 
     /// Whether the server's process is there.
@@ -279,7 +288,7 @@ impl Fleet {
     #[track_caller]
     pub fn restart_agent(&mut self, name: &str) {
         let mut command = self.command();
-        let check_cache = cache::folder().join("check");
+        let check_cache = cache::folder().join("go-build");
         let agent = self.agent_mut(name);
         agent.process = None;
         command
