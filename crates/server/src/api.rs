@@ -56,8 +56,7 @@ pub fn document() -> OpenApi {
             .to_owned(),
     );
     info.license = Some(License::new("Apache-2.0"));
-    let mut document = OpenApi::new(info, utoipa::openapi::Paths::new())
-        .nest(API_PREFIX, routes);
+    let mut document = OpenApi::new(info, utoipa::openapi::Paths::new()).nest(API_PREFIX, routes);
     let components = document.components.get_or_insert_with(Components::new);
     for (name, scheme) in security_schemes() {
         components.add_security_scheme(name, scheme);

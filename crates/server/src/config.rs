@@ -211,7 +211,9 @@ fn url(text: &str) -> Result<String, &'static str> {
     let text = text.trim_end_matches('/');
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match host {
-        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(text.to_owned()),
+        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
+            Ok(text.to_owned())
+        }
         _ => Err("it must begin with http:// or https:// and name a host"),
     }
 }

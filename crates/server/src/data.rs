@@ -51,9 +51,9 @@ impl DataError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::InUse { .. } => {
-                Some("stop the other server, or give this one a folder of its own: --data DIR".into())
-            }
+            Self::InUse { .. } => Some(
+                "stop the other server, or give this one a folder of its own: --data DIR".into(),
+            ),
             Self::Unusable { .. } => {
                 Some("choose a folder that this user may write: --data DIR".into())
             }

@@ -112,7 +112,10 @@ impl From<ArchiveError> for Failure {
         if let ArchiveError::Read(source) = &error {
             return Self::io("reading the archive", source);
         }
-        Self::new(ProblemCode::InvalidArchive, format!("the archive cannot be imported: {}", chain(&error)))
+        Self::new(
+            ProblemCode::InvalidArchive,
+            format!("the archive cannot be imported: {}", chain(&error)),
+        )
     }
 }
 

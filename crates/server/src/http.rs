@@ -36,9 +36,11 @@ const COMPRESS_ABOVE_BYTES: u64 = 1024;
 /// Puts what holds for every answer around a router.
 pub fn wrap<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router
-        .layer(CompressionLayer::new().gzip(true).compress_when(
-            SizeAbove::new(COMPRESS_ABOVE_BYTES).and(is_text),
-        ))
+        .layer(
+            CompressionLayer::new()
+                .gzip(true)
+                .compress_when(SizeAbove::new(COMPRESS_ABOVE_BYTES).and(is_text)),
+        )
         .layer(middleware::from_fn(add_security_headers))
 }
 

@@ -45,8 +45,7 @@ pub fn part_of(size: u64, etag: &str, conditions: Conditions<'_>) -> Part {
 
 /// Whether a list of entity tags has this one, weakly compared (section 8.8.3.2).
 fn matches_any(tags: &str, etag: &str) -> bool {
-    tags.trim() == "*"
-        || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
+    tags.trim() == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
 }
 
 /// The one range that is asked for. What is not understood is as if it were not there (section

@@ -49,7 +49,7 @@ pub async fn import(state: &AppState, announced: Announced, body: Body) -> Answe
     if announced.size.is_some_and(|size| size > limit) {
         return Err(too_large(limit));
     }
-    let incoming = Incoming::new(state.data().incoming());
+    let incoming = Incoming::new(&state.data().incoming());
     let sha256 = receive(incoming.path(), body, limit).await?;
     if let Some(expected) = announced.sha256.filter(|expected| *expected != sha256) {
         return Err(Failure::new(
@@ -66,7 +66,7 @@ pub async fn import(state: &AppState, announced: Announced, body: Body) -> Answe
 struct Incoming(PathBuf);
 
 impl Incoming {
-    fn new(folder: PathBuf) -> Self {
+    fn new(folder: &Path) -> Self {
         Self(folder.join(crate::secret::random_hex()))
     }
 
@@ -156,7 +156,14 @@ fn release_of(
     let release = Release {
         files: manifest.files().len() as u64,
         tree_bytes: manifest.tree_bytes(),
-        release: ReleaseRef { id, package, version, platform, manifest: manifest.digest(), archive },
+        release: ReleaseRef {
+            id,
+            package,
+            version,
+            platform,
+            manifest: manifest.digest(),
+            archive,
+        },
         status: ReleaseStatus::Imported,
         origin,
         imported_at: state.now(),

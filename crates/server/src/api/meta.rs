@@ -10,18 +10,17 @@ use crate::http;
 use crate::state::AppState;
 
 pub fn routes() -> Routes {
-    Routes::default()
-        .add(Access::Anyone, Pace::Quick, routes!(health))
-        .add(Access::Anyone, Pace::Quick, routes!(document))
+    Routes::default().add(Access::Anyone, Pace::Quick, routes!(health)).add(
+        Access::Anyone,
+        Pace::Quick,
+        routes!(document),
+    )
 }
 
 /// Whether the server is up.
 #[utoipa::path(get, path = "/healthz", tag = "meta", responses((status = 200, body = Health)))]
 async fn health() -> axum::Json<Health> {
-    axum::Json(Health {
-        status: "ok".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    })
+    axum::Json(Health { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() })
 }
 
 /// This document.

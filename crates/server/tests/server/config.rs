@@ -1,0 +1,115 @@
+//! Settings from everywhere, each with its origin.
+
+use std::path::{Path, PathBuf};
+
+use gofleet_server::config::{KEYS, Origin};
+use gofleet_server::{ConfigError, ServerConfig, Sources};
+
+struct Given<'a> {
+    file: Option<&'a Path>,
+    environment: &'a [(&'a str, &'a str)],
+    flags: &'a [(&'a str, &'a str)],
+}
+
+fn load(given: &Given<'_>) -> Result<ServerConfig, ConfigError> {
+    let flags: Vec<_> =
+        given.flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    ServerConfig::load(&Sources {
+        default_data: PathBuf::from("/default/data"),
+        file: given.file,
+        environment: &|name| {
+            let found = given.environment.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        },
+        flags: &flags,
+    })
+}
+
+const NOTHING: Given<'_> = Given { file: None, environment: &[], flags: &[] };
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+#[test]
+fn it_starts_without_any_configuration() {
+    let config = load(&NOTHING).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8470");
+    assert_eq!(config.data, Path::new("/default/data"));
+    assert!(KEYS.iter().all(|key| *config.origin(key.name) == Origin::Default));
+}
+
+#[test]
+fn each_layer_lies_over_the_one_before() {
+    let file = file(
+        "listen = \"127.0.0.1:1\"\ndata = \"/file\"\ntoken_lifetime = \"5m\"\n\
+         max_upload_bytes = 5000\n",
+    );
+    let config = load(&Given {
+        file: Some(file.path()),
+        environment: &[("GOFLEET_LISTEN", "127.0.0.1:2"), ("GOFLEET_DATA", "/environment")],
+        flags: &[("listen", "127.0.0.1:3")],
+    })
+    .unwrap();
+    assert_eq!(config.listen.port(), 3);
+    assert_eq!(*config.origin("listen"), Origin::Flag("--listen"));
+    assert_eq!(config.data, Path::new("/environment"));
+    assert_eq!(*config.origin("data"), Origin::Environment("GOFLEET_DATA"));
+    assert_eq!(config.token_lifetime.to_string(), "5m");
+    assert_eq!(*config.origin("token_lifetime"), Origin::File(file.path().to_owned()));
+    assert_eq!(config.max_upload_bytes, 5000);
+    assert_eq!(*config.origin("session_lifetime"), Origin::Default);
+}
+
+#[test]
+fn the_origins_are_printed_for_people_and_programs() {
+    let config = load(&Given { environment: &[("GOFLEET_LISTEN", "[::1]:9")], ..NOTHING }).unwrap();
+    insta::assert_snapshot!(config.table(), @r"
+    listen            [::1]:9        GOFLEET_LISTEN
+    data              /default/data  default
+    public_url        -              default
+    token_lifetime    1h             default
+    session_lifetime  12h            default
+    reconcile_every   1s             default
+    max_upload_bytes  1073741824     default
+    ");
+    assert_eq!(config.json()["listen"]["value"], "[::1]:9");
+    assert_eq!(config.json()["listen"]["origin"], "GOFLEET_LISTEN");
+    assert_eq!(config.json()["public_url"]["value"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_misspelt_key_names_the_one_that_was_meant() {
+    let file = file("lisen = \"127.0.0.1:1\"\n");
+    let error = load(&Given { file: Some(file.path()), ..NOTHING }).unwrap_err();
+    assert!(error.to_string().contains("`lisen`"), "{error}");
+    assert!(error.hint().unwrap().contains("`listen`"), "{error:?}");
+}
+
+#[test]
+fn values_that_do_not_fit_are_refused_with_their_origin() {
+    for (name, variable, value) in [
+        ("listen", "GOFLEET_LISTEN", "8470"),
+        ("token_lifetime", "GOFLEET_TOKEN_LIFETIME", "an hour"),
+        ("token_lifetime", "GOFLEET_TOKEN_LIFETIME", "0s"),
+        ("max_upload_bytes", "GOFLEET_MAX_UPLOAD_BYTES", "-1"),
+        ("public_url", "GOFLEET_PUBLIC_URL", "go.example.org"),
+        ("data", "GOFLEET_DATA", ""),
+    ] {
+        let error = load(&Given { environment: &[(variable, value)], ..NOTHING }).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(name) && text.contains(variable) && text.contains(value), "{text}");
+        assert!(error.hint().unwrap().contains(name), "{error:?}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let missing = load(&Given { file: Some(Path::new("/absent.toml")), ..NOTHING }).unwrap_err();
+    assert!(missing.to_string().contains("/absent.toml"), "{missing}");
+    let broken = file("listen = \n");
+    let error = load(&Given { file: Some(broken.path()), ..NOTHING }).unwrap_err();
+    assert!(matches!(error, ConfigError::Syntax { .. }), "{error}");
+}

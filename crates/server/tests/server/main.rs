@@ -1,0 +1,15 @@
+//! The server as its callers see it: real HTTP on the loopback, a real database in a folder of its
+//! own.
+
+mod access;
+mod archives;
+mod config;
+mod document;
+mod enrolment;
+mod events;
+mod import;
+mod lifecycle;
+mod orders;
+mod requests;
+mod rollouts;
+mod support;

@@ -1,0 +1,84 @@
+//! Rollouts as they are asked for: what cannot be planned is refused before anything moves.
+
+use std::time::Duration;
+
+use gofleet_api::{DecisionRequest, ProblemCode, RolloutState};
+use gofleet_core::order::Want;
+use serde_json::{Value, json};
+
+use crate::support::{TestServer, everybody, refused, spec};
+
+async fn check(server: &TestServer, asked: Value, code: ProblemCode, text: &str) {
+    let asked = spec(asked);
+    refused(server.admin().plan(&asked).await, code, text);
+    refused(server.admin().start(&asked).await, code, text);
+    assert!(server.admin().rollouts().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_release_that_is_not_approved_is_not_rolled_out() {
+    let server = TestServer::start().await;
+    server.enrol("one").await;
+    let asked = json!({"name": "a", "version": "1.27.3", "rings": [{"name": "all", "rest": true}]});
+    check(&server, asked.clone(), ProblemCode::InvalidRollout, "no release go 1.27.3").await;
+    let release = server.import("1.27.3").await.release.id;
+    check(&server, asked.clone(), ProblemCode::ReleaseNotApproved, "not approved").await;
+    server.admin().block(&release, &DecisionRequest::default()).await.unwrap();
+    check(&server, asked, ProblemCode::ReleaseNotApproved, "blocked").await;
+}
+
+#[tokio::test]
+async fn collections_and_rings_that_make_no_sense_are_refused() {
+    let server = TestServer::start().await;
+    server.import_approved("1.27.3").await;
+    let rings = json!([{"name": "all", "rest": true}]);
+    let asked = json!({"name": "a", "version": "1.27.3", "rings": rings});
+    check(&server, asked, ProblemCode::InvalidRollout, "no device is enrolled").await;
+    server.enrol("one").await;
+    let nobody = json!({"name": "a", "version": "1.27.3", "rings": rings,
+        "devices": "hostname = \"absent\""});
+    check(&server, nobody, ProblemCode::InvalidRollout, "picks none").await;
+    let percent = json!([{"name": "a", "percent": 60.0}, {"name": "b", "percent": 60.0}]);
+    let percent = json!({"name": "a", "version": "1.27.3", "rings": percent});
+    check(&server, percent, ProblemCode::InvalidRollout, "120").await;
+    let ringless = json!({"name": "a", "version": "1.27.3", "rings": []});
+    check(&server, ringless, ProblemCode::InvalidRollout, "ring").await;
+}
+
+#[tokio::test]
+async fn a_misspelt_key_is_named() {
+    let server = TestServer::start().await;
+    let request = server.request("POST", "/rollouts").bearer_auth(&server.admin_token);
+    let body = json!({"name": "a", "version": "1", "rings": [], "sook": "1m"});
+    let problem: gofleet_api::Problem =
+        request.json(&body).send().await.unwrap().json().await.unwrap();
+    assert_eq!(problem.code, ProblemCode::InvalidRequest);
+    assert!(problem.detail.contains("sook"), "{problem:?}");
+}
+
+#[tokio::test]
+async fn a_plan_is_shown_started_paused_resumed_and_stopped() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let release = server.import_approved("1.27.3").await.release;
+    let (device, client, _) = server.enrol("one").await;
+    let plan = admin.plan(&everybody("1.27.3")).await.unwrap();
+    assert_eq!(plan.rings[0].devices[0].device, device);
+    assert_eq!(plan.bytes, release.archive.size);
+    let started = admin.start(&everybody("1.27.3")).await.unwrap();
+    let id = started.summary.id.clone();
+    refused(admin.start(&everybody("1.27.3")).await, ProblemCode::InvalidRollout, id.as_str());
+    let order = client.order(None, Duration::from_secs(20)).await.unwrap().unwrap();
+    assert!(matches!(&order.want, Want::Activate { release: ordered, .. } if *ordered == release));
+    assert_eq!(order.rollout, id);
+    assert_eq!(admin.pause(&id).await.unwrap().summary.state, RolloutState::Paused);
+    refused(admin.pause(&id).await, ProblemCode::Conflict, "cannot pause");
+    assert_eq!(admin.resume(&id).await.unwrap().summary.state, RolloutState::Running);
+    admin.stop(&id).await.unwrap();
+    let hold = client.order(Some(order.generation), Duration::from_secs(20)).await.unwrap();
+    assert_eq!(hold.unwrap().want, Want::Hold);
+    assert_eq!(admin.rollouts().await.unwrap().len(), 1);
+    let absent = "r-0".parse().unwrap();
+    refused(admin.rollout(&absent).await, ProblemCode::NotFound, "r-0");
+    refused(admin.pause(&absent).await, ProblemCode::NotFound, "r-0");
+}

@@ -1,0 +1,200 @@
+//! A server in this process, and the requests that tests make of it.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use gofleet_api::{Client, ClientError, DecisionRequest, EnrolRequest, ProblemCode, TokenRequest};
+use gofleet_core::facts::Facts;
+use gofleet_core::ids::DeviceId;
+use gofleet_core::release::{Platform, Release};
+use gofleet_core::rollout::RolloutSpec;
+use gofleet_core::time::{Span, Timestamp};
+use gofleet_server::{ServeError, ServerConfig, Sources, serve_with_clock};
+use gofleet_testkit::archive::{small_go, zip};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// How long anything in these tests may take.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A server that runs in this process, by a clock that the test holds.
+pub struct TestServer {
+    pub url: String,
+    pub admin_token: String,
+    clock_ms: Arc<AtomicI64>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), ServeError>>,
+    folder: TempDir,
+}
+
+/// The settings of a server on this folder and any free port.
+pub fn config(data: &Path) -> ServerConfig {
+    config_with(data, &[])
+}
+
+/// The same with more flags.
+pub fn config_with(data: &Path, flags: &[(&str, &str)]) -> ServerConfig {
+    let mut all: Vec<(&str, String)> =
+        flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    all.push(("listen", "127.0.0.1:0".to_owned()));
+    let sources =
+        Sources { default_data: data.to_owned(), file: None, environment: &|_| None, flags: &all };
+    ServerConfig::load(&sources).unwrap()
+}
+
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::start_on(tempfile::tempdir().unwrap(), &[]).await
+    }
+
+    /// A server on a folder that another one may have left.
+    pub async fn start_on(folder: TempDir, flags: &[(&str, &str)]) -> Self {
+        let clock_ms = Arc::new(AtomicI64::new(1_795_000_000_000));
+        let (stop, stopped) = oneshot::channel();
+        let (ready_sender, ready) = oneshot::channel();
+        let clock = {
+            let clock_ms = Arc::clone(&clock_ms);
+            Arc::new(move || Timestamp::from_millis(clock_ms.load(Ordering::SeqCst)))
+        };
+        let task = tokio::spawn(serve_with_clock(
+            config_with(folder.path(), flags),
+            clock,
+            async {
+                let _either_way = stopped.await;
+            },
+            move |ready| ready_sender.send(ready.clone()).expect("the test waits"),
+        ));
+        let Ok(ready) = within(ready).await else {
+            panic!("the server does not start: {:?}", task.await);
+        };
+        let admin_token = std::fs::read_to_string(&ready.admin_token_file).unwrap();
+        let admin_token = admin_token.trim().to_owned();
+        Self { url: ready.url, admin_token, clock_ms, stop, task, folder }
+    }
+
+    /// Stops it as Ctrl-C does; the folder that it leaves.
+    pub async fn stop(self) -> TempDir {
+        self.stop.send(()).unwrap();
+        within(self.task).await.unwrap().unwrap();
+        self.folder
+    }
+
+    pub fn data(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Moves the server's clock.
+    pub fn pass(&self, span: Span) {
+        self.clock_ms.fetch_add(span.as_millis() as i64, Ordering::SeqCst);
+    }
+
+    /// A client without a credential.
+    pub fn public(&self) -> Client {
+        Client::public(&self.url).unwrap()
+    }
+
+    /// The administrator's client.
+    pub fn admin(&self) -> Client {
+        self.public().with_credential(&self.admin_token)
+    }
+
+    /// A new enrolment token.
+    pub async fn token(&self) -> String {
+        self.admin().create_token(&TokenRequest::default()).await.unwrap().token
+    }
+
+    /// A new device, its client and its credential.
+    pub async fn enrol(&self, hostname: &str) -> (DeviceId, Client, String) {
+        let request = EnrolRequest { token: self.token().await, facts: facts(hostname) };
+        let enrolled = self.public().enrol(&request).await.unwrap();
+        let client = self.public().with_credential(&enrolled.credential);
+        (enrolled.device, client, enrolled.credential)
+    }
+
+    /// A release of a Go in miniature in the catalog.
+    pub async fn import(&self, version: &str) -> Release {
+        let path = self.go(version);
+        self.admin().upload(&path, "a test", None, |_| {}).await.unwrap().release
+    }
+
+    /// The same, approved.
+    pub async fn import_approved(&self, version: &str) -> Release {
+        let release = self.import(version).await.release.id;
+        self.admin().approve(&release, &DecisionRequest::default()).await.unwrap()
+    }
+
+    /// The archive of a Go in miniature.
+    pub fn go(&self, version: &str) -> PathBuf {
+        self.file(&format!("go-{version}.zip"), &zip(&small_go(version)))
+    }
+
+    /// A file beside the server's own.
+    pub fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// A request below the API's prefix, for what the typed client cannot say.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = method.parse().unwrap();
+        http().request(method, format!("{}/api/v1{path}", self.url))
+    }
+}
+
+/// A bare HTTP client.
+pub fn http() -> reqwest::Client {
+    // The typed client says which TLS there is.
+    Client::public("http://localhost:1").unwrap();
+    reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap()
+}
+
+/// What a machine tells of itself.
+pub fn facts(hostname: &str) -> Facts {
+    Facts {
+        hostname: hostname.to_owned(),
+        platform: Platform::new("linux", "amd64").unwrap(),
+        os_version: "Test 1".to_owned(),
+        processors: 2,
+        free_bytes: 1 << 40,
+        agent_version: "0".to_owned(),
+        active: None,
+        found: Vec::new(),
+        labels: Default::default(),
+    }
+}
+
+/// A rollout of one ring with everybody in it.
+pub fn everybody(version: &str) -> RolloutSpec {
+    spec(serde_json::json!({
+        "name": format!("go {version}"),
+        "version": version,
+        "rings": [{"name": "all", "rest": true}],
+        "soak": "0s",
+    }))
+}
+
+/// A rollout from its JSON.
+pub fn spec(json: Value) -> RolloutSpec {
+    serde_json::from_value(json).unwrap()
+}
+
+/// The result of a future, which must come within the deadline.
+pub async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.expect("it takes too long")
+}
+
+/// Checks that the server refused for this reason, with words that have `text` in them.
+#[track_caller]
+pub fn refused<T>(result: Result<T, ClientError>, code: ProblemCode, text: &str) {
+    let Err(error) = result else { panic!("not refused") };
+    let problem = error.problem().unwrap_or_else(|| panic!("{error:?}"));
+    assert_eq!(problem.code, code, "{problem:?}");
+    assert_eq!(problem.status, code.status());
+    assert!(problem.detail.contains(text), "{problem:?}");
+}
