@@ -23,6 +23,7 @@ use gofleet_core::rollout::{
     RolloutStatus,
 };
 use gofleet_core::time::Span;
+use gofleet_server::stop_signal;
 
 use crate::failure::{self, Hinted};
 use crate::printer::{Printer, bytes, paint, style};
@@ -47,7 +48,7 @@ pub struct Demo {
     devices: u32,
     /// Versions of Go: the first is installed, the second rolled out, the third rolled out broken
     #[arg(long, value_name = "VERSIONS", default_value = "1.27.1,1.27.2,1.27.3")]
-    #[arg(value_delimiter = ',', num_args = 1..=3)]
+    #[arg(value_delimiter = ',')]
     releases: Vec<String>,
     /// Folder with archives of Go; none are fetched
     #[arg(long, value_name = "DIR")]
@@ -66,21 +67,20 @@ pub struct Demo {
     keep: Option<PathBuf>,
 }
 
-/// What one device needs on disk: two trees of Go (228 MB each in 1.27), the archive while it is
-/// unpacked, and some room.
-const BYTES_PER_DEVICE: u64 = 600_000_000;
+/// What one device needs on disk: a tree of Go for each rollout (228 MB in 1.27, 245 MB in blocks
+/// of 4 KiB), and an archive (75 MB) while it is unpacked.
+const BYTES_PER_DEVICE: u64 = 820_000_000;
 /// What the server and the shared build cache need.
 const BYTES_BESIDE: u64 = 500_000_000;
 
 /// Runs it.
 pub async fn run(demo: Demo, printer: Printer) -> anyhow::Result<ExitCode> {
     let folder = Folder::make(demo.keep.as_deref())?;
-    let interrupted = async { tokio::signal::ctrl_c().await.context("Ctrl-C can't be heard") };
     tokio::select! {
+        biased;
         code = play(&demo, &folder.path, printer) => code,
-        outcome = interrupted => {
-            outcome?;
-            printer.message(format_args!("\nstopped; everything is put away"));
+        () = stop_signal() => {
+            printer.message(format_args!("\nstopped"));
             Ok(ExitCode::from(failure::INTERRUPTED))
         }
     }
@@ -146,7 +146,7 @@ async fn play(demo: &Demo, folder: &Path, printer: Printer) -> anyhow::Result<Ex
          its own"
     ));
 
-    let mut story = Story::new(demo.devices, &archives);
+    let mut story = Story::new(demo.devices, &archives, folder);
     let [base, good, broken] = versions(&archives);
     heading(&format!("4. Go {base} on every device"));
     story.push(roll_out(&fleet, &base_spec(base), Trouble::None, printer).await?);
@@ -173,7 +173,7 @@ async fn play(demo: &Demo, folder: &Path, printer: Printer) -> anyhow::Result<Ex
     if !demo.headless {
         let link = fleet.login_link().await?;
         printer.message(format_args!("\nThe console runs at {link}\nCtrl-C ends the demo."));
-        std::future::pending::<()>().await;
+        stop_signal().await;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,12 +2,12 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use gofleet_api::{Client, TokenRequest};
-use tokio::process::{Child, Command};
+use gofleet_platform::ProcessTree;
 use tokio::time::{Instant, sleep};
 
 /// How long the server, or all agents, may take to be there.
@@ -23,7 +23,22 @@ pub struct Fleet {
     pub client: Client,
     folder: PathBuf,
     program: PathBuf,
-    processes: Vec<Child>,
+    processes: Vec<Running>,
+}
+
+/// A process that ends, with all that it started, when this is dropped.
+struct Running {
+    child: Child,
+    tree: ProcessTree,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.tree.kill();
+        let _ = self.child.kill();
+        // Only a process that is gone lets go of its files.
+        let _ = self.child.wait();
+    }
 }
 
 impl Fleet {
@@ -39,7 +54,7 @@ impl Fleet {
             if let Some(client) = connect(&data).await {
                 break client;
             }
-            if server.try_wait()?.is_some() || Instant::now() > deadline {
+            if server.child.try_wait()?.is_some() || Instant::now() > deadline {
                 bail!("the server did not start:\n{}", tail(&folder.join("server.log")));
             }
             sleep(LOOK_EVERY).await;
@@ -49,7 +64,8 @@ impl Fleet {
 
     /// A link that opens the console, logged in.
     pub async fn login_link(&self) -> anyhow::Result<String> {
-        Ok(self.client.server().to_owned())
+        let link = self.client.login_link().await?;
+        Ok(format!("{}{}", self.client.server(), link.path))
     }
 
     /// Starts agents and waits until all are devices of the fleet.
@@ -119,20 +135,23 @@ async fn connect(data: &Path) -> Option<Client> {
     client.overview().await.ok().map(|_| client)
 }
 
-fn spawn(command: &mut Command, log: &Path) -> anyhow::Result<Child> {
+fn spawn(command: &mut Command, log: &Path) -> anyhow::Result<Running> {
     let log = File::create(log).with_context(|| format!("{} can't be made", log.display()))?;
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GOFLEET_") {
             command.env_remove(name);
         }
     }
-    command
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .kill_on_drop(true)
-        .spawn()
-        .context("this program can't start itself")
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    ProcessTree::prepare(command);
+    let mut child = command.spawn().context("this program can't start itself")?;
+    match ProcessTree::adopt(child.id()) {
+        Ok(tree) => Ok(Running { child, tree }),
+        Err(error) => {
+            let _ = child.kill();
+            Err(error).context("a process can't be held together with what it starts")
+        }
+    }
 }
 
 /// The last lines of a log.

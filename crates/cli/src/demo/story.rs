@@ -1,5 +1,7 @@
 //! What happened in the demo, told at its end, and whether that is what should have happened.
 
+use std::path::{MAIN_SEPARATOR_STR, Path, PathBuf};
+
 use gofleet_core::order::Step;
 use gofleet_core::rollout::{DeviceStatus, RingState, RolloutState, RolloutStatus};
 use serde_json::{Value, json};
@@ -21,6 +23,7 @@ pub struct Ended {
 pub struct Story {
     /// How long everything took.
     pub seconds: f64,
+    folder: PathBuf,
     devices: u32,
     releases: Vec<String>,
     fetched: Vec<String>,
@@ -65,10 +68,11 @@ impl Ended {
 
 impl Story {
     /// A story without rollouts yet.
-    pub fn new(devices: u32, archives: &[Archive]) -> Self {
+    pub fn new(devices: u32, archives: &[Archive], folder: &Path) -> Self {
         let fetched = archives.iter().filter(|archive| archive.is_fetched);
         Self {
             seconds: 0.0,
+            folder: folder.to_owned(),
             devices,
             releases: archives.iter().map(|archive| archive.version.clone()).collect(),
             fetched: fetched.map(|archive| archive.version.clone()).collect(),
@@ -145,56 +149,69 @@ impl Story {
         let [base, good, broken] = &self.rollouts[..] else { return String::new() };
         let version = |ended: &Ended| ended.status.summary.version.clone();
         let loaded = |ended: &Ended| bytes(ended.status.bytes_downloaded);
-        let rings = |ended: &Ended| ended.status.rings_detail.len();
-        let mut lines = vec![String::new(), paint(style::STRONG, "What happened")];
-        lines.push(format!(
-            "  {:6.1} s  Go {} went onto {} devices ({}).",
-            base.seconds,
-            version(base),
-            base.count(Step::Accepted),
-            loaded(base)
-        ));
-        lines.push(format!(
-            "  {:6.1} s  Go {} reached {} devices in {} rings ({}); each compiled and ran a \
-             program before it counted.",
-            good.seconds,
-            version(good),
-            good.count(Step::Accepted),
-            rings(good),
-            loaded(good)
-        ));
-        lines.push(format!(
-            "  {:6.1} s  Go {} was stopped in ring `{}`: {}.",
-            broken.seconds,
-            version(broken),
-            broken.stopped_in_ring().unwrap_or("-"),
-            self.how_it_broke(broken)
-        ));
-        lines.push(format!(
-            "            {} devices went back to Go {}, {} never began.",
-            broken.count(Step::Reverted),
-            version(good),
-            broken.count(Step::Waiting)
-        ));
-        lines.push(format!(
-            "  {:6.1} s  in all, {} over the wire. Every device runs Go {}.",
-            self.seconds,
-            bytes(self.bytes_downloaded()),
-            version(good)
-        ));
-        lines.join("\n")
+        let accepted = |ended: &Ended| plural(ended.count(Step::Accepted), "device");
+        let line = |seconds: f64, text: String| format!("  {seconds:6.1} s  {text}");
+        let more = |text: String| format!("            {text}");
+        [
+            paint(style::STRONG, "\nWhat happened"),
+            line(
+                base.seconds,
+                format!("Go {} went onto {} ({}).", version(base), accepted(base), loaded(base)),
+            ),
+            line(
+                good.seconds,
+                format!(
+                    "Go {} reached {} in {} ({}); each compiled and ran a program before it counted.",
+                    version(good),
+                    accepted(good),
+                    plural(good.status.rings_detail.len(), "ring"),
+                    loaded(good)
+                ),
+            ),
+            line(
+                broken.seconds,
+                format!(
+                    "Go {} was stopped in ring `{}` and put back ({}).",
+                    version(broken),
+                    broken.stopped_in_ring().unwrap_or("-"),
+                    loaded(broken)
+                ),
+            ),
+            more(self.how_it_broke(broken)),
+            more(format!(
+                "{} went back to Go {}, {} never began.",
+                plural(broken.count(Step::Reverted), "device"),
+                version(good),
+                plural(broken.count(Step::Waiting), "device")
+            )),
+            line(
+                self.seconds,
+                format!(
+                    "in all, {} over the wire. Every device runs Go {}.",
+                    bytes(self.bytes_downloaded()),
+                    version(good)
+                ),
+            ),
+        ]
+        .join("\n")
     }
 
     fn how_it_broke(&self, broken: &Ended) -> String {
-        let Some(hostname) = &broken.damaged else { return "nothing was damaged".to_owned() };
+        let Some(hostname) = &broken.damaged else { return "Nothing was damaged.".to_owned() };
         let device = broken.devices().find(|device| device.hostname == *hostname);
-        match device.and_then(|device| device.failure.as_ref()) {
-            Some(failure) => {
-                format!("{hostname} found at {} that {}", failure.step, failure.message)
-            }
-            None => format!("the compiler of {hostname} was damaged"),
-        }
+        let Some(failure) = device.and_then(|device| device.failure.as_ref()) else {
+            return format!("The compiler of {hostname} was damaged.");
+        };
+        let root = self.folder.join("devices").join(hostname);
+        let root = format!("{}{MAIN_SEPARATOR_STR}", root.display());
+        let message = failure.message.replace(&root, "").replace('\n', " ");
+        format!("{hostname} found while {}: {}", failure.step, message.trim_end_matches('.'))
     }
+}
+
+/// A number of things.
+fn plural(count: usize, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
 /// To milliseconds.

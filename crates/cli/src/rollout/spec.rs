@@ -15,7 +15,12 @@ use crate::failure::Hinted;
 #[command(next_help_heading = "Rollout")]
 pub struct SpecArguments {
     /// Version, like 1.27.3
-    #[arg(value_name = "VERSION", required_unless_present = "file", conflicts_with = "file")]
+    #[arg(
+        value_name = "VERSION",
+        help_heading = "Arguments",
+        required_unless_present = "file",
+        conflicts_with = "file"
+    )]
     version: Option<String>,
     /// Read the whole rollout from a YAML file
     #[arg(long, short, value_name = "FILE")]
