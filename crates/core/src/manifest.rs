@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn hostile_names_are_refused_by_reason() {
-        use UnsafePathReason as R;
+        type R = UnsafePathReason;
         let cases: &[(&str, R)] = &[
             ("", R::Empty),
             ("a//b", R::Empty),

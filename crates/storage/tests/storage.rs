@@ -1,5 +1,7 @@
 //! Storage on a real SQLite file.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 #[path = "storage/catalog.rs"]
 mod catalog;
 #[path = "storage/enrolment.rs"]

@@ -7,8 +7,8 @@
 use super::gate::{Verdict, judge};
 use super::view::Cause;
 use super::{
-    DeviceView, GateFailure, OnFailure, OrderView, Previous, RingState, RolloutState, RolloutView,
-    WantKind,
+    DeviceView, GateFailure, OnFailure, OrderView, Previous, RingState, RingView, RolloutState,
+    RolloutView, WantKind,
 };
 use crate::ids::DeviceId;
 use crate::order::Step;
@@ -78,24 +78,16 @@ pub fn advance(view: &RolloutView, now: Timestamp) -> Vec<Action> {
 /// If the action names a device or ring that the rollout does not have.
 pub fn apply(view: &mut RolloutView, action: &Action, now: Timestamp) {
     match action {
-        Action::MarkSilent { device } => device_mut(view, device).is_silent = true,
-        Action::Waive { device } => device_mut(view, device).is_waived = true,
-        Action::Requeue { device } => device_mut(view, device).requeue(now),
-        Action::SetRing { ring, state, failure: _ } => {
-            let ring = &mut view.rings[*ring as usize];
-            ring.state = *state;
-            match state {
-                RingState::Running => {
-                    ring.started_at.get_or_insert(now);
-                    ring.ended_at = None;
-                }
-                RingState::Waiting | RingState::RolledBack => {}
-                RingState::Passed | RingState::Failed | RingState::RollingBack => {
-                    ring.ended_at = Some(now);
-                }
-            }
+        Action::MarkSilent { device }
+        | Action::Waive { device }
+        | Action::Requeue { device }
+        | Action::Order { device, .. } => {
+            let known = view.devices.iter_mut().find(|known| known.device == *device);
+            known.expect("an action names a device of its rollout").change(action, now);
         }
-        Action::Order { device, want } => device_mut(view, device).order(*want, now),
+        Action::SetRing { ring, state, failure: _ } => {
+            view.rings[*ring as usize].change(*state, now);
+        }
         Action::SetState { state, cause } => {
             (view.state, view.cause, view.changed_at) = (*state, cause.clone(), now);
             if state.is_final() {
@@ -106,19 +98,41 @@ pub fn apply(view: &mut RolloutView, action: &Action, now: Timestamp) {
     }
 }
 
-fn device_mut<'a>(view: &'a mut RolloutView, id: &DeviceId) -> &'a mut DeviceView {
-    let mut devices = view.devices.iter_mut();
-    devices.find(|device| device.device == *id).expect("an action names a device of its rollout")
+impl RingView {
+    fn change(&mut self, state: RingState, now: Timestamp) {
+        self.state = state;
+        match state {
+            RingState::Running => {
+                self.started_at.get_or_insert(now);
+                self.ended_at = None;
+            }
+            RingState::Passed | RingState::Failed | RingState::RollingBack => {
+                self.ended_at = Some(now);
+            }
+            RingState::Waiting => {}
+            RingState::RolledBack => {
+                self.ended_at.get_or_insert(now);
+            }
+        }
+    }
 }
 
 impl DeviceView {
+    /// Makes a change that concerns one device.
+    fn change(&mut self, action: &Action, now: Timestamp) {
+        match action {
+            Action::MarkSilent { .. } => self.is_silent = true,
+            Action::Waive { .. } => self.is_waived = true,
+            Action::Requeue { .. } => self.requeue(now),
+            Action::Order { want, .. } => self.order(*want, now),
+            Action::SetRing { .. } | Action::SetState { .. } => {}
+        }
+    }
+
     fn order(&mut self, want: WantKind, now: Timestamp) {
         let generation = self.order.map_or(1, |order| order.generation + 1);
         self.order = Some(OrderView { generation, want, ordered_at: now, progressed_at: now });
         (self.step, self.since) = (Step::Offered, now);
-        if want == WantKind::Activate {
-            (self.is_silent, self.failure) = (false, None);
-        }
     }
 
     fn requeue(&mut self, now: Timestamp) {
@@ -220,6 +234,14 @@ impl Engine {
         self.actions.push(action);
     }
 
+    /// As [`act`](Engine::act), for one device, and without looking for it.
+    fn act_on(&mut self, place: usize, action: impl FnOnce(DeviceId) -> Action) {
+        let device = &mut self.view.devices[place];
+        let action = action(device.device.clone());
+        device.change(&action, self.now);
+        self.actions.push(action);
+    }
+
     fn set_ring(&mut self, ring: usize, state: RingState, failure: Option<GateFailure>) {
         self.act(Action::SetRing { ring: ring as u32, state, failure });
     }
@@ -291,21 +313,20 @@ impl Engine {
     }
 
     fn note_silence(&mut self) {
-        let overdue =
-            |device: &DeviceView| !device.is_silent && self.view.is_overdue(device, self.now);
-        for device in self.devices_where(overdue) {
-            self.act(Action::MarkSilent { device });
+        let is_overdue = |it: &DeviceView| !it.is_silent && self.view.is_overdue(it, self.now);
+        for place in self.places_where(is_overdue) {
+            self.act_on(place, |device| Action::MarkSilent { device });
         }
     }
 
-    fn devices_where(&self, wanted: impl Fn(&DeviceView) -> bool) -> Vec<DeviceId> {
-        let devices = self.view.devices.iter().filter(|device| wanted(device));
-        devices.map(|device| device.device.clone()).collect()
+    fn places_where(&self, wanted: impl Fn(&DeviceView) -> bool) -> Vec<usize> {
+        let devices = self.view.devices.iter().enumerate();
+        devices.filter(|(_, device)| wanted(device)).map(|(place, _)| place).collect()
     }
 
     fn order_where(&mut self, want: WantKind, wanted: impl Fn(&DeviceView) -> bool) {
-        for device in self.devices_where(wanted) {
-            self.act(Action::Order { device, want });
+        for place in self.places_where(wanted) {
+            self.act_on(place, |device| Action::Order { device, want });
         }
     }
 
@@ -325,29 +346,23 @@ impl Engine {
     /// Judges every ring that has begun. Whether one of them failed.
     fn stop_on_failure(&mut self) -> bool {
         for ring in 0..self.view.rings.len() {
-            let verdict = judge(&self.view, ring, self.now);
-            match (self.view.rings[ring].state, verdict) {
-                (RingState::Running, Verdict::Fail(failure))
-                | (
-                    RingState::Passed,
-                    Verdict::Fail(failure @ GateFailure::TooManyFailures { .. }),
-                ) => {
-                    self.fail(ring, failure);
-                    return true;
-                }
-                (
-                    RingState::Running | RingState::Passed,
-                    Verdict::Pass
-                    | Verdict::Wait
-                    | Verdict::Fail(GateFailure::TooFewSuccesses { .. }),
-                )
+            let Verdict::Fail(failure) = judge(&self.view, ring, self.now) else { continue };
+            let has_failed = match (self.view.rings[ring].state, failure) {
+                (RingState::Running, _) => true,
+                // It has shown enough already; only new failures can take that away.
+                (RingState::Passed, GateFailure::TooManyFailures { .. }) => true,
+                (RingState::Passed, GateFailure::TooFewSuccesses { .. })
                 | (
                     RingState::Waiting
                     | RingState::Failed
                     | RingState::RollingBack
                     | RingState::RolledBack,
-                    Verdict::Pass | Verdict::Wait | Verdict::Fail(_),
-                ) => {}
+                    _,
+                ) => false,
+            };
+            if has_failed {
+                self.fail(ring, failure);
+                return true;
             }
         }
         false
@@ -409,12 +424,12 @@ impl Engine {
                 && device.superseded_by.is_none()
                 && self.view.was_heard(device, self.now)
         };
-        let ready = self.devices_where(may_go);
+        let ready = self.places_where(may_go);
         let free = limit.saturating_sub(self.view.places_taken()) as usize;
         let is_stuck =
             free == 0 && !ready.is_empty() && self.view.devices.iter().all(DeviceView::is_settled);
-        for device in ready.into_iter().take(free) {
-            self.act(Action::Order { device, want: WantKind::Activate });
+        for place in ready.into_iter().take(free) {
+            self.act_on(place, |device| Action::Order { device, want: WantKind::Activate });
         }
         if is_stuck {
             let cause = Cause::OnlySilence { silent: self.view.places_taken() };

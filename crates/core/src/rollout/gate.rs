@@ -88,35 +88,33 @@ pub(super) fn standing(view: &RolloutView, device: &DeviceView, now: Timestamp) 
         return Standing::Out;
     }
     let Some(order) = device.order else {
-        return match device.step {
-            Step::Skipped | Step::Quarantined => Standing::Out,
-            _ if view.is_offline(device, now) => Standing::Offline,
-            _ => Standing::Waiting,
+        return if matches!(device.step, Step::Skipped | Step::Quarantined) {
+            Standing::Out
+        } else if view.is_offline(device, now) {
+            Standing::Offline
+        } else {
+            Standing::Waiting
         };
     };
-    let is_activation = order.want == WantKind::Activate;
+    let (failed, under_way) = match order.want {
+        WantKind::Activate => (Standing::Failure, Standing::Failure),
+        WantKind::Revert | WantKind::Hold => (Standing::Out, Standing::InFlight),
+    };
+    if device.is_silent && device.is_in_flight() {
+        return failed;
+    }
     match device.step {
-        _ if device.is_silent && device.is_in_flight() => {
-            if is_activation {
-                Standing::Failure
-            } else {
-                Standing::Out
-            }
-        }
         // The device soaks by its own clock; by ours the time must have passed as well.
         Step::Accepted if now.since(order.ordered_at) < view.spec.soak => Standing::InFlight,
         Step::Accepted => Standing::Success,
-        Step::Failed | Step::Reverting | Step::Reverted | Step::Quarantined if is_activation => {
-            Standing::Failure
-        }
-        Step::Reverted | Step::Quarantined | Step::Skipped | Step::Waiting => Standing::Out,
+        Step::Failed | Step::Reverting => under_way,
+        Step::Reverted | Step::Quarantined => failed,
+        Step::Skipped | Step::Waiting => Standing::Out,
         Step::Offered
         | Step::Fetching
         | Step::Staged
         | Step::Activating
         | Step::Verifying
-        | Step::Soaking
-        | Step::Failed
-        | Step::Reverting => Standing::InFlight,
+        | Step::Soaking => Standing::InFlight,
     }
 }

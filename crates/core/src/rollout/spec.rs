@@ -187,7 +187,6 @@ pub struct Gate {
     pub max_failures: u32,
 }
 
-#[expect(clippy::derivable_impls, reason = "the default is a rule, so it stands here to be read")]
 impl Default for Gate {
     /// Every device that is online accepts, and none fails.
     fn default() -> Self {

@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn percentages_that_do_not_add_up() {
         let check_rings = |rings: &str, expect| {
-            check(&format!("{{name: r, version: 1.2.3, rings: {rings}}}"), expect)
+            check(&format!("{{name: r, version: 1.2.3, rings: {rings}}}"), expect);
         };
         check_rings("[{name: a, percent: 10}, {name: b, percent: 80}]", &["add up to 90, not to"]);
         check_rings("[{name: a, percent: 60}, {name: b, percent: 60}]", &["add up to 120"]);

@@ -1,5 +1,7 @@
 //! Moving rollouts on: what the core decided, written as one transaction with its events.
 
+use std::collections::HashMap;
+
 use gofleet_core::event::Change;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Order, Want};
@@ -14,6 +16,9 @@ use super::read::view;
 use crate::query::{During as _, from_i64, optional_json, to_i64, to_json};
 use crate::write::{Moment, Write};
 use crate::{Storage, StorageError, release};
+
+/// The devices of a rollout by their ids.
+type Devices<'a> = HashMap<&'a DeviceId, &'a DeviceView>;
 
 impl Storage {
     /// Lets `decide` look at a rollout and makes the changes that it returns, all in one
@@ -40,8 +45,9 @@ impl Storage {
         if actions.is_empty() {
             return Ok(Ok(actions));
         }
+        let devices: Devices<'_> = view.devices.iter().map(|it| (&it.device, it)).collect();
         for action in &actions {
-            write.apply(&view, action).await?;
+            write.apply(&view, &devices, action).await?;
         }
         write.commit_observed(&at).await?;
         Ok(Ok(actions))
@@ -49,7 +55,12 @@ impl Storage {
 }
 
 impl Write<'_> {
-    async fn apply(&mut self, view: &RolloutView, action: &Action) -> Result<(), StorageError> {
+    async fn apply(
+        &mut self,
+        view: &RolloutView,
+        devices: &Devices<'_>,
+        action: &Action,
+    ) -> Result<(), StorageError> {
         match action {
             Action::MarkSilent { device } => self.mark_silent(&view.id, device).await,
             Action::Waive { device } => {
@@ -61,7 +72,7 @@ impl Write<'_> {
             Action::SetRing { ring, state, failure } => {
                 self.set_ring(view, *ring, *state, failure.as_ref()).await
             }
-            Action::Order { device, want } => self.order(view, device, *want).await,
+            Action::Order { device, want } => self.order(view, devices[device], *want).await,
             Action::SetState { state, cause } => {
                 self.set_state(&view.id, *state, cause.as_ref()).await
             }
@@ -180,14 +191,12 @@ impl Write<'_> {
     async fn order(
         &mut self,
         view: &RolloutView,
-        device: &DeviceId,
+        known: &DeviceView,
         want: WantKind,
     ) -> Result<(), StorageError> {
-        let known = view.devices.iter().find(|known| known.device == *device);
-        let known = known.expect("an action names a device of its rollout");
-        let generation = self.next_generation(device).await?;
+        let generation = self.next_generation(&known.device).await?;
         let order = Order {
-            device: device.clone(),
+            device: known.device.clone(),
             epoch: self.epoch().await?,
             generation,
             issued_at: self.now,
@@ -195,8 +204,8 @@ impl Write<'_> {
             want: self.want(view, known, want).await?,
         };
         self.insert_order(&order, want).await?;
-        self.note_order(view, known, want, generation).await?;
-        let (device, rollout) = (device.clone(), view.id.clone());
+        self.note_order(view, known, generation).await?;
+        let (device, rollout) = (known.device.clone(), view.id.clone());
         self.event(&Change::DeviceOrdered { device, rollout, generation, want }).await
     }
 
@@ -274,28 +283,20 @@ impl Write<'_> {
         &mut self,
         view: &RolloutView,
         device: &DeviceView,
-        want: WantKind,
         generation: u64,
     ) -> Result<(), StorageError> {
-        let sql = match want {
-            WantKind::Activate => {
-                "UPDATE rollout_devices SET step = 'offered', since = $3, generation = $4, \
-                 previous = $5, is_silent = 0, failure = NULL WHERE rollout = $1 AND device = $2"
-            }
-            WantKind::Revert | WantKind::Hold => {
-                "UPDATE rollout_devices SET step = 'offered', since = $3, generation = $4, \
-                 previous = $5 WHERE rollout = $1 AND device = $2"
-            }
-        };
-        sqlx::query(sql)
-            .bind(view.id.to_string())
-            .bind(device.device.to_string())
-            .bind(self.now.as_millis())
-            .bind(to_i64(generation))
-            .bind(to_json(&device.previous))
-            .execute(&mut *self.transaction)
-            .await
-            .during("note an order")?;
+        sqlx::query(
+            "UPDATE rollout_devices SET step = 'offered', since = $3, generation = $4, \
+             previous = $5 WHERE rollout = $1 AND device = $2",
+        )
+        .bind(view.id.to_string())
+        .bind(device.device.to_string())
+        .bind(self.now.as_millis())
+        .bind(to_i64(generation))
+        .bind(to_json(&device.previous))
+        .execute(&mut *self.transaction)
+        .await
+        .during("note an order")?;
         Ok(())
     }
 }

@@ -100,6 +100,8 @@ fn check_action(world: &World, action: &Action) {
         Action::SetRing { ring, state: RingState::Passed, .. } => check_passed(world, *ring),
         Action::SetState { state: RolloutState::Completed, .. } => {
             assert!(world.view.rings.iter().all(|ring| ring.state == RingState::Passed));
+            let moves = |it: &DeviceView| it.is_in_flight() && !it.is_silent;
+            assert!(!world.view.devices.iter().any(moves), "completed with devices under way");
         }
         Action::SetRing { .. }
         | Action::SetState { .. }
@@ -123,6 +125,18 @@ fn check_passed(world: &World, ring: u32) {
     };
     let failures = here().filter(failed).filter(|device| !device.is_waived).count();
     assert!(failures <= gate.max_failures as usize, "{failures} failed");
+    if gate.min_successes.is_none() {
+        let is_missing = |device: &DeviceView| match device.order {
+            None => device.step == Step::Waiting && !world.view.is_offline(device, world.now),
+            // A failure is an answer, before the device has gone back.
+            Some(_) => {
+                device.step.is_in_flight()
+                    && !device.is_silent
+                    && !matches!(device.step, Step::Failed | Step::Reverting)
+            }
+        };
+        assert!(!here().any(is_missing), "passed before all had answered");
+    }
     let could = here().filter(|device| {
         !device.is_waived && (device.order.is_none() || device.want() == Some(WantKind::Activate))
     });

@@ -201,6 +201,16 @@ fn what_a_server_could_not_hear_is_no_silence() {
 }
 
 #[test]
+fn who_could_not_be_heard_is_not_held_apart_at_once() {
+    let mut world = two_rings(", max_in_flight: 1", [3, 1]);
+    world.run_until(|view| view.devices[0].step == Step::Accepted);
+    world.now = world.now + Span::from_secs(86_400);
+    world.view.listening_since = world.now;
+    world.tick();
+    assert_eq!(world.ring_states(), [RingState::Running, RingState::Waiting]);
+}
+
+#[test]
 fn a_clock_set_back_an_hour_changes_nothing_but_the_waiting() {
     let mut world = two_rings("", [1, 2]);
     world.run_until(|view| view.devices[0].step == Step::Soaking);
