@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use gofleet_core::digest::Digest;
 use gofleet_core::order::Evidence;
+use gofleet_core::resolve::{MACHINE, VERSION_VARIABLE};
 use gofleet_core::time::Span;
 use gofleet_depot::Root;
 use gofleet_platform::{canonical, remove_tree};
@@ -176,6 +177,8 @@ impl Checks<'_> {
         switch_telemetry_off(&home).map_err(failed(&home))?;
         let mut environment = environment(tree, &home, &temporary, &cache);
         environment.push(("GOFLEET_ROOT", self.root.path().into()));
+        // The shim is to run what was activated, whatever a file above the root says.
+        environment.push((VERSION_VARIABLE, MACHINE.into()));
         Ok(Bench { folder: self.folder.to_owned(), source, temporary, environment })
     }
 

@@ -87,7 +87,8 @@ fn causes(error: &anyhow::Error) -> Vec<String> {
 /// Every hint of the chain once: an error that passes on its source's hint does not double it.
 fn hints(error: &anyhow::Error) -> Vec<String> {
     let mut hints: Vec<String> = Vec::new();
-    for hint in error.chain().filter_map(hint_of) {
+    let hinted = hinted(error).map(|hinted| hinted.hint.clone());
+    for hint in hinted.into_iter().chain(error.chain().filter_map(hint_of)) {
         if !hints.contains(&hint) {
             hints.push(hint);
         }
@@ -107,7 +108,13 @@ fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
-    error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()).map_or(FAILED, |h| h.exit_code)
+    hinted(error).map_or(FAILED, |hinted| hinted.exit_code)
+}
+
+/// The advice that was given along the way, also as the context of another error: there the chain
+/// holds it in a wrapper that can't be told from others.
+fn hinted(error: &anyhow::Error) -> Option<&Hinted> {
+    error.downcast_ref().or_else(|| error.chain().find_map(|cause| cause.downcast_ref()))
 }
 
 /// Whoever read our output went away, as `head` does: nobody is left to tell.

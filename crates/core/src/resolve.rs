@@ -341,7 +341,10 @@ impl Search<'_> {
         if !by_file && !by_setting {
             self.chain[base.at].role = Role::Chooses;
         }
-        self.chain.splice(base.at..base.at, setting.into_iter().chain(file));
+        // Both come before the choices, and after the files below the pin.
+        let is_choice = |link: &Considered| matches!(link.source, Source::User | Source::Machine);
+        let at = self.chain.iter().position(is_choice).unwrap_or(base.at);
+        self.chain.splice(at..at, setting.into_iter().chain(file));
     }
 }
 

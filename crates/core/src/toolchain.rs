@@ -15,7 +15,7 @@ mod arguments;
 mod module_file;
 
 pub use arguments::{changes_folder, is_for_local};
-pub use module_file::{ModuleFile, ModuleFileKind};
+pub use module_file::ModuleFile;
 
 /// The setting that Go's own archives carry in `$GOROOT/go.env`.
 pub const DEFAULT_SETTING: &str = "auto";

@@ -146,11 +146,7 @@ impl Install {
         let platform = Platform::of_this_program();
         let version = self.version.as_ref().map(ToString::to_string).unwrap_or_default();
         let (os, arch) = ([platform.os().to_owned()], [platform.arch().to_owned()]);
-        let sources = fetch_from_mirror(&self.mirror, &[version], &os, &arch, printer).await;
-        let mut sources = sources.map_err(|error| {
-            let hint = "name another mirror with --mirror, or an archive with --from";
-            error.context(Hinted::new(format!("{} does not help", self.mirror), hint))
-        })?;
+        let mut sources = fetch_from_mirror(&self.mirror, &[version], &os, &arch, printer).await?;
         sources.pop().context("the mirror lists no archive for this machine")
     }
 }

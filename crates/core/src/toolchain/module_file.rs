@@ -1,17 +1,5 @@
 //! What selection reads of `go.mod` and `go.work`: two lines, found by a plain scan.
 
-use serde::Serialize;
-
-/// Which of the two files it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ModuleFileKind {
-    /// `go.work`
-    Work,
-    /// `go.mod`
-    Module,
-}
-
 /// What a `go.mod` or `go.work` demands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleFile {
