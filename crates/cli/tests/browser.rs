@@ -232,9 +232,7 @@ fn every_page_fits_and_can_be_read_in_light_and_dark() {
     let mut browser = Chromium::start();
     scene.sign_in(&mut browser);
     scene.open(&mut browser, "/rollouts");
-    assert!(
-        browser.text("document.querySelector('.empty pre').innerText").contains("rollout plan")
-    );
+    shown_commands_work(&scene, &mut browser);
     let rollout = midway(&mut scene);
     let device = format!("/devices/{}", scene.id(HOSTS[2]));
     let stop = format!("{rollout}/stop");
@@ -257,6 +255,16 @@ fn every_page_fits_and_can_be_read_in_light_and_dark() {
     }
 }
 
+/// What an empty page tells a person to type does what it says.
+fn shown_commands_work(scene: &Scene, browser: &mut Chromium) {
+    let shown = browser.text("document.querySelector('.empty pre').innerText");
+    let line = shown.lines().next().unwrap();
+    let words: Vec<&str> = line.split(' ').skip(1).map(|word| word.trim_matches('\'')).collect();
+    assert_eq!(words[..2], ["rollout", "plan"], "{shown}");
+    let plan = scene.fleet.ok(words);
+    assert!(plan.stdout.contains("production"), "{plan}");
+}
+
 /// The pictures of the documentation.
 fn pictures(scene: &Scene, browser: &mut Chromium, rollout: &str, folder: &std::path::Path) {
     let mut take = |name: &str, path: &str, scheme, width, height, scale| {
@@ -266,9 +274,9 @@ fn pictures(scene: &Scene, browser: &mut Chromium, rollout: &str, folder: &std::
         browser.wait("the event stream", "pulse.dataset.state === 'live'");
         browser.picture(&folder.join(name));
     };
-    take("rollout.png", rollout, Scheme::Light, 1280, 860, 1.5);
+    take("rollout-light.png", rollout, Scheme::Light, 1280, 860, 1.5);
     take("rollout-phone-dark.png", rollout, Scheme::Dark, 390, 844, 2.0);
-    take("overview.png", "/", Scheme::Light, 1280, 760, 1.5);
+    take("overview-light.png", "/", Scheme::Light, 1280, 760, 1.5);
 }
 
 #[test]

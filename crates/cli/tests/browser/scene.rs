@@ -94,7 +94,7 @@ impl Scene {
     /// Starts a rollout with these rings, in YAML.
     pub fn start(&self, name: &str, rings: serde_json::Value) -> RolloutStatus {
         let spec = serde_json::json!({
-            "name": name, "version": NEW, "rings": rings, "soak": "30s",
+            "name": name, "version": NEW, "rings": rings, "soak": "1s",
             "gate": {"max_failures": 1}, "on_failure": "pause",
         });
         let spec: RolloutSpec = serde_json::from_value(spec).unwrap();
@@ -113,7 +113,10 @@ impl Scene {
         self.runtime.block_on(async {
             let wait = Duration::from_secs(20);
             let order = player.client.order(None, wait).await.unwrap();
-            let order = order.unwrap_or_else(|| panic!("{hostname} got no order within {wait:?}"));
+            let Some(order) = order else {
+                let rollouts = self.administrator.rollouts().await.unwrap();
+                panic!("{hostname} got no order within {wait:?}: {rollouts:#?}")
+            };
             let report = report(player, &order, step);
             player.client.report(&report).await.unwrap();
         });

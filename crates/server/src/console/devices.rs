@@ -5,6 +5,7 @@ use gofleet_core::device::{Device, DeviceDetail, DeviceHistory};
 use gofleet_core::facts::{Facts, FoundGo, GoOrigin};
 use gofleet_core::order::{Evidence, Receipt, Step};
 use gofleet_core::time::Timestamp;
+use gofleet_core::version;
 use serde::Deserialize;
 
 use super::format::{self, Moment};
@@ -132,7 +133,7 @@ impl Column {
     fn compare(self, a: &Device, b: &Device) -> std::cmp::Ordering {
         let order = match self {
             Self::Hostname => std::cmp::Ordering::Equal,
-            Self::Version => version_key(a).cmp(&version_key(b)),
+            Self::Version => version::compare(active(a), active(b)),
             Self::State => state(a).cmp(state(b)),
             Self::Platform => a.facts.platform.cmp(&b.facts.platform),
             Self::Labels => a.facts.labels.cmp(&b.facts.labels),
@@ -143,10 +144,9 @@ impl Column {
     }
 }
 
-/// Numbers compare as numbers; enough to sort a list by.
-fn version_key(device: &Device) -> Vec<u64> {
-    let version = device.facts.active.as_deref().unwrap_or_default();
-    version.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
+/// The version that is active; empty if none is.
+fn active(device: &Device) -> &str {
+    device.facts.active.as_deref().unwrap_or_default()
 }
 
 /// A column's head.
@@ -256,7 +256,9 @@ fn heads(query: &Query, current: Column, is_descending: bool) -> Vec<ColumnHead>
 
 fn versions(devices: &[Device], selected: &str) -> Vec<Choice> {
     let mut all: Vec<&Device> = devices.iter().collect();
-    all.sort_by_key(|device| std::cmp::Reverse(version_key(device)));
+    all.sort_by(|a, b| {
+        version::compare(active(b), active(a)).then_with(|| active(a).cmp(active(b)))
+    });
     let mut names: Vec<&str> =
         all.iter().map(|device| device.facts.active.as_deref().unwrap_or("none")).collect();
     names.dedup();

@@ -9,6 +9,7 @@ use gofleet_core::time::Timestamp;
 use super::events::EventLine;
 use super::format;
 use super::pieces::{Bar, Part, Section, Shell};
+use super::releases::newest_first;
 use super::rollouts::{Card, reason};
 
 /// Versions with a part of their own; the others share one.
@@ -80,11 +81,12 @@ impl OverviewPage {
     }
 }
 
-/// A version to show in commands: one that can be rolled out, if there is any.
+/// A version to show in commands: the newest that can be rolled out, if there is any.
 pub(super) fn example_version(releases: &[Release]) -> String {
-    let best = |status| releases.iter().find(|release| release.status == status);
-    best(ReleaseStatus::Approved)
-        .or_else(|| best(ReleaseStatus::Imported))
+    let sorted = newest_first(releases);
+    let newest = |status| sorted.iter().find(|release| release.status == status);
+    newest(ReleaseStatus::Approved)
+        .or_else(|| newest(ReleaseStatus::Imported))
         .map_or_else(|| "1.27.3".to_owned(), |release| release.release.version.clone())
 }
 

@@ -3,6 +3,7 @@
 use askama::Template;
 use gofleet_core::release::{Release, ReleaseStatus};
 use gofleet_core::time::Timestamp;
+use gofleet_core::version;
 
 use super::format::{self, Moment};
 use super::overview::example_version;
@@ -53,10 +54,21 @@ impl ReleasesPage {
         Self {
             shell,
             summary,
-            rows: releases.iter().map(|release| Row::new(release, now)).collect(),
+            rows: newest_first(releases).into_iter().map(|one| Row::new(one, now)).collect(),
             example_version: example_version(releases),
         }
     }
+}
+
+/// The catalog, newest version first.
+pub(super) fn newest_first(releases: &[Release]) -> Vec<&Release> {
+    let mut sorted: Vec<&Release> = releases.iter().collect();
+    sorted.sort_by(|a, b| {
+        let (a, b) = (&a.release, &b.release);
+        let by_version = version::compare(&b.version, &a.version);
+        a.package.cmp(&b.package).then(by_version).then_with(|| a.platform.cmp(&b.platform))
+    });
+    sorted
 }
 
 /// A decision as its button says and shows it, and what it does.

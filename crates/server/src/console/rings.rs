@@ -223,22 +223,28 @@ fn verdict(ring: RingState, rollout: RolloutState) -> Badge {
     }
 }
 
+fn count(number: u32) -> String {
+    format::count(number.into())
+}
+
 fn meters(ring: &RingStatus, gate: &Gate) -> Vec<Meter> {
     let tally = ring.tally;
-    let online = tally.devices.saturating_sub(tally.offline).saturating_sub(tally.out);
-    let needed = gate.min_successes.unwrap_or(online);
-    let is_met = tally.successes >= needed && ring.state != RingState::Waiting;
-    let counted = tally.failures.saturating_sub(tally.waived);
+    let expected = tally.devices.saturating_sub(tally.offline).saturating_sub(tally.out);
+    let (accepted, needed) = match gate.min_successes {
+        Some(least) => (format!("{} of {} needed", count(tally.successes), count(least)), least),
+        None => (format!("{} of {}", count(tally.successes), count(expected)), expected),
+    };
+    let failures = tally.failures.saturating_sub(tally.waived);
     let mut meters = vec![
         Meter {
             label: "accepted",
-            value: format!("{} of {needed} needed", tally.successes),
-            tone: if is_met { "met" } else { "unmet" },
+            value: accepted,
+            tone: if tally.successes > 0 && tally.successes >= needed { "met" } else { "unmet" },
         },
         Meter {
             label: "failed",
-            value: format!("{counted} of {} allowed", gate.max_failures),
-            tone: if counted > gate.max_failures { "broken" } else { "unmet" },
+            value: format!("{} of {} allowed", count(failures), count(gate.max_failures)),
+            tone: if failures > gate.max_failures { "broken" } else { "unmet" },
         },
     ];
     let others = [
@@ -249,7 +255,7 @@ fn meters(ring: &RingStatus, gate: &Gate) -> Vec<Meter> {
         ("put back or left out", tally.out),
     ];
     let other =
-        |(label, value): (&'static str, u32)| Meter { label, value: value.to_string(), tone: "" };
+        |(label, value): (&'static str, u32)| Meter { label, value: count(value), tone: "" };
     meters.extend(others.into_iter().filter(|(_, value)| *value > 0).map(other));
     meters
 }

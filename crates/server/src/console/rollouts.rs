@@ -344,13 +344,13 @@ fn rules(spec: &RolloutSpec) -> Vec<Fact> {
 }
 
 fn gate_rule(gate: &Gate) -> String {
-    let successes = match gate.min_successes {
-        None => "every device online accepts".to_owned(),
-        Some(least) => format!("at least {least} accept"),
+    let failures = match gate.max_failures {
+        0 => "none fails".to_owned(),
+        most => format!("at most {most} may fail"),
     };
-    match gate.max_failures {
-        0 => format!("{successes}, none fails"),
-        most => format!("{successes}, at most {most} may fail"),
+    match gate.min_successes {
+        None => format!("every device that is online answers, {failures}"),
+        Some(least) => format!("at least {least} accept, {failures}"),
     }
 }
 

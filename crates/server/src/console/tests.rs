@@ -69,7 +69,7 @@ fn an_empty_fleet_is_told_what_to_do() {
     assert!(devices.contains("gofleet token create"));
     assert!(html(&ReleasesPage::new(&[], NOW)).contains("gofleet release import"));
     let rollouts = html(&RolloutsPage::new(&[], "1.27.3".to_owned(), NOW));
-    assert!(rollouts.contains("gofleet rollout start --version 1.27.3"));
+    assert!(rollouts.contains("gofleet rollout start 1.27.3 --rings"));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_rollout_shows_each_device_with_state_and_reason() {
     let page = html(&RolloutPage::new(&sample::rollout(), lines(), NOW));
     let text = text(&page);
     for expect in
-        ["accepted 1 of 8", "waiting 4", "0 of 3 needed", "1 of 1 allowed", "not its turn"]
+        ["accepted 1 of 8", "waiting 4", "accepted 0 of 3", "1 of 1 allowed", "not its turn"]
     {
         assert!(text.contains(expect), "{expect}: {text}");
     }
