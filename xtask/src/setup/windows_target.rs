@@ -55,7 +55,12 @@ fn compiles() -> bool {
 
 fn by_rustup() -> Result<()> {
     ensure!(find_program("rustup").is_some(), "it is not installed");
-    quiet(Command::new("rustup").current_dir(root()).args(["target", "add", TARGET]))
+    quiet(
+        Command::new("rustup")
+            .current_dir(root())
+            .env("RUST_BACKTRACE", "0")
+            .args(["target", "add", TARGET]),
+    )
 }
 
 fn by_debian() -> Result<()> {

@@ -94,6 +94,8 @@ pub fn install() -> Result<Wine> {
         .replace("@WINE@", text(&programs.wine)?)
         .replace("@SERVER@", text(&programs.server)?);
     write_script(&run, &script)?;
+    let stop = include_str!("wine/stop.sh").replace("@SERVER@", text(&programs.server)?);
+    write_script(&folder.join("stop"), &stop)?;
     Ok(Wine { run, version: version(&programs.wine)? })
 }
 

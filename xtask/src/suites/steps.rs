@@ -1,9 +1,8 @@
 //! The commands of each suite.
 //!
 //! All of them select the whole workspace, so that every dependency is compiled once with one set
-//! of features, and only filter what is run of it. Tests that need more than Rust and Go archives
-//! are marked `#[ignore]`, with the suite's name as the reason: a plain `cargo test` leaves them
-//! out, their suite runs just them.
+//! of features, and only filter what is run of it. Tests that a plain `cargo test` should leave out
+//! are marked `#[ignore]`, with their suite's name as the reason.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -11,7 +10,7 @@ use std::process::Command;
 use anyhow::Result;
 use cargo_metadata::{MetadataCommand, TargetKind};
 
-use crate::run::{cargo, find_program, root, run};
+use crate::run::{cargo, find_program, root, run, target_folder};
 use crate::setup::windows_target::TARGET;
 use crate::setup::wine;
 use crate::{docs as references, tidy};
@@ -57,7 +56,7 @@ pub fn end_to_end() -> Result<()> {
 
 pub fn browser() -> Result<()> {
     let selection = words(&["--workspace", "--test", "browser"]);
-    test(&selection, Ignored::Only, &mut cargo())
+    test(&selection, Ignored::Included, &mut cargo())
 }
 
 pub fn windows() -> Result<()> {
@@ -78,13 +77,11 @@ pub fn windows() -> Result<()> {
         "--target",
         TARGET,
     ]))?;
-    let target = MetadataCommand::new().current_dir(root()).no_deps().exec()?.target_directory;
+    let programs = target_folder()?.join(TARGET).join("debug");
     test(
         &words(&["--workspace", "--test", "windows"]),
-        Ignored::Only,
-        cargo()
-            .env(WINE_RUNNER, &wine.run)
-            .env(WINDOWS_PROGRAMS, target.join(TARGET).join("debug")),
+        Ignored::Included,
+        cargo().env(WINE_RUNNER, &wine.run).env(WINDOWS_PROGRAMS, programs),
     )
 }
 
@@ -110,20 +107,20 @@ fn clippy(target: &[&str]) -> Result<()> {
 #[derive(Clone, Copy)]
 enum Ignored {
     LeftOut,
-    Only,
+    Included,
 }
 
 /// Runs the selected tests, by nextest where it is installed.
 fn test(selection: &[String], ignored: Ignored, cargo: &mut Command) -> Result<()> {
     if find_program("cargo-nextest").is_some() {
         cargo.args(["nextest", "run", "--no-fail-fast"]).args(selection);
-        if matches!(ignored, Ignored::Only) {
-            cargo.args(["--run-ignored", "only"]);
+        if matches!(ignored, Ignored::Included) {
+            cargo.args(["--run-ignored", "all"]);
         }
     } else {
         cargo.args(["test", "--no-fail-fast"]).args(selection);
-        if matches!(ignored, Ignored::Only) {
-            cargo.args(["--", "--ignored"]);
+        if matches!(ignored, Ignored::Included) {
+            cargo.args(["--", "--include-ignored"]);
         }
     }
     run(cargo)
