@@ -7,11 +7,14 @@
 mod install;
 mod startup;
 
+use std::path::PathBuf;
+
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::run::{cargo, read, root, run};
+use crate::run::{cargo, run, target_folder};
+use crate::setup::{self, Part};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -94,7 +97,10 @@ struct Report<'a> {
 
 pub fn main(arguments: &Arguments) -> Result<()> {
     let rows = match arguments.name {
-        Name::Install => install::measure()?,
+        Name::Install => {
+            setup::install(Part::Peers)?;
+            install::measure()?
+        }
         Name::Startup => startup::measure()?,
     };
     for row in &rows {
@@ -129,12 +135,9 @@ fn rounded(value: f64) -> String {
 }
 
 /// Builds the program as it is shipped, and gives its path.
-pub fn release_program() -> Result<std::path::PathBuf> {
+pub fn release_program() -> Result<PathBuf> {
     run(cargo().args(["build", "--release", "--package", "gofleet", "--bin", "gofleet"]))?;
-    let metadata = read(cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let target = metadata["target_directory"].as_str().map_or(root().join("target"), Into::into);
-    Ok(target.join("release/gofleet"))
+    Ok(target_folder()?.join("release/gofleet"))
 }
 
 #[cfg(test)]

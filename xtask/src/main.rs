@@ -8,6 +8,8 @@ mod setup;
 mod suites;
 mod tidy;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -33,8 +35,18 @@ enum Verb {
     Docs(docs::Arguments),
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().verb {
+fn main() -> ExitCode {
+    match obey(Arguments::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(verb: Verb) -> Result<()> {
+    match verb {
         Verb::Setup(arguments) => setup::main(&arguments),
         Verb::Test(arguments) => suites::main(&arguments),
         Verb::Bench(arguments) => bench::main(&arguments),

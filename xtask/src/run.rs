@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use cargo_metadata::MetadataCommand;
 
 /// The root of the workspace.
 pub fn root() -> &'static Path {
@@ -23,6 +24,12 @@ pub fn cargo() -> Command {
         }
     }
     command
+}
+
+/// Where cargo puts what it builds.
+pub fn target_folder() -> Result<PathBuf> {
+    let metadata = MetadataCommand::new().current_dir(root()).no_deps().exec()?;
+    Ok(metadata.target_directory.into())
 }
 
 /// Shows the command, then runs it with our own output.
