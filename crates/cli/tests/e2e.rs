@@ -257,7 +257,7 @@ fn tokens_are_good_once_and_for_a_while() {
         command.args(["agent", "run", "--server", fleet.url(), "--token", token, "--root"]);
         Ran::of(command.arg(root))
     };
-    check_error(&enrol(&token), &["error: ", "has been used", "hint: ", "gofleet token create"]);
+    check_error(&enrol(&token), &["error: ", "was used already", "hint: ", "gofleet token create"]);
     check_error(&enrol("made-up"), &["error: ", "is not known", "hint: "]);
     let short =
         fleet.json(["token", "create", "--ttl", "1s"])["token"].as_str().unwrap().to_owned();

@@ -132,11 +132,9 @@ impl Step {
             | Self::Soaking
             | Self::Failed
             | Self::Reverting => true,
-            Self::Waiting
-            | Self::Accepted
-            | Self::Reverted
-            | Self::Skipped
-            | Self::Quarantined => false,
+            Self::Waiting | Self::Accepted | Self::Reverted | Self::Skipped | Self::Quarantined => {
+                false
+            }
         }
     }
 }
