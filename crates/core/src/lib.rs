@@ -23,6 +23,7 @@ macro_rules! string_schema {
 pub(crate) use string_schema;
 
 pub mod agent;
+pub mod bandwidth;
 pub mod device;
 pub mod digest;
 pub mod event;
