@@ -23,6 +23,7 @@ macro_rules! string_schema {
 pub(crate) use string_schema;
 
 pub mod agent;
+pub mod artifact;
 pub mod bandwidth;
 pub mod device;
 pub mod digest;
@@ -31,6 +32,7 @@ pub mod facts;
 pub mod ids;
 pub mod manifest;
 pub mod order;
+pub mod preparation;
 pub mod release;
 pub mod resolve;
 pub mod rollout;
@@ -38,3 +40,4 @@ pub mod selector;
 pub mod time;
 pub mod toolchain;
 pub mod version;
+pub mod ways;

@@ -9,6 +9,7 @@ use crate::facts::Facts;
 use crate::ids::{DeviceId, RolloutId};
 use crate::release::ReleaseRef;
 use crate::time::{Span, Timestamp};
+use crate::ways::WayKind;
 
 /// What the server wants of one device. A device obeys the order with the highest generation that
 /// it has seen, and refuses an older one, or another one under the same generation.
@@ -172,12 +173,39 @@ pub struct Progress {
     pub active: Option<String>,
     /// Bytes downloaded for this order so far.
     pub bytes_downloaded: u64,
+    /// How the release came onto the device; none while it has not, or where it was there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Taken>,
     /// What failed, in words for an operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     /// The evidence; present at `accepted` and `reverted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
+}
+
+/// The way that a release took onto a device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Taken {
+    /// What kind of way it was.
+    pub kind: WayKind,
+    /// Of the bytes downloaded for the order, those that came from a distribution point.
+    #[serde(default)]
+    pub edge_bytes: u64,
+    /// The ways that were tried before it, and why each led nowhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<GivenUp>,
+}
+
+/// A way that led nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct GivenUp {
+    /// What kind of way it was.
+    pub kind: WayKind,
+    /// Why, in words for an operator.
+    pub reason: String,
 }
 
 /// What failed on a device.
@@ -227,6 +255,9 @@ pub struct Receipt {
     pub evidence: Option<Evidence>,
     /// Bytes downloaded for the order.
     pub bytes_downloaded: u64,
+    /// How the release came onto the device; none where it was there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Taken>,
     /// When the device began.
     pub started_at: Timestamp,
     /// When it ended.

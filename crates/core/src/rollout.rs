@@ -15,6 +15,7 @@
 
 mod advance;
 mod command;
+mod estimate;
 mod evidence;
 mod explain;
 mod gate;
@@ -33,7 +34,7 @@ pub use plan::{FleetDevice, LeftOutReason, PlanError, Planning, plan};
 pub use spec::{Gate, OnFailure, RingSize, RingSpec, RolloutSpec};
 pub use status::{
     DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Reason, RingState, RingStatus, RolloutPlan,
-    RolloutState, RolloutStatus, RolloutSummary, Tally,
+    RolloutState, RolloutStatus, RolloutSummary, Tally, Traffic, WayTraffic,
 };
 pub use validate::{InvalidSpec, Mistake, validate};
 pub use view::{

@@ -75,6 +75,7 @@ mod tests {
             files_verified: 1,
             evidence: Some(evidence),
             bytes_downloaded: 0,
+            way: None,
             started_at: at,
             finished_at: at,
             steps: Vec::new(),
@@ -86,6 +87,7 @@ mod tests {
             step: Step::Accepted,
             active: receipt.active.clone(),
             bytes_downloaded: 0,
+            way: None,
             failure: None,
             receipt: Some(receipt),
         }

@@ -6,12 +6,13 @@ use std::fmt;
 use super::gate::{Standing as GateStanding, needed, standing, tally};
 use super::{
     Cause, DeviceStatus, DeviceView, GateFailure, Previous, Reason, RingState, RingStatus,
-    RolloutState, RolloutStatus, RolloutSummary, RolloutView, WantKind,
+    RolloutState, RolloutStatus, RolloutSummary, RolloutView, Traffic, WantKind, WayTraffic,
 };
 use crate::device::ONLINE_WITHIN;
 use crate::ids::RolloutId;
 use crate::order::{Failure, Step};
 use crate::time::Timestamp;
+use crate::ways::WayKind;
 
 /// What a device, or a ring's gate, waits on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,8 +172,29 @@ pub fn status(view: &RolloutView, sequence: u64, now: Timestamp) -> RolloutStatu
         rings_detail: (0..view.rings.len()).map(|ring| words.ring(ring)).collect(),
         left_out: view.left_out.clone(),
         bytes_downloaded: view.devices.iter().map(|device| device.bytes_downloaded).sum(),
+        traffic: traffic(view),
         sequence,
     }
+}
+
+/// What the devices that have their release downloaded, against what its archive would have taken.
+fn traffic(view: &RolloutView) -> Traffic {
+    let mut traffic = Traffic::default();
+    let mut bytes = 0;
+    for kind in WayKind::ALL {
+        let took = |device: &&DeviceView| device.way.as_ref().is_some_and(|way| way.kind == kind);
+        let mut of_kind = WayTraffic { kind, devices: 0, bytes: 0 };
+        for device in view.devices.iter().filter(took) {
+            of_kind.devices += 1;
+            of_kind.bytes += device.bytes_downloaded;
+            traffic.archive_bytes += device.archive_bytes;
+            traffic.edge_bytes += device.way.as_ref().map_or(0, |way| way.edge_bytes);
+        }
+        bytes += of_kind.bytes;
+        traffic.ways.extend((of_kind.devices > 0).then_some(of_kind));
+    }
+    traffic.saved_bytes = traffic.archive_bytes.saturating_sub(bytes);
+    traffic
 }
 
 /// How a rollout goes, at a glance.
@@ -233,6 +255,7 @@ impl Words<'_> {
             reason: self.device_waits_on(device).as_ref().map(Reason::from),
             active: device.active.clone(),
             bytes_downloaded: device.bytes_downloaded,
+            way: device.way.clone(),
             failure: device.failure.clone(),
         }
     }

@@ -9,8 +9,10 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::estimate::Estimate;
 use super::validate::{InvalidSpec, validate};
 use super::{LeftOut, PlannedDevice, PlannedRing, Reason, RingSize, RolloutPlan, RolloutSpec};
+use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::facts::Facts;
 use crate::ids::{DeviceId, PackageName, ReleaseId, RolloutId};
@@ -28,6 +30,8 @@ pub struct Planning<'a> {
     pub releases: &'a [Release],
     /// Every device.
     pub fleet: &'a [FleetDevice],
+    /// The packs and deltas that there are.
+    pub artifacts: &'a [Artifact],
     /// What spreads the devices over the rings; the rollout's name, so that a plan that was shown
     /// is the plan that is started.
     pub seed: &'a str,
@@ -291,10 +295,10 @@ impl Rings {
         Self { moving, staying, reasons }
     }
 
-    fn into_plan(
+    fn into_plan<'a>(
         self,
-        planning: &Planning<'_>,
-        releases: &BTreeMap<&Platform, &Release>,
+        planning: &Planning<'a>,
+        releases: &BTreeMap<&'a Platform, &'a Release>,
         picked: &[&FleetDevice],
     ) -> Result<RolloutPlan, PlanError> {
         let left_out = self.left_out(picked);
@@ -302,11 +306,11 @@ impl Rings {
             return Err(PlanError::NothingToDo { left_out });
         }
         self.check(planning.spec)?;
-        let mut rings = Vec::new();
+        let (mut rings, mut estimate) = (Vec::new(), Estimate::new(planning));
         for (spec, moving) in planning.spec.rings.iter().zip(&self.moving) {
             let mut devices: Vec<&FleetDevice> = moving.iter().map(|at| picked[*at]).collect();
             devices.sort_by(|a, b| a.id.cmp(&b.id));
-            rings.push(planned_ring(planning, &spec.name, releases, &devices));
+            rings.push(planned_ring(planning, &mut estimate, &spec.name, releases, &devices));
         }
         Ok(RolloutPlan {
             spec: planning.spec.clone(),
@@ -315,6 +319,7 @@ impl Rings {
             not_selected: (planning.fleet.len() - picked.len()) as u64,
             warnings: warnings(planning, &rings),
             bytes: rings.iter().map(|ring| ring.bytes).sum(),
+            archive_bytes: estimate.archive_bytes(),
             expected: Span::from_millis(rings.iter().map(|it| it.expected.as_millis()).sum()),
             rings,
         })
@@ -424,17 +429,18 @@ fn approved(releases: &BTreeMap<&Platform, &Release>) -> Vec<ReleaseId> {
     approved.map(|it| it.release.id.clone()).collect()
 }
 
-fn planned_ring(
-    planning: &Planning<'_>,
+fn planned_ring<'a>(
+    planning: &Planning<'a>,
+    estimate: &mut Estimate<'a>,
     name: &str,
-    releases: &BTreeMap<&Platform, &Release>,
+    releases: &BTreeMap<&'a Platform, &'a Release>,
     devices: &[&FleetDevice],
 ) -> PlannedRing {
-    let release = |device: &FleetDevice| &releases[&device.facts.platform].release;
+    let release = |device: &FleetDevice| releases[&device.facts.platform];
     let planned = devices.iter().map(|device| PlannedDevice {
         device: device.id.clone(),
         hostname: device.facts.hostname.clone(),
-        release: release(device).id.clone(),
+        release: release(device).release.id.clone(),
         active: device.facts.active.clone(),
         offline_since: (planning.now.since(device.last_seen) > planning.spec.offline_after)
             .then_some(device.last_seen),
@@ -442,7 +448,7 @@ fn planned_ring(
     PlannedRing {
         name: name.to_owned(),
         devices: planned.collect(),
-        bytes: devices.iter().map(|device| release(device).archive.size).sum(),
+        bytes: devices.iter().map(|device| estimate.bytes(release(device), &device.facts)).sum(),
         expected: expected(planning, devices.len() as u64),
     }
 }

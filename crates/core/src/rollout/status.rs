@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::RolloutSpec;
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
-use crate::order::{Failure, Step};
+use crate::order::{Failure, Step, Taken};
 use crate::time::{Span, Timestamp};
+use crate::ways::WayKind;
 
 /// Why something is as it is: for people and for programs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,8 +46,11 @@ pub struct RolloutPlan {
     /// What a person should know before starting it.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// Bytes that the devices will download in all.
+    /// Bytes that the devices will download in all, each in the cheapest way that there is now.
     pub bytes: u64,
+    /// What they would download as original archives.
+    #[serde(default)]
+    pub archive_bytes: u64,
     /// How long it will take if nothing fails.
     pub expected: Span,
 }
@@ -200,8 +204,37 @@ pub struct RolloutStatus {
     pub left_out: Vec<LeftOut>,
     /// Bytes downloaded by all devices.
     pub bytes_downloaded: u64,
+    /// How the release came onto the devices, and what that saved.
+    #[serde(default)]
+    pub traffic: Traffic,
     /// Sequence of the latest event that this view contains: follow the event stream after it.
     pub sequence: u64,
+}
+
+/// How a release came onto the devices that have it, and what that saved.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Traffic {
+    /// The ways that were taken.
+    pub ways: Vec<WayTraffic>,
+    /// Of the bytes downloaded, those that came from distribution points.
+    pub edge_bytes: u64,
+    /// What the same devices would have downloaded as original archives.
+    pub archive_bytes: u64,
+    /// How much less they did download.
+    pub saved_bytes: u64,
+}
+
+/// The devices that took one kind of way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct WayTraffic {
+    /// The kind of way.
+    pub kind: WayKind,
+    /// Number of devices.
+    pub devices: u64,
+    /// Bytes that they downloaded, those of ways that led nowhere included.
+    pub bytes: u64,
 }
 
 /// A ring of a rollout.
@@ -323,6 +356,9 @@ pub struct DeviceStatus {
     pub active: Option<String>,
     /// Bytes that it downloaded.
     pub bytes_downloaded: u64,
+    /// How the release came onto it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Taken>,
     /// What failed on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,

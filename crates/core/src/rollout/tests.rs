@@ -222,6 +222,8 @@ fn device_view(id: &str, ring: u32, now: Timestamp) -> DeviceView {
         is_waived: false,
         superseded_by: None,
         bytes_downloaded: 0,
+        way: None,
+        archive_bytes: 75_500_000,
         failure: None,
     }
 }

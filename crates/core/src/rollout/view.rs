@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LeftOut, RingState, RolloutSpec, RolloutState};
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
-use crate::order::{Failure, Step};
+use crate::order::{Failure, Step, Taken};
 use crate::time::Timestamp;
 
 /// A rollout, as storage holds it.
@@ -82,6 +82,10 @@ pub struct DeviceView {
     pub superseded_by: Option<RolloutId>,
     /// Bytes that it downloaded.
     pub bytes_downloaded: u64,
+    /// How the release came onto it.
+    pub way: Option<Taken>,
+    /// The size of the release's original archive, in bytes.
+    pub archive_bytes: u64,
     /// What failed on it.
     pub failure: Option<Failure>,
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::artifact::{Artifact, ArtifactKind, ArtifactState, FORMAT};
 use crate::digest::Digest;
 use crate::facts::Facts;
 use crate::release::{Archive, ArchiveFormat, Release, ReleaseRef, ReleaseStatus};
@@ -17,7 +18,7 @@ fn release(version: &str, platform: &str, status: ReleaseStatus) -> Release {
             package,
             version: version.to_owned(),
             platform,
-            manifest: Digest::of(b"manifest"),
+            manifest: Digest::of(version.as_bytes()),
             archive: Archive { sha256: Digest::of(b"a"), size: 1000, format: ArchiveFormat::Zip },
         },
         status,
@@ -62,10 +63,19 @@ fn fleet(count: usize) -> Vec<FleetDevice> {
 }
 
 fn planned(spec: &RolloutSpec, fleet: &[FleetDevice]) -> Result<RolloutPlan, PlanError> {
+    planned_with(spec, fleet, &[])
+}
+
+fn planned_with(
+    spec: &RolloutSpec,
+    fleet: &[FleetDevice],
+    artifacts: &[Artifact],
+) -> Result<RolloutPlan, PlanError> {
     plan(&Planning {
         spec,
         releases: &catalog(),
         fleet,
+        artifacts,
         seed: &spec.name,
         install_time: Span::from_secs(60),
         now: NOW,
@@ -221,4 +231,24 @@ proptest! {
             Err(error) => prop_assert!(matches!(error, PlanError::EmptyRing { .. }), "{error}"),
         }
     }
+}
+
+#[test]
+fn bytes_are_those_of_the_cheapest_way_from_what_each_device_has() {
+    let delta = Artifact {
+        kind: ArtifactKind::Delta,
+        release: "go-1.27.3-linux-amd64".parse().unwrap(),
+        makes: Digest::of(b"1.27.3"),
+        base: Some(Digest::of(b"1.27.2")),
+        format: FORMAT,
+        state: ArtifactState::Ready { sha256: Digest::of(b"delta"), bytes: 10 },
+        made_at: NOW,
+        took: Span::ZERO,
+    };
+    let (spec, mut fleet) = (spec("rings: [{name: all, rest: true}]"), fleet(5));
+    fleet.push(device("none", "linux-amd64", None));
+    fleet.push(device("unknown", "linux-amd64", Some("1.20.1")));
+    let plan = planned_with(&spec, &fleet, &[delta]).unwrap();
+    assert_eq!((plan.bytes, plan.archive_bytes), (5 * 10 + 2 * 1000, 7000));
+    assert_eq!(planned(&spec, &fleet).unwrap().bytes, 7000);
 }

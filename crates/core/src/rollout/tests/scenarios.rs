@@ -1,6 +1,8 @@
 //! The engine in the situations that a fleet brings.
 
 use super::*;
+use crate::order::Taken;
+use crate::ways::WayKind;
 
 const TWO_RINGS: &str = "soak: 2s, silence_after: 60s, offline_after: 30s, \
                          rings: [{name: test, count: 1}, {name: all, rest: true}]";
@@ -322,4 +324,32 @@ fn commands_are_refused_by_name_where_they_mean_nothing() {
             assert_eq!(answer.is_ok(), fits, "{asked} while {state}");
         }
     }
+}
+
+#[test]
+fn what_was_saved_is_counted_for_the_devices_that_have_the_release() {
+    let mut world = two_rings("", [1, 3]);
+    let way = |kind, edge_bytes| Some(Taken { kind, edge_bytes, given_up: Vec::new() });
+    let taken = [
+        (way(WayKind::Delta, 250), 300),
+        (way(WayKind::Delta, 0), 300),
+        (way(WayKind::Archive, 0), 76_000_000),
+        // Under way: neither its bytes nor its archive count yet.
+        (None, 1000),
+    ];
+    for (device, (way, bytes)) in world.view.devices.iter_mut().zip(taken) {
+        (device.way, device.bytes_downloaded) = (way, bytes);
+    }
+    let status = status(&world.view, 0, world.now);
+    let of = |kind, devices, bytes| WayTraffic { kind, devices, bytes };
+    assert_eq!(
+        status.traffic,
+        Traffic {
+            ways: vec![of(WayKind::Delta, 2, 600), of(WayKind::Archive, 1, 76_000_000)],
+            edge_bytes: 250,
+            archive_bytes: 3 * 75_500_000,
+            saved_bytes: 3 * 75_500_000 - 76_000_600,
+        }
+    );
+    assert_eq!(status.bytes_downloaded, 76_001_600);
 }
