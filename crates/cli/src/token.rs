@@ -62,6 +62,6 @@ pub async fn run(token: Token, printer: Printer) -> anyhow::Result<ExitCode> {
 }
 
 fn row(token: &TokenView) -> Vec<String> {
-    let used_by = token.used_by.as_ref().map_or("-".to_owned(), ToString::to_string);
+    let used_by = token.used_by.clone().unwrap_or_else(|| "-".to_owned());
     vec![token.id.clone(), token.expires_at.to_string(), used_by, token.note.clone()]
 }

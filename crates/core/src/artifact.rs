@@ -93,6 +93,17 @@ pub enum ArtifactState {
     },
 }
 
+impl ArtifactState {
+    /// As text, like in the API.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ready { .. } => "ready",
+            Self::Useless { .. } => "useless",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
 impl Artifact {
     /// Its name and size, if it can be had.
     pub const fn ready(&self) -> Option<(Digest, u64)> {

@@ -90,6 +90,8 @@ ids! {
     RolloutId = "rollout id";
     /// A release: package, version and platform, like `go-1.27.3-windows-amd64`.
     ReleaseId = "release id";
+    /// A distribution point, named by the server when it enrols.
+    EdgeId = "distribution point id";
     /// A package, like `go`.
     PackageName = "package name";
 }

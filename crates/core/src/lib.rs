@@ -27,6 +27,7 @@ pub mod artifact;
 pub mod bandwidth;
 pub mod device;
 pub mod digest;
+pub mod edge;
 pub mod event;
 pub mod facts;
 pub mod ids;

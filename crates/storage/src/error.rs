@@ -67,17 +67,17 @@ pub enum StorageError {
     UnknownRollout(RolloutId),
 }
 
-/// A machine does not become a device.
+/// A machine does not become a device or a distribution point.
 #[derive(Debug, Error)]
 pub enum EnrolError {
     /// Nobody made this token.
     #[error("the enrolment token is unknown")]
     UnknownToken,
-    /// The token enrolled another device already.
-    #[error("the enrolment token was used already, by {by}; a token enrols one device")]
+    /// The token enrolled another machine already.
+    #[error("the enrolment token was used already, by {by}; a token enrols one machine")]
     Used {
-        /// The device that it enrolled.
-        by: DeviceId,
+        /// What it enrolled.
+        by: String,
     },
     /// The token's time is over.
     #[error("the enrolment token expired at {at}")]

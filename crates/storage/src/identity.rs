@@ -35,8 +35,8 @@ pub struct Token {
     pub expires_at: Timestamp,
     /// When it was used.
     pub used_at: Option<Timestamp>,
-    /// The device that it enrolled.
-    pub used_by: Option<DeviceId>,
+    /// What it enrolled: a device or a distribution point.
+    pub used_by: Option<String>,
 }
 
 impl Storage {
@@ -209,25 +209,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<(), EnrolError> {
         let mut write = self.write(now).await?;
-        let row = sqlx::query("SELECT * FROM tokens WHERE hash = $1")
-            .bind(token.to_string())
-            .fetch_optional(&mut *write.transaction)
-            .await
-            .during("look for a token")?;
-        let found = self::token(&row.ok_or(EnrolError::UnknownToken)?)?;
-        if let Some(by) = found.used_by {
-            return Err(EnrolError::Used { by });
-        }
-        if found.expires_at <= now {
-            return Err(EnrolError::Expired { at: found.expires_at });
-        }
-        sqlx::query("UPDATE tokens SET used_at = $2, used_by = $3 WHERE hash = $1")
-            .bind(token.to_string())
-            .bind(now.as_millis())
-            .bind(device.id.to_string())
-            .execute(&mut *write.transaction)
-            .await
-            .during("use up a token")?;
+        use_token(&mut write, token, device.id.as_str()).await?;
         insert_device(&mut write, device).await?;
         Ok(write.commit().await?)
     }
@@ -248,6 +230,34 @@ impl Storage {
             .during("look for a device")?;
         row.map(|row| row.parsed("id")).transpose()
     }
+}
+
+/// Uses up an enrolment token, for whatever enrols by this name.
+pub(crate) async fn use_token(
+    write: &mut crate::write::Write<'_>,
+    token: &Digest,
+    by: &str,
+) -> Result<(), EnrolError> {
+    let row = sqlx::query("SELECT * FROM tokens WHERE hash = $1")
+        .bind(token.to_string())
+        .fetch_optional(&mut *write.transaction)
+        .await
+        .during("look for a token")?;
+    let found = self::token(&row.ok_or(EnrolError::UnknownToken)?)?;
+    if let Some(by) = found.used_by {
+        return Err(EnrolError::Used { by });
+    }
+    if found.expires_at <= write.now {
+        return Err(EnrolError::Expired { at: found.expires_at });
+    }
+    sqlx::query("UPDATE tokens SET used_at = $2, used_by = $3 WHERE hash = $1")
+        .bind(token.to_string())
+        .bind(write.now.as_millis())
+        .bind(by.to_owned())
+        .execute(&mut *write.transaction)
+        .await
+        .during("use up a token")?;
+    Ok(())
 }
 
 async fn insert_device(
@@ -274,15 +284,12 @@ async fn insert_device(
 }
 
 fn token(row: &sqlx::any::AnyRow) -> Result<Token, StorageError> {
-    let used_by = row.optional_text("used_by")?;
     Ok(Token {
         hash: row.parsed("hash")?,
         note: row.text("note")?,
         created_at: row.time("created_at")?,
         expires_at: row.time("expires_at")?,
         used_at: row.optional_time("used_at")?,
-        used_by: used_by
-            .map(|id| id.parse().map_err(|error| crate::query::corrupt("device id", error)))
-            .transpose()?,
+        used_by: row.optional_text("used_by")?,
     })
 }

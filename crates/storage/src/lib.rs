@@ -8,7 +8,9 @@
 //! Write-ahead logging keeps readers from waiting, and `synchronous = FULL` makes a commit last
 //! through a power cut, since a generation that an agent has seen must never be given twice.
 
+mod artifact;
 mod device;
+mod edge;
 mod error;
 mod event;
 mod identity;
@@ -26,6 +28,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::sync::watch;
 
+pub use edge::NewEdge;
 pub use error::{EnrolError, ImportError, OpenError, StartError, StorageError};
 pub use identity::{NewDevice, Token};
 pub use release::Imported;

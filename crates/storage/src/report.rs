@@ -150,8 +150,7 @@ async fn take_progress(
     let moved = step != known.step || progress.bytes_downloaded > known.bytes;
     let progressed_at = if moved { write.now } else { known.progressed_at };
     update_order(write, device, progress, step, failure.as_ref(), progressed_at).await?;
-    update_rollout(write, device, &known.rollout, progress.generation, step, failure.as_ref())
-        .await?;
+    update_rollout(write, device, &known.rollout, progress, step, failure.as_ref()).await?;
     if moved || failure != known.failure {
         write
             .event(&Change::DeviceStep {
@@ -192,7 +191,7 @@ async fn update_order(
     sqlx::query(
         "UPDATE orders SET step_at = CASE WHEN step = $3 THEN step_at ELSE $4 END, step = $3, \
          progressed_at = $5, sequence = $6, bytes_downloaded = $7, failure = $8, \
-         receipt = COALESCE($9, receipt) WHERE device = $1 AND generation = $2",
+         receipt = COALESCE($9, receipt), way = COALESCE($10, way) WHERE device = $1 AND generation = $2",
     )
     .bind(device.to_string())
     .bind(to_i64(progress.generation))
@@ -203,6 +202,7 @@ async fn update_order(
     .bind(to_i64(progress.bytes_downloaded))
     .bind(optional_json(failure))
     .bind(optional_json(progress.receipt.as_ref()))
+    .bind(optional_json(progress.way.as_ref()))
     .execute(&mut *write.transaction)
     .await
     .during("take a report")?;
@@ -214,22 +214,23 @@ async fn update_rollout(
     write: &mut Write<'_>,
     device: &DeviceId,
     rollout: &RolloutId,
-    generation: u64,
+    progress: &Progress,
     step: Step,
     failure: Option<&Failure>,
 ) -> Result<(), StorageError> {
     sqlx::query(
         "UPDATE rollout_devices SET since = CASE WHEN step = $4 THEN since ELSE $5 END, \
-         step = $4, is_silent = 0, failure = $6, bytes_downloaded = \
+         step = $4, is_silent = 0, failure = $6, way = COALESCE($7, way), bytes_downloaded = \
          (SELECT SUM(o.bytes_downloaded) FROM orders o WHERE o.rollout = $1 AND o.device = $2) \
          WHERE rollout = $1 AND device = $2 AND generation = $3",
     )
     .bind(rollout.to_string())
     .bind(device.to_string())
-    .bind(to_i64(generation))
+    .bind(to_i64(progress.generation))
     .bind(step.as_str())
     .bind(write.now.as_millis())
     .bind(optional_json(failure))
+    .bind(optional_json(progress.way.as_ref()))
     .execute(&mut *write.transaction)
     .await
     .during("tell the rollout of a report")?;

@@ -4,6 +4,8 @@
 
 #[path = "storage/catalog.rs"]
 mod catalog;
+#[path = "storage/distribution.rs"]
+mod distribution;
 #[path = "storage/enrolment.rs"]
 mod enrolment;
 #[path = "storage/reports.rs"]
@@ -91,6 +93,7 @@ impl Bench {
             spec,
             releases: &releases,
             fleet: &fleet,
+            artifacts: &[],
             seed: &spec.name,
             install_time: Planning::ASSUMED_INSTALL_TIME,
             now: self.now,
@@ -216,6 +219,7 @@ fn progress(generation: u64, sequence: u64, step: Step) -> Progress {
         step,
         active: Some("1.27.2".to_owned()),
         bytes_downloaded: 0,
+        way: None,
         failure: None,
         receipt: None,
     }
@@ -238,6 +242,7 @@ fn receipt(outcome: Step, active: Option<&str>, now: Timestamp) -> Receipt {
         files_verified: 1,
         evidence,
         bytes_downloaded: 1000,
+        way: None,
         started_at: now,
         finished_at: now,
         steps: vec![(Step::Fetching, Span::from_secs(4)), (Step::Soaking, Span::from_secs(90))],

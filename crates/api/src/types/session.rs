@@ -1,6 +1,5 @@
 //! Logging in, enrolment tokens, health.
 
-use gofleet_core::ids::DeviceId;
 use gofleet_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -58,9 +57,9 @@ pub struct TokenView {
     pub created_at: Timestamp,
     /// Until when it is good.
     pub expires_at: Timestamp,
-    /// The device that used it up.
+    /// The device or distribution point that used it up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub used_by: Option<DeviceId>,
+    pub used_by: Option<String>,
 }
 
 /// The server is up.

@@ -38,7 +38,7 @@ async fn a_token_works_once() {
     let again = server.public().enrol(&request(&token)).await;
     refused(again, ProblemCode::TokenUsed, first.device.as_str());
     let tokens = server.admin().tokens().await.unwrap();
-    assert_eq!(tokens[0].used_by.as_ref(), Some(&first.device));
+    assert_eq!(tokens[0].used_by.as_deref(), Some(first.device.as_str()));
     assert_eq!(server.admin().devices().await.unwrap().len(), 1);
 }
 

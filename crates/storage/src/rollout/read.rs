@@ -1,10 +1,10 @@
 //! Reading rollouts.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use gofleet_core::ids::{PackageName, ReleaseId, RolloutId};
 use gofleet_core::order::Step;
-use gofleet_core::release::ReleaseRef;
+use gofleet_core::release::{Release, ReleaseRef, ReleaseStatus};
 use gofleet_core::rollout::{
     Cause, DeviceView, OrderView, Previous, Reason, RingState, RingView, RolloutSpec,
     RolloutSummary, RolloutView,
@@ -178,24 +178,24 @@ async fn rings(
     rows.iter().map(ring).collect()
 }
 
-/// Which releases there are, and which of them are approved.
+/// The releases that there are, with the sizes of their archives, and which of them are approved.
 struct Catalog {
-    known: HashSet<ReleaseId>,
+    known: HashMap<ReleaseId, u64>,
     approved: HashSet<ReleaseId>,
 }
 
 async fn catalog(connection: impl Executor<'_, Database = Any>) -> Result<Catalog, StorageError> {
-    let rows = sqlx::query("SELECT id, status FROM releases")
+    let rows = sqlx::query("SELECT body FROM releases")
         .fetch_all(connection)
         .await
         .during("list releases")?;
-    let mut catalog = Catalog { known: HashSet::new(), approved: HashSet::new() };
+    let mut catalog = Catalog { known: HashMap::new(), approved: HashSet::new() };
     for row in &rows {
-        let id: ReleaseId = row.parsed("id")?;
-        if row.text("status")? == "approved" {
-            catalog.approved.insert(id.clone());
+        let Release { release, status, .. } = row.json("body")?;
+        if status == ReleaseStatus::Approved {
+            catalog.approved.insert(release.id.clone());
         }
-        catalog.known.insert(id);
+        catalog.known.insert(release.id, release.archive.size);
     }
     Ok(catalog)
 }
@@ -237,11 +237,13 @@ fn device(
         Some(previous) => previous,
         None => previous(row, package, catalog)?,
     };
+    let target = row.parsed("target")?;
     Ok(DeviceView {
+        archive_bytes: catalog.known.get(&target).copied().unwrap_or(0),
         device: row.parsed("device")?,
         hostname: row.text("hostname")?,
         ring: row.number("ring")? as u32,
-        release: row.parsed("target")?,
+        release: target,
         step: row.word("step")?,
         since: row.time("since")?,
         order,
@@ -252,6 +254,7 @@ fn device(
         is_waived: row.flag("is_waived")?,
         superseded_by,
         bytes_downloaded: row.number("bytes_downloaded")?,
+        way: row.optional_json("way")?,
         failure: row.optional_json("failure")?,
     })
 }
@@ -275,7 +278,7 @@ fn previous(
     let Some(version) = row.optional_text("active")? else { return Ok(Previous::Nothing) };
     let id = ReleaseRef::id_of(package, &version, &row.parsed("platform")?);
     Ok(match id {
-        Ok(id) if catalog.known.contains(&id) => Previous::Release(id),
+        Ok(id) if catalog.known.contains_key(&id) => Previous::Release(id),
         Ok(_) | Err(_) => Previous::Unknown(version),
     })
 }

@@ -21,7 +21,7 @@ async fn of_a_hundred_at_once_exactly_one_enrols() {
     let devices = bench.storage.devices(START).await.unwrap();
     assert_eq!(devices.len(), 1);
     let token = &bench.storage.tokens().await.unwrap()[0];
-    assert_eq!(token.used_by.as_ref(), Some(&devices[0].id));
+    assert_eq!(token.used_by.as_deref(), Some(devices[0].id.as_str()));
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn a_token_that_does_not_serve_is_refused_by_reason() {
     bench.storage.enrol(&token, &new_device(0), START).await.unwrap();
     assert_eq!(
         enrol(token, START).await,
-        "the enrolment token was used already, by d0; a token enrols one device"
+        "the enrolment token was used already, by d0; a token enrols one machine"
     );
 }
 
