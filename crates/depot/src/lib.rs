@@ -5,9 +5,13 @@
 //! old state or the new one. Nothing here touches the network or decides what should be installed.
 
 pub mod archive;
+pub mod delta;
 mod depot;
 mod error;
+mod files;
+mod format;
 mod json;
+pub mod pack;
 mod parallel;
 mod recovery;
 mod root;
@@ -17,6 +21,8 @@ mod verify;
 
 pub use depot::Depot;
 pub use error::DepotError;
+pub use files::{Files, LoadError, LoadedFiles, TreeFiles};
+pub use format::{FormatError, Made};
 pub use root::{Active, Root};
 pub use stage::{Progress, StageReport};
 pub use verify::{Difference, Verified};

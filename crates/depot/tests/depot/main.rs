@@ -4,6 +4,7 @@
 
 mod activation;
 mod archives;
+mod codec;
 mod kills;
 mod property;
 mod staging;
