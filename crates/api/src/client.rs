@@ -6,6 +6,7 @@
 
 mod administrator;
 mod device;
+mod edge;
 mod error;
 mod events;
 mod upload;
@@ -92,9 +93,9 @@ impl Client {
         self.ask(Method::GET, "/healthz").await
     }
 
-    /// A request for an archive; its headers (a range, say) and its body are the caller's.
-    pub fn archive(&self, sha256: &Digest) -> RequestBuilder {
-        self.request(Method::GET, &format!("/archives/{sha256}"))
+    /// A request for an artifact; its headers (a range, say) and its body are the caller's.
+    pub fn artifact(&self, sha256: &Digest) -> RequestBuilder {
+        self.request(Method::GET, &format!("/artifacts/{sha256}"))
     }
 
     /// Sends what [`Self::archive`] or another builder began.

@@ -22,7 +22,7 @@ use crate::client::install_crypto_provider;
 /// What to download.
 #[derive(Debug)]
 pub struct Download<'a> {
-    /// The request for the whole file, without a body: from [`Client::archive`](crate::Client)
+    /// The request for the whole file, without a body: from [`Client::artifact`](crate::Client)
     /// or from [`plain_client`].
     pub request: RequestBuilder,
     /// The file that it becomes when it is complete and verified. Until then what has come stands

@@ -1,16 +1,20 @@
 //! Request and response bodies: the API's own, and those of the core that travel as they are.
 
+mod edge;
 mod enrolment;
 mod release;
 mod session;
 
+pub use edge::{EnrolEdgeRequest, EnrolEdgeResponse};
 pub use enrolment::{EnrolRequest, EnrolResponse};
 pub use release::{DecisionRequest, UploadOutcome};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
 
 pub use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, VersionCount};
+pub use gofleet_core::edge::{Edge, EdgeReport};
 pub use gofleet_core::event::{Change, Event};
 pub use gofleet_core::rollout::{
     DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Reason, RingState, RingStatus, RolloutPlan,
-    RolloutState, RolloutStatus, RolloutSummary, Tally,
+    RolloutState, RolloutStatus, RolloutSummary, Tally, Traffic, WayTraffic,
 };
+pub use gofleet_core::ways::{EdgeOffer, Way, WayKind, WayStep, WaysAnswer, WaysRequest};

@@ -161,7 +161,8 @@ fn points_of_an_upgrade() -> Vec<(&'static str, bool)> {
     let elsewhere = |name: &str| {
         // Each of these has a test of its own below, the depot's last one in the depot.
         let others = ["agent-enrolled", "depot-stage-replacing", "depot-remove-renamed"];
-        others.contains(&name) || name.starts_with("server-") || name.starts_with("agent-revert")
+        let begins = ["server-", "prepare-", "agent-revert"];
+        others.contains(&name) || begins.iter().any(|begin| name.starts_with(begin))
     };
     let points = checkpoint::ALL.iter().enumerate();
     points

@@ -29,6 +29,8 @@ pub const ALL: &[(&str, &str)] = &[
     ("depot-remove-renamed", "a removed tree has lost its name, its manifest is still there"),
     ("server-decided", "the reconciler has decided, nothing is written"),
     ("server-committed", "the reconciler's transaction is committed, nobody was told"),
+    ("prepare-made", "a pack or delta is made and checked, it has no name among the artifacts"),
+    ("prepare-named", "a pack or delta has its name, no table knows of it"),
 ];
 
 /// Waits here to be killed if a test asked for it by this name; otherwise does nothing.

@@ -9,6 +9,7 @@ pub mod link;
 pub mod lock;
 pub mod machine;
 pub mod positioned;
+pub mod priority;
 pub mod process;
 pub mod volume;
 

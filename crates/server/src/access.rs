@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use gofleet_api::ProblemCode;
-use gofleet_core::ids::DeviceId;
+use gofleet_core::ids::{DeviceId, EdgeId};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{OpenApi, SecurityRequirement};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt as _};
@@ -32,10 +32,12 @@ pub enum Access {
     Anyone,
     /// Devices, each for itself.
     Device,
+    /// Distribution points, each for itself.
+    Edge,
     /// Administrators.
     Administrator,
-    /// Both.
-    DeviceOrAdministrator,
+    /// All of them.
+    Known,
 }
 
 /// How long a route may take, and how much it may be sent.
@@ -131,8 +133,9 @@ impl Access {
         let schemes: &[&str] = match self {
             Self::Anyone => return vec![SecurityRequirement::default()],
             Self::Device => &["device"],
+            Self::Edge => &["edge"],
             Self::Administrator => &["administrator", "session"],
-            Self::DeviceOrAdministrator => &["device", "administrator", "session"],
+            Self::Known => &["device", "edge", "administrator", "session"],
         };
         schemes.iter().map(|scheme| SecurityRequirement::new(*scheme, [""; 0])).collect()
     }
@@ -141,14 +144,14 @@ impl Access {
     fn admits(self, caller: Option<&Identity>) -> Answer<()> {
         let is_admitted = match (self, caller) {
             (Self::Anyone, _)
-            | (Self::Device | Self::DeviceOrAdministrator, Some(Identity::Device(_)))
-            | (
-                Self::Administrator | Self::DeviceOrAdministrator,
-                Some(Identity::Administrator { .. }),
-            ) => return Ok(()),
-            (Self::Administrator, Some(Identity::Device(_))) => "an administrator",
-            (Self::Device, Some(Identity::Administrator { .. })) => "a device",
-            (Self::Device | Self::Administrator | Self::DeviceOrAdministrator, None) => {
+            | (Self::Known, Some(_))
+            | (Self::Device, Some(Identity::Device(_)))
+            | (Self::Edge, Some(Identity::Edge(_)))
+            | (Self::Administrator, Some(Identity::Administrator { .. })) => return Ok(()),
+            (Self::Administrator, Some(_)) => "an administrator",
+            (Self::Device, Some(_)) => "a device",
+            (Self::Edge, Some(_)) => "a distribution point",
+            (Self::Device | Self::Edge | Self::Administrator | Self::Known, None) => {
                 return Err(Failure::new(ProblemCode::Unauthenticated, "no credential was sent")
                     .with_hint(
                         "log in with `gofleet login`, or send the token as `Authorization: Bearer …`",
@@ -194,6 +197,20 @@ impl<S: Sync> FromRequestParts<S> for CallingDevice {
         match parts.extensions.get::<Authenticated>() {
             Some(Authenticated(Ok(Some(Identity::Device(device))))) => Ok(Self(device.clone())),
             _ => Err(Failure::new(ProblemCode::Forbidden, "only a device may do this")),
+        }
+    }
+}
+
+/// The distribution point that calls; for routes that [`Access::Edge`] guards.
+pub struct CallingEdge(pub EdgeId);
+
+impl<S: Sync> FromRequestParts<S> for CallingEdge {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+        match parts.extensions.get::<Authenticated>() {
+            Some(Authenticated(Ok(Some(Identity::Edge(edge))))) => Ok(Self(edge.clone())),
+            _ => Err(Failure::new(ProblemCode::Forbidden, "only a distribution point may do this")),
         }
     }
 }

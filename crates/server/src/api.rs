@@ -1,8 +1,9 @@
 //! The routes of `/api/v1`, each with who may call it, and the document that describes them.
 
 mod agent;
-mod archives;
+mod artifacts;
 mod devices;
+mod edges;
 mod events;
 mod meta;
 mod releases;
@@ -25,7 +26,8 @@ fn routes() -> Routes {
         .merge(meta::routes())
         .merge(sessions::routes())
         .merge(agent::routes())
-        .merge(archives::routes())
+        .merge(artifacts::routes())
+        .merge(edges::routes())
         .merge(devices::routes())
         .merge(releases::routes())
         .merge(rollouts::routes())
@@ -69,7 +71,7 @@ pub fn table() -> Vec<Route> {
     routes().finish().2
 }
 
-fn security_schemes() -> [(&'static str, SecurityScheme); 3] {
+fn security_schemes() -> [(&'static str, SecurityScheme); 4] {
     let bearer = |what: &str| {
         let mut http = Http::new(HttpAuthScheme::Bearer);
         http.description = Some(what.to_owned());
@@ -82,6 +84,7 @@ fn security_schemes() -> [(&'static str, SecurityScheme); 3] {
     [
         ("administrator", bearer("The administrator's token.")),
         ("device", bearer("The credential that a device got when it enrolled.")),
+        ("edge", bearer("The credential that a distribution point got when it enrolled.")),
         ("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
     ]
 }

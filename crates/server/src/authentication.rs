@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use gofleet_api::{ProblemCode, SESSION_COOKIE};
-use gofleet_core::ids::DeviceId;
+use gofleet_core::ids::{DeviceId, EdgeId};
 
 use crate::failure::{Answer, Failure};
 use crate::secret::{self, Secret, SecretKind};
@@ -29,6 +29,8 @@ pub enum Identity {
     },
     /// A device, which may ask and report for itself only.
     Device(DeviceId),
+    /// A distribution point, which may fetch artifacts and report for itself.
+    Edge(EdgeId),
 }
 
 /// How an administrator proved to be one.
@@ -86,15 +88,18 @@ async fn by_bearer(state: &AppState, value: &HeaderValue) -> Answer<Identity> {
         Failure::new(ProblemCode::Unauthenticated, "the credential is not known to this server")
             .with_hint(
                 "an administrator's token is the one that the server wrote to `admin-token` in its \
-                 data folder; a device whose credential is not known must enrol again",
+                 data folder; a device or distribution point whose credential is not known must enrol again",
             )
     };
     let hash = credential.ok_or_else(unknown)?;
     if state.is_administrator(&hash) {
         return Ok(Identity::Administrator { name: ADMINISTRATOR.to_owned(), proof: Proof::Token });
     }
-    let device = state.storage().device_by_credential(&hash).await?;
-    device.map(Identity::Device).ok_or_else(unknown)
+    if let Some(device) = state.storage().device_by_credential(&hash).await? {
+        return Ok(Identity::Device(device));
+    }
+    let edge = state.storage().edge_by_credential(&hash).await?;
+    edge.map(Identity::Edge).ok_or_else(unknown)
 }
 
 /// Opens a console session for whoever knows the administrator's token, or a login link that

@@ -8,6 +8,7 @@ use gofleet_core::rollout::{self, Command, Planning, RolloutSpec};
 use crate::failure::{Answer, Failure};
 use crate::state::AppState;
 use crate::views;
+use crate::ways::at_hand;
 
 /// The longest reason that is kept.
 const MAX_REASON_CHARS: usize = 1000;
@@ -43,11 +44,13 @@ pub async fn decide_release(
 pub async fn plan(state: &AppState, spec: &RolloutSpec) -> Answer<RolloutPlan> {
     let storage = state.storage();
     let (releases, fleet) = (storage.releases().await?, storage.fleet().await?);
+    let artifacts = at_hand(state).await?;
     let install_time = storage.install_time().await?.unwrap_or(Planning::ASSUMED_INSTALL_TIME);
     Ok(rollout::plan(&Planning {
         spec,
         releases: &releases,
         fleet: &fleet,
+        artifacts: &artifacts,
         seed: &spec.name,
         install_time,
         now: state.now(),

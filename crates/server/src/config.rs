@@ -34,6 +34,8 @@ pub struct ServerConfig {
     pub reconcile_every: Span,
     /// The largest archive that is taken, in bytes.
     pub max_upload_bytes: u64,
+    /// Whether packs and deltas are made in the background.
+    pub prepare: bool,
     origins: BTreeMap<&'static str, (String, Origin)>,
 }
 
@@ -174,6 +176,9 @@ impl ServerConfig {
             reconcile_every: read(&values, "reconcile_every", span)?,
             max_upload_bytes: read(&values, "max_upload_bytes", |text| {
                 text.parse().map_err(|_| "not a number of bytes")
+            })?,
+            prepare: read(&values, "prepare", |text| {
+                text.parse().map_err(|_| "neither `true` nor `false`")
             })?,
             origins: values,
         })

@@ -4,8 +4,8 @@
 //! DATA/lock               held by the one server that runs on the folder
 //! DATA/address            where it listens, like http://127.0.0.1:8470
 //! DATA/admin-token        the administrator's token, readable by the owner only
-//! DATA/archives/<sha256>  the archives of the catalog
-//! DATA/incoming/          uploads under way; whatever is there at a start is left over
+//! DATA/artifacts/<sha256> the archives of the catalog, and the packs and deltas made of them
+//! DATA/incoming/          what is being uploaded or made; at a start all of it is left over
 //! ```
 
 use std::fs;
@@ -79,7 +79,7 @@ impl DataFolder {
         })?;
         let data = Self { root: root.to_owned(), _lock: lock };
         remove_tree(&data.incoming()).map_err(unusable(&data.incoming()))?;
-        for folder in [data.incoming(), data.archives()] {
+        for folder in [data.incoming(), data.artifacts()] {
             fs::create_dir_all(&folder).map_err(unusable(&folder))?;
         }
         Ok(data)
@@ -90,24 +90,24 @@ impl DataFolder {
         &self.root
     }
 
-    /// Where uploads are written until they are known to be good.
+    /// Where files are written until they are known to be good.
     pub fn incoming(&self) -> PathBuf {
         self.root.join("incoming")
     }
 
-    /// Where an archive of the catalog lies.
-    pub fn archive(&self, sha256: &Digest) -> PathBuf {
-        self.archives().join(sha256.to_string())
+    /// Where an artifact lies.
+    pub fn artifact(&self, sha256: &Digest) -> PathBuf {
+        self.artifacts().join(sha256.to_string())
     }
 
-    /// Removes archives that the catalog does not name: a kill between "the archive is in its
-    /// place" and "the catalog names it" leaves one.
+    /// Removes artifacts that the database does not name: a kill between "the file is in its
+    /// place" and "the database names it" leaves one.
     ///
     /// # Errors
     ///
     /// [`DataError::Unusable`]
-    pub fn retain_archives(&self, is_named: impl Fn(&Digest) -> bool) -> Result<(), DataError> {
-        let folder = self.archives();
+    pub fn retain_artifacts(&self, is_named: impl Fn(&Digest) -> bool) -> Result<(), DataError> {
+        let folder = self.artifacts();
         let unusable = |source| DataError::Unusable { path: folder.clone(), source };
         for entry in fs::read_dir(&folder).map_err(unusable)? {
             let entry = entry.map_err(unusable)?;
@@ -148,8 +148,8 @@ impl DataFolder {
         let _ = fs::remove_file(self.root.join("address"));
     }
 
-    fn archives(&self) -> PathBuf {
-        self.root.join("archives")
+    fn artifacts(&self) -> PathBuf {
+        self.root.join("artifacts")
     }
 
     fn write(&self, name: &str, text: &str, access: Access) -> Result<(), DataError> {
@@ -181,12 +181,12 @@ mod tests {
         let data = DataFolder::open(folder.path()).unwrap();
         fs::write(data.incoming().join("half"), b"half").unwrap();
         for digest in [kept, orphan] {
-            fs::write(data.archive(&digest), b"x").unwrap();
+            fs::write(data.artifact(&digest), b"x").unwrap();
         }
         drop(data);
         let data = DataFolder::open(folder.path()).unwrap();
-        data.retain_archives(|digest| *digest == kept).unwrap();
+        data.retain_artifacts(|digest| *digest == kept).unwrap();
         assert_eq!(fs::read_dir(data.incoming()).unwrap().count(), 0);
-        assert!(data.archive(&kept).exists() && !data.archive(&orphan).exists());
+        assert!(data.artifact(&kept).exists() && !data.artifact(&orphan).exists());
     }
 }

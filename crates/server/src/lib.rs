@@ -15,13 +15,16 @@ pub mod failure;
 mod http;
 mod login_link;
 mod orders;
+pub mod preparer;
 mod range;
 pub mod reconciler;
 mod secret;
+mod send;
 mod serve;
 pub mod state;
 mod upload;
 pub mod views;
+mod ways;
 
 pub use config::{ConfigError, ServerConfig, Sources};
 pub use data::DataError;

@@ -17,6 +17,8 @@ pub enum SecretKind {
     Enrolment,
     /// A device's credential.
     Device,
+    /// A distribution point's credential.
+    Edge,
     /// A console session.
     Session,
     /// A link that logs a browser in once.
@@ -29,6 +31,7 @@ impl SecretKind {
             Self::Administrator => "gfadmin_",
             Self::Enrolment => "gfenrol_",
             Self::Device => "gfdevice_",
+            Self::Edge => "gfedge_",
             Self::Session => "gfsession_",
             Self::LoginLink => "gflink_",
         }

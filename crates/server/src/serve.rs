@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use gofleet_core::artifact::Artifact;
 use gofleet_core::digest::Digest;
 use gofleet_core::time::Timestamp;
 use gofleet_storage::{OpenError, Storage, StorageError};
@@ -20,7 +21,7 @@ use crate::config::ServerConfig;
 use crate::data::{DataError, DataFolder};
 use crate::secret::{Secret, SecretKind};
 use crate::state::{AppState, Clock, system_clock};
-use crate::{api, console, http, reconciler};
+use crate::{api, console, http, preparer, reconciler};
 
 /// How long requests that are under way may take to end when the server stops; the archives of
 /// slow devices are cut then, and taken up again where they were cut.
@@ -102,7 +103,7 @@ pub async fn serve_with_clock(
 ) -> Result<(), ServeError> {
     let data = DataFolder::open(&config.data).map_err(ServeError::Data)?;
     let storage = Arc::new(Storage::open(data.root()).await.map_err(ServeError::Open)?);
-    clear_archives(&data, &storage).await?;
+    clear_artifacts(&data, &storage).await?;
     let (administrator, new_admin_token) = administrator(&data, &storage, clock()).await?;
     let state = AppState::new(config, data, storage, administrator, clock);
     let address = state.config().listen;
@@ -113,6 +114,7 @@ pub async fn serve_with_clock(
     let url = format!("http://{local}");
     let reconciler = tokio::spawn(reconciler::run(state.clone()));
     let orders = tokio::spawn(announce_orders(state.clone()));
+    let preparer = state.config().prepare.then(|| tokio::spawn(preparer::run(state.clone())));
     state.data().write_address(&url).map_err(ServeError::Data)?;
     let admin_token_file = state.data().admin_token_file();
     on_ready(&Ready { url, admin_token_file, new_admin_token });
@@ -120,17 +122,22 @@ pub async fn serve_with_clock(
     state.data().remove_address();
     end(reconciler).await;
     end(orders).await;
+    if let Some(preparer) = preparer {
+        end(preparer).await;
+    }
     state.storage().close().await;
     info!("stopped");
     Ok(())
 }
 
-/// Removes archives that an import left which did not come to its end.
-async fn clear_archives(data: &DataFolder, storage: &Storage) -> Result<(), ServeError> {
+/// Removes artifacts of imports, or of work of the preparer, that did not come to their end.
+async fn clear_artifacts(data: &DataFolder, storage: &Storage) -> Result<(), ServeError> {
     let releases = storage.releases().await.map_err(ServeError::Storage)?;
-    let named: HashSet<Digest> =
-        releases.iter().map(|release| release.release.archive.sha256).collect();
-    data.retain_archives(|digest| named.contains(digest)).map_err(ServeError::Data)
+    let artifacts = storage.artifacts().await.map_err(ServeError::Storage)?;
+    let archives = releases.iter().map(|release| release.release.archive.sha256);
+    let made = artifacts.iter().filter_map(Artifact::ready).map(|(sha256, _)| sha256);
+    let named: HashSet<Digest> = archives.chain(made).collect();
+    data.retain_artifacts(|digest| named.contains(digest)).map_err(ServeError::Data)
 }
 
 /// The digest of the administrator's token; made at the first start, and then told too.

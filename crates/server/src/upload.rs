@@ -63,14 +63,16 @@ pub async fn import(state: &AppState, announced: Announced, body: Body) -> Answe
 }
 
 /// A file in `incoming/`, removed when it is dropped without having been moved away.
-struct Incoming(PathBuf);
+pub struct Incoming(PathBuf);
 
 impl Incoming {
-    fn new(folder: &Path) -> Self {
+    /// A name that no other file there has.
+    pub fn new(folder: &Path) -> Self {
         Self(folder.join(crate::secret::random_hex()))
     }
 
-    fn path(&self) -> &Path {
+    /// Where it is to be written.
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -133,7 +135,7 @@ async fn keep(
     // One import at a time gets here, so that nobody removes an archive that another one is just
     // about to name in the catalog.
     let _turn = state.import_turn().await;
-    let place = state.data().archive(&release.release.archive.sha256);
+    let place = state.data().artifact(&release.release.archive.sha256);
     let was_there = place.exists();
     gofleet_platform::file::rename(incoming.path(), &place)
         .map_err(|source| Failure::io("saving the archive", &source))?;

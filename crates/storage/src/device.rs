@@ -68,6 +68,20 @@ impl Storage {
         row.map(|row| row.json("body")).transpose()
     }
 
+    /// What a device told of itself last.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::UnknownDevice`] if there is none of this id.
+    pub async fn facts(&self, device: &DeviceId) -> Result<Facts, StorageError> {
+        let row = sqlx::query("SELECT facts FROM devices WHERE id = $1")
+            .bind(device.to_string())
+            .fetch_optional(&self.readers)
+            .await
+            .during("read a device's facts")?;
+        row.ok_or_else(|| StorageError::UnknownDevice(device.clone()))?.json("facts")
+    }
+
     /// Every device, in the order of their host names.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! What administrators ask of the server.
 
+use gofleet_core::artifact::Artifact;
+use gofleet_core::edge::Edge;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::manifest::Manifest;
 use gofleet_core::release::Release;
@@ -54,6 +56,16 @@ impl Client {
     /// One release.
     pub async fn release(&self, release: &ReleaseId) -> Result<Release, ClientError> {
         self.ask(Method::GET, &format!("/releases/{release}")).await
+    }
+
+    /// The packs and deltas that make a release, and what came of those that could not be made.
+    pub async fn artifacts(&self, release: &ReleaseId) -> Result<Vec<Artifact>, ClientError> {
+        self.ask(Method::GET, &format!("/releases/{release}/artifacts")).await
+    }
+
+    /// Every distribution point, by site and name.
+    pub async fn edges(&self) -> Result<Vec<Edge>, ClientError> {
+        self.ask(Method::GET, "/edges").await
     }
 
     /// The manifest of a release.

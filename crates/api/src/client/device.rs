@@ -8,7 +8,7 @@ use gofleet_core::order::{Order, Report};
 use reqwest::{Method, StatusCode};
 
 use super::{Client, ClientError, REQUEST_TIMEOUT};
-use crate::types::{EnrolRequest, EnrolResponse};
+use crate::types::{EnrolRequest, EnrolResponse, WaysAnswer, WaysRequest};
 
 impl Client {
     /// Makes this machine a device of the fleet; uses the token up.
@@ -54,6 +54,15 @@ impl Client {
     pub async fn report(&self, report: &Report) -> Result<(), ClientError> {
         let request = self.request(Method::POST, "/agent/report").json(report);
         self.send(request.timeout(REQUEST_TIMEOUT)).await.map(drop)
+    }
+
+    /// How to get a release, cheapest way first.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]
+    pub async fn ways(&self, request: &WaysRequest) -> Result<WaysAnswer, ClientError> {
+        self.tell("/agent/ways", request).await
     }
 
     /// The manifest of a release, for a device.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use gofleet_api::{EnrolRequest, EnrolResponse, MAX_WAIT_SECS, Problem};
+use gofleet_api::{EnrolRequest, EnrolResponse, MAX_WAIT_SECS, Problem, WaysAnswer, WaysRequest};
 use gofleet_core::ids::{DeviceId, ReleaseId};
 use gofleet_core::manifest::Manifest;
 use gofleet_core::order::{Order, Report};
@@ -26,6 +26,7 @@ pub fn routes() -> Routes {
         .add(Access::Anyone, Pace::Quick, routes!(enrol))
         .add(Access::Device, Pace::Long, routes!(order))
         .add(Access::Device, Pace::Quick, routes!(report))
+        .add(Access::Device, Pace::Quick, routes!(ways))
         .add(Access::Device, Pace::Quick, routes!(manifest))
 }
 
@@ -124,6 +125,23 @@ async fn report(
 ) -> Answer<StatusCode> {
     state.storage().take_report(&device, &report, state.now()).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// How a device can get a release, cheapest way first, and who near it may have what it needs.
+#[utoipa::path(
+    post, path = "/agent/ways", tag = "agent", request_body = WaysRequest,
+    responses(
+        (status = 200, body = WaysAnswer),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+    )
+)]
+async fn ways(
+    State(state): State<AppState>,
+    CallingDevice(device): CallingDevice,
+    Json(request): Json<WaysRequest>,
+) -> Answer<axum::Json<WaysAnswer>> {
+    crate::ways::answer(&state, &device, &request).await.map(axum::Json)
 }
 
 /// The manifest of a release.

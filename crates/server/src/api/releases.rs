@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use gofleet_api::{DecisionRequest, ORIGIN_HEADER, Problem, ProblemCode, SHA256_HEADER};
+use gofleet_core::artifact::Artifact;
 use gofleet_core::digest::Digest;
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::manifest::Manifest;
@@ -26,6 +27,7 @@ pub fn routes() -> Routes {
         .add(Access::Administrator, Pace::Long, routes!(import))
         .add(Access::Administrator, Pace::Quick, routes!(release))
         .add(Access::Administrator, Pace::Quick, routes!(manifest))
+        .add(Access::Administrator, Pace::Quick, routes!(artifacts))
         .add(Access::Administrator, Pace::Quick, routes!(approve))
         .add(Access::Administrator, Pace::Quick, routes!(block))
 }
@@ -104,6 +106,18 @@ async fn manifest(
     Path(release): Path<ReleaseId>,
 ) -> Answer<Response> {
     manifest_of(&state, &release).await
+}
+
+/// The packs and deltas that make a release, and what came of those that could not be made.
+#[utoipa::path(
+    get, path = "/releases/{id}/artifacts", tag = "releases", params(("id" = ReleaseId, Path)),
+    responses((status = 200, body = Vec<Artifact>), (status = 404, body = Problem))
+)]
+async fn artifacts(
+    State(state): State<AppState>,
+    Path(release): Path<ReleaseId>,
+) -> Answer<Json<Vec<Artifact>>> {
+    Ok(Json(state.storage().artifacts_of(&release).await?))
 }
 
 /// The manifest of a release, ready to send.

@@ -17,7 +17,7 @@ pub struct Key {
 }
 
 /// Every setting.
-pub const KEYS: [Key; 7] = [
+pub const KEYS: [Key; 8] = [
     Key {
         name: "listen",
         environment: "GOFLEET_LISTEN",
@@ -68,6 +68,13 @@ pub const KEYS: [Key; 7] = [
         // Four times the largest archive of Go 1.27 leaves room for packages that are not Go.
         default: "1073741824",
         meaning: "the size of the largest archive that is taken, in bytes",
+    },
+    Key {
+        name: "prepare",
+        environment: "GOFLEET_PREPARE",
+        flag: "--prepare",
+        default: "true",
+        meaning: "whether packs and deltas are made in the background, true or false",
     },
 ];
 

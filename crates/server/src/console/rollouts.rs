@@ -4,9 +4,10 @@ use askama::Template;
 use gofleet_core::order::Step;
 use gofleet_core::rollout::{
     Command, Gate, LeftOut, OnFailure, RingSize, RolloutSpec, RolloutState, RolloutStatus,
-    RolloutSummary,
+    RolloutSummary, Traffic, WayTraffic,
 };
 use gofleet_core::time::Timestamp;
+use gofleet_core::ways::WayKind;
 
 use super::events::EventLine;
 use super::format::{self, Moment};
@@ -208,6 +209,10 @@ pub(super) struct RolloutPage {
     elapsed_label: &'static str,
     elapsed: String,
     bytes: String,
+    /// Bytes, and their share of what the archives would have taken.
+    saved: Option<(String, String)>,
+    /// How the release came onto the devices.
+    traffic: Vec<Fact>,
     started: Moment,
     legend: Vec<LegendItem>,
     rings: Vec<Ring>,
@@ -259,6 +264,8 @@ impl RolloutPage {
             elapsed_label: if is_open { "so far" } else { "took" },
             elapsed: format::spell(until.since(summary.started_at)),
             bytes: format::bytes(status.bytes_downloaded),
+            saved: saved(&status.traffic),
+            traffic: traffic(&status.traffic),
             started: Moment::new(summary.started_at, now),
             legend: legend(summary),
             is_wide: rings.iter().any(|ring| !ring.is_named),
@@ -276,6 +283,32 @@ fn what(status: &RolloutStatus) -> String {
     let spec = &status.spec;
     let devices = if spec.devices.is_empty() { "all devices" } else { spec.devices.as_str() };
     format!("{} {} for {devices}, started by {}", spec.package, spec.version, status.summary.author)
+}
+
+/// How many bytes the archives would have taken beyond what was downloaded, and which part of them
+/// that is; nothing until something has come.
+fn saved(traffic: &Traffic) -> Option<(String, String)> {
+    let Traffic { archive_bytes, saved_bytes, .. } = *traffic;
+    // In tenths of a percent and never rounded up: all of it is not saved if something came.
+    let tenths = (saved_bytes.saturating_mul(1000)).checked_div(archive_bytes)?;
+    Some((format::bytes(saved_bytes), format!("{}.{}%", tenths / 10, tenths % 10)))
+}
+
+/// How the release came onto the devices.
+fn traffic(traffic: &Traffic) -> Vec<Fact> {
+    let name = |kind| match kind {
+        WayKind::Delta => "delta",
+        WayKind::Chain => "chain of deltas",
+        WayKind::Pack => "pack",
+        WayKind::Archive => "archive",
+    };
+    let way = |way: &WayTraffic| {
+        let devices = format::counted(way.devices, "device");
+        Fact::new(name(way.kind), format!("{devices}, {}", format::bytes(way.bytes)))
+    };
+    let edges = (traffic.edge_bytes > 0)
+        .then(|| Fact::new("from edges", format::bytes(traffic.edge_bytes)));
+    traffic.ways.iter().map(way).chain(edges).collect()
 }
 
 /// What a screen reader is told: little enough to be heard at each change.

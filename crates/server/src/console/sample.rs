@@ -6,15 +6,16 @@ use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, Versio
 use gofleet_core::digest::Digest;
 use gofleet_core::event::{Change, Event};
 use gofleet_core::facts::{Facts, FoundGo, GoOrigin};
-use gofleet_core::order::{Evidence, Failure, FailureKind, Receipt, Step};
+use gofleet_core::order::{Evidence, Failure, FailureKind, Receipt, Step, Taken};
 use gofleet_core::release::{
     Archive, ArchiveFormat, Release, ReleaseDecision, ReleaseRef, ReleaseStatus,
 };
 use gofleet_core::rollout::{
     DeviceStatus, Gate, LeftOut, OnFailure, Reason, RingSize, RingSpec, RingState, RingStatus,
-    RolloutSpec, RolloutState, RolloutStatus, RolloutSummary, Tally,
+    RolloutSpec, RolloutState, RolloutStatus, RolloutSummary, Tally, Traffic, WayTraffic,
 };
 use gofleet_core::time::{Span, Timestamp};
+use gofleet_core::ways::WayKind;
 
 /// When the sample is looked at.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_795_437_615_000);
@@ -45,6 +46,11 @@ fn device_status(number: usize, step: Step) -> DeviceStatus {
         Step::Soaking => Some("healthy so far; 12s of 30s left"),
         _ => None,
     };
+    let is_there = !matches!(step, Step::Waiting | Step::Offered | Step::Fetching);
+    // Nearly all take the delta; who had nothing before takes the pack.
+    let kind = if number.is_multiple_of(9) { WayKind::Pack } else { WayKind::Delta };
+    let edge_bytes = if number.is_multiple_of(2) { size_of(kind) } else { 0 };
+    let way = is_there.then(|| Taken { kind, edge_bytes, given_up: Vec::new() });
     DeviceStatus {
         device: format!("d{number:05}").parse().unwrap(),
         hostname: hostname(number),
@@ -54,8 +60,35 @@ fn device_status(number: usize, step: Step) -> DeviceStatus {
         online: number % 17 != 13,
         reason: reason.map(|text| Reason { code: "sample".to_owned(), text: text.to_owned() }),
         active: Some(if is_new { "1.27.3" } else { "1.27.2" }.to_owned()),
-        bytes_downloaded: if step == Step::Waiting { 0 } else { 75_531_459 },
+        bytes_downloaded: way.as_ref().map_or(0, |way| size_of(way.kind)),
+        way,
         failure: matches!(step, Step::Failed | Step::Reverted | Step::Quarantined).then(failure),
+    }
+}
+
+const fn size_of(kind: WayKind) -> u64 {
+    match kind {
+        WayKind::Delta | WayKind::Chain => 304_737,
+        WayKind::Pack => 37_412_009,
+        WayKind::Archive => 75_531_459,
+    }
+}
+
+fn traffic(rings: &[RingStatus]) -> Traffic {
+    let devices = || rings.iter().flat_map(|ring| &ring.devices);
+    let taken = || devices().filter_map(|device| device.way.as_ref());
+    let of = |kind| {
+        let devices = taken().filter(|way| way.kind == kind).count() as u64;
+        WayTraffic { kind, devices, bytes: devices * size_of(kind) }
+    };
+    let ways: Vec<_> = WayKind::ALL.map(of).into_iter().filter(|way| way.devices > 0).collect();
+    let bytes: u64 = ways.iter().map(|way| way.bytes).sum();
+    let archive_bytes = taken().count() as u64 * size_of(WayKind::Archive);
+    Traffic {
+        ways,
+        edge_bytes: taken().map(|way| way.edge_bytes).sum(),
+        archive_bytes,
+        saved_bytes: archive_bytes - bytes,
     }
 }
 
@@ -145,6 +178,7 @@ fn rollout_of(rings: Vec<RingStatus>, names: &[&str], state: RolloutState) -> Ro
         },
         spec: spec(names),
         bytes_downloaded: bytes.sum(),
+        traffic: traffic(&rings),
         rings_detail: rings,
         left_out: (100..104)
             .map(|number| LeftOut {
@@ -246,7 +280,8 @@ fn receipt() -> Receipt {
             program_output: "gofleet check go1.27.3".to_owned(),
             took: Span::from_millis(2_340),
         }),
-        bytes_downloaded: 75_531_459,
+        bytes_downloaded: size_of(WayKind::Delta),
+        way: Some(Taken { kind: WayKind::Delta, edge_bytes: 0, given_up: Vec::new() }),
         started_at: before(170),
         finished_at: before(121),
         steps: vec![

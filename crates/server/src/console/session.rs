@@ -26,7 +26,8 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
                 Ok(Self(name.clone()))
             }
             Some(Authenticated(Err(failure))) => Err(Trouble(failure.clone()).into_response()),
-            Some(Authenticated(Ok(Some(Identity::Device(_)) | None))) | None => {
+            Some(Authenticated(Ok(Some(Identity::Device(_) | Identity::Edge(_)) | None)))
+            | None => {
                 let wanted = parts.uri.path_and_query().map_or("/", |wanted| wanted.as_str());
                 // Where a form was sent to is no place to come back to.
                 let wanted = if parts.method == Method::GET { wanted } else { "/" };

@@ -12,16 +12,18 @@ enum Caller {
     Nobody,
     Stranger,
     Device,
+    Edge,
     Administrator,
     Session,
     SessionOfAnotherSite,
     SessionWithoutOrigin,
 }
 
-const CALLERS: [Caller; 7] = [
+const CALLERS: [Caller; 8] = [
     Caller::Nobody,
     Caller::Stranger,
     Caller::Device,
+    Caller::Edge,
     Caller::Administrator,
     Caller::Session,
     Caller::SessionOfAnotherSite,
@@ -31,16 +33,18 @@ const CALLERS: [Caller; 7] = [
 /// What must come of it: a status, or none if the caller is let through.
 fn expected(route: &Route, caller: Caller) -> Option<StatusCode> {
     let changes = !matches!(route.method, "GET" | "HEAD");
-    let (admits_device, admits_administrator) = match route.access {
+    let (admits_device, admits_edge, admits_administrator) = match route.access {
         Access::Anyone => return None,
-        Access::Device => (true, false),
-        Access::Administrator => (false, true),
-        Access::DeviceOrAdministrator => (true, true),
+        Access::Device => (true, false, false),
+        Access::Edge => (false, true, false),
+        Access::Administrator => (false, false, true),
+        Access::Known => (true, true, true),
     };
     let admitted = |is_admitted: bool| (!is_admitted).then_some(StatusCode::FORBIDDEN);
     match caller {
         Caller::Nobody | Caller::Stranger => Some(StatusCode::UNAUTHORIZED),
         Caller::Device => admitted(admits_device),
+        Caller::Edge => admitted(admits_edge),
         Caller::Administrator | Caller::Session => admitted(admits_administrator),
         Caller::SessionOfAnotherSite | Caller::SessionWithoutOrigin if changes => {
             Some(StatusCode::FORBIDDEN)
@@ -53,6 +57,7 @@ fn expected(route: &Route, caller: Caller) -> Option<StatusCode> {
 
 struct Credentials {
     device: String,
+    edge: String,
     session: String,
 }
 
@@ -67,6 +72,7 @@ fn sign(
         Caller::Nobody => request,
         Caller::Stranger => request.bearer_auth("gfadmin_0000"),
         Caller::Device => request.bearer_auth(&credentials.device),
+        Caller::Edge => request.bearer_auth(&credentials.edge),
         Caller::Administrator => request.bearer_auth(&server.admin_token),
         Caller::Session => request.header("cookie", cookie).header("origin", &server.url),
         Caller::SessionOfAnotherSite => {
@@ -92,13 +98,17 @@ async fn log_in(server: &TestServer) -> String {
 async fn every_route_admits_whom_it_declares_and_nobody_else() {
     let server = TestServer::start().await;
     let (_, _, device) = server.enrol("one").await;
+    let edge = server.enrol_edge("berlin").await.1;
     let routes = gofleet_server::api::table();
     assert!(routes.len() > 25, "{}", routes.len());
     for route in &routes {
         for caller in CALLERS {
             // A session of its own, since one of the routes ends the session.
-            let credentials =
-                Credentials { device: device.clone(), session: log_in(&server).await };
+            let credentials = Credentials {
+                device: device.clone(),
+                edge: edge.clone(),
+                session: log_in(&server).await,
+            };
             let path = route.path.replace("{id}", "x-1").replace("{sha256}", &"0".repeat(64));
             let request = server.request(route.method, &path);
             let response = sign(request, caller, &server, &credentials).send().await.unwrap();

@@ -74,6 +74,7 @@ fn the_origins_are_printed_for_people_and_programs() {
     session_lifetime  12h            default
     reconcile_every   1s             default
     max_upload_bytes  1073741824     default
+    prepare           true           default
     ");
     assert_eq!(config.json()["listen"]["value"], "[::1]:9");
     assert_eq!(config.json()["listen"]["origin"], "GOFLEET_LISTEN");

@@ -64,7 +64,7 @@ async fn two_imports_of_the_same_at_once_both_succeed() {
     }
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_new).count(), 1);
     assert!(outcomes.iter().all(|outcome| outcome.release == outcomes[0].release));
-    assert_eq!((files(&server, "incoming"), files(&server, "archives")), (0, 1));
+    assert_eq!((files(&server, "incoming"), files(&server, "artifacts")), (0, 1));
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn the_same_files_from_another_archive_are_the_same_release() {
     let again = upload(&server.admin(), &path, None).await.unwrap();
     assert!(!again.is_new);
     assert_eq!(again.release, first, "the first archive stays");
-    assert_eq!(files(&server, "archives"), 1);
+    assert_eq!(files(&server, "artifacts"), 1);
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn other_content_under_the_same_name_is_refused() {
     let path = server.file("other.zip", &zip(&other));
     refused(upload(&server.admin(), &path, None).await, ProblemCode::Conflict, "other content");
     assert_eq!(server.admin().releases().await.unwrap(), [first]);
-    assert_eq!((files(&server, "incoming"), files(&server, "archives")), (0, 1));
+    assert_eq!((files(&server, "incoming"), files(&server, "artifacts")), (0, 1));
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn archives_that_are_damaged_or_not_go_are_refused_and_leave_nothing() {
     ] {
         let path = server.file(name, content);
         refused(upload(&server.admin(), &path, None).await, ProblemCode::InvalidArchive, text);
-        assert_eq!((files(&server, "incoming"), files(&server, "archives")), (0, 0), "{name}");
+        assert_eq!((files(&server, "incoming"), files(&server, "artifacts")), (0, 0), "{name}");
     }
     assert!(server.admin().releases().await.unwrap().is_empty());
 }
@@ -118,7 +118,7 @@ async fn a_wrong_digest_is_refused() {
     let (path, other) = (server.go("1.27.3"), Digest::of(b"something else"));
     let answer = upload(&server.admin(), &path, Some(&other)).await;
     refused(answer, ProblemCode::DigestMismatch, &other.to_string());
-    assert_eq!((files(&server, "incoming"), files(&server, "archives")), (0, 0));
+    assert_eq!((files(&server, "incoming"), files(&server, "artifacts")), (0, 0));
     let request = server.request("POST", "/releases").bearer_auth(&server.admin_token);
     let response = request.header("x-gofleet-sha256", "abc").body("x").send().await.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);

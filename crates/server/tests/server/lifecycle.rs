@@ -55,7 +55,7 @@ async fn a_restart_keeps_everything_and_goes_on() {
     let folder = server.stop().await;
     assert!(!folder.path().join("address").exists(), "nobody listens any more");
     std::fs::write(folder.path().join("incoming/left"), "over").unwrap();
-    std::fs::write(folder.path().join("archives/orphan"), "x").unwrap();
+    std::fs::write(folder.path().join("artifacts/orphan"), "x").unwrap();
 
     let server = TestServer::start_on(folder, &[]).await;
     let address = std::fs::read_to_string(server.data().join("address")).unwrap();
@@ -69,7 +69,7 @@ async fn a_restart_keeps_everything_and_goes_on() {
     assert_eq!(tokens.iter().filter(|token| token.used_by.is_none()).count(), 1);
     assert!(!unused.is_empty());
     assert!(!server.data().join("incoming/left").exists());
-    assert!(!server.data().join("archives/orphan").exists());
-    let archive = server.data().join("archives").join(release.release.archive.sha256.to_string());
+    assert!(!server.data().join("artifacts/orphan").exists());
+    let archive = server.data().join("artifacts").join(release.release.archive.sha256.to_string());
     assert!(archive.exists());
 }

@@ -2,9 +2,10 @@
 //! own.
 
 mod access;
-mod archives;
+mod artifacts;
 mod config;
 mod document;
+mod edges;
 mod enrolment;
 mod events;
 mod import;
@@ -13,3 +14,4 @@ mod orders;
 mod requests;
 mod rollouts;
 mod support;
+mod ways;

@@ -6,7 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use gofleet_api::{Client, ClientError, DecisionRequest, EnrolRequest, ProblemCode, TokenRequest};
+use gofleet_api::{
+    Client, ClientError, DecisionRequest, EdgeReport, EnrolEdgeRequest, EnrolRequest, ProblemCode,
+    TokenRequest,
+};
+use gofleet_core::artifact::Artifact;
 use gofleet_core::facts::Facts;
 use gofleet_core::ids::DeviceId;
 use gofleet_core::release::{Platform, Release};
@@ -39,9 +43,11 @@ pub fn config(data: &Path) -> ServerConfig {
 
 /// The same with more flags.
 pub fn config_with(data: &Path, flags: &[(&str, &str)]) -> ServerConfig {
+    // Nothing is made in the background unless a test is about that. Of two flags the first counts.
     let mut all: Vec<(&str, String)> =
         flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     all.push(("listen", "127.0.0.1:0".to_owned()));
+    all.push(("prepare", "false".to_owned()));
     let sources =
         Sources { default_data: data.to_owned(), file: None, environment: &|_| None, flags: &all };
     ServerConfig::load(&sources).unwrap()
@@ -93,6 +99,24 @@ impl TestServer {
         self.clock_ms.fetch_add(span.as_millis() as i64, Ordering::SeqCst);
     }
 
+    /// Waits until the artifacts of a release are as they should be.
+    pub async fn artifacts_when(
+        &self,
+        release: &Release,
+        is_so: impl Fn(&[Artifact]) -> bool,
+    ) -> Vec<Artifact> {
+        within(async {
+            loop {
+                let artifacts = self.admin().artifacts(&release.release.id).await.unwrap();
+                if is_so(&artifacts) {
+                    return artifacts;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    }
+
     /// A client without a credential.
     pub fn public(&self) -> Client {
         Client::public(&self.url).unwrap()
@@ -116,9 +140,42 @@ impl TestServer {
         (enrolled.device, client, enrolled.credential)
     }
 
+    /// A new device at a site.
+    pub async fn enrol_at(&self, hostname: &str, site: &str) -> Client {
+        let mut facts = facts(hostname);
+        facts.labels.insert("site".to_owned(), site.to_owned());
+        let request = EnrolRequest { token: self.token().await, facts };
+        let enrolled = self.public().enrol(&request).await.unwrap();
+        self.public().with_credential(&enrolled.credential)
+    }
+
+    /// A new distribution point of a site: its client and its credential.
+    pub async fn enrol_edge(&self, site: &str) -> (Client, String) {
+        let request = EnrolEdgeRequest { token: self.token().await, report: edge_report(site) };
+        let enrolled = self.public().enrol_edge(&request).await.unwrap();
+        (self.public().with_credential(&enrolled.credential), enrolled.credential)
+    }
+
     /// A release of a Go in miniature in the catalog.
     pub async fn import(&self, version: &str) -> Release {
         let path = self.go(version);
+        self.admin().upload(&path, "a test", None, |_| {}).await.unwrap().release
+    }
+
+    /// A release with enough in it that a pack and a delta are worth having.
+    pub async fn import_go(&self, version: &str) -> Release {
+        let mut files = small_go(version);
+        // Text that no compressor makes nothing of, the same in every version.
+        let mut state = 1_u64;
+        let mut word = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            format!("{:08x} ", state >> 32)
+        };
+        for n in 0..40 {
+            let text: String = (0..200).map(|_| word()).collect();
+            files.push((format!("go/src/text/{n}.go"), text.into_bytes(), 0o644));
+        }
+        let path = self.file(&format!("larger-go-{version}.zip"), &zip(&files));
         self.admin().upload(&path, "a test", None, |_| {}).await.unwrap().release
     }
 
@@ -166,6 +223,17 @@ pub fn facts(hostname: &str) -> Facts {
         active: None,
         found: Vec::new(),
         labels: Default::default(),
+    }
+}
+
+/// What a distribution point tells of itself.
+pub fn edge_report(site: &str) -> EdgeReport {
+    EdgeReport {
+        name: format!("cache-{site}"),
+        site: site.to_owned(),
+        url: format!("http://cache.{site}.example:8471"),
+        served_bytes: 0,
+        fetched_bytes: 0,
     }
 }
 

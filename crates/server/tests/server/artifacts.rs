@@ -1,4 +1,4 @@
-//! Archives in whole and in part, over the wire.
+//! Artifacts in whole and in part, over the wire.
 
 use gofleet_core::digest::Digest;
 use reqwest::{Response, StatusCode};
@@ -18,7 +18,7 @@ async fn serve() -> Served {
     let content = std::fs::read(server.go("1.27.3")).unwrap();
     let sha256 = release.release.archive.sha256;
     assert_eq!(sha256, Digest::of(&content));
-    let (path, etag) = (format!("/archives/{sha256}"), format!("\"{sha256}\""));
+    let (path, etag) = (format!("/artifacts/{sha256}"), format!("\"{sha256}\""));
     Served { server, content, path, etag }
 }
 
@@ -95,7 +95,7 @@ async fn the_headers_alone_are_served_too() {
 async fn what_is_not_there_is_not_found() {
     let served = serve().await;
     for name in ["0".repeat(64), "nonsense".to_owned(), "..%2fadmin-token".to_owned()] {
-        let request = served.server.request("GET", &format!("/archives/{name}"));
+        let request = served.server.request("GET", &format!("/artifacts/{name}"));
         let response = request.bearer_auth(&served.server.admin_token).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::NOT_FOUND, "{name}");
     }
