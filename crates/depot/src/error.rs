@@ -74,13 +74,26 @@ pub enum DepotError {
         /// Digest of what was given.
         found: Digest,
     },
-    /// The archive unpacks to something else than the manifest says.
-    #[error("the archive does not hold what the manifest of {id} says: {difference}")]
+    /// The source gives something else than the manifest says.
+    #[error("the source does not hold what the manifest of {id} says: {difference}")]
     Differs {
         /// The release.
         id: ReleaseId,
         /// The first difference.
         difference: Difference,
+    },
+    /// Neither the device nor the source holds all files.
+    #[error(
+        "{id} is not complete: `{first}`{} can't be had, neither from what is installed nor from \
+         the source; bring the archive", and_more(*files)
+    )]
+    Incomplete {
+        /// The release.
+        id: ReleaseId,
+        /// The first file that is missing.
+        first: String,
+        /// How many there are.
+        files: usize,
     },
     /// The tree on disk is not what the manifest says.
     #[error("{id} is damaged: {first}{}", and_more(*differences))]
@@ -133,6 +146,7 @@ impl DepotError {
             Self::Archive { .. }
             | Self::WrongManifest { .. }
             | Self::Differs { .. }
+            | Self::Incomplete { .. }
             | Self::Damaged { .. }
             | Self::Corrupt { .. } => FailureKind::Integrity,
             Self::NoFallback { .. } | Self::NotInstalled { .. } => FailureKind::NothingToRevertTo,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use gofleet_core::manifest::Manifest;
 use gofleet_core::release::ReleaseRef;
-use gofleet_depot::{Depot, archive};
+use gofleet_depot::{Depot, Source, archive};
 use gofleet_testkit::archive::{File, small_go, zip};
 use tempfile::TempDir;
 
@@ -66,7 +66,7 @@ impl Imported {
         &self,
         depot: &Depot,
     ) -> Result<gofleet_depot::StageReport, gofleet_depot::DepotError> {
-        depot.stage(&self.release, &self.manifest, &self.path, &())
+        depot.stage(&self.release, &self.manifest, Source::Archive(&self.path), &())
     }
 }
 
