@@ -1,7 +1,7 @@
 //! Times what a device does with its store, on real archives: for people who change it.
 //!
-//! `measure ROOT ARCHIVE…` installs one archive after the other into a new root and prints for each
-//! how long it took, and what was shared; then verifies all.
+//! `measure ROOT ARCHIVE…` installs one archive after the other into a new root, from the file
+//! `pack:PATH` or `delta:PATH` that may stand before its name, and prints for each how long it took, and what was shared; then verifies all.
 
 use std::error::Error;
 use std::path::Path;
@@ -14,7 +14,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [root, archives @ ..] = arguments.as_slice() else {
         return Err("usage: measure ROOT ARCHIVE…".into());
     };
-    for path in archives.iter().map(Path::new) {
+    let mut other = None;
+    for argument in archives {
+        if let Some((kind @ ("pack" | "delta"), path)) = argument.split_once(':') {
+            other = Some((kind, Path::new(path)));
+            continue;
+        }
+        let path = Path::new(argument);
+        let source = match other.take() {
+            Some(("pack", path)) => Source::Pack(path),
+            Some((_, path)) => Source::Delta(path),
+            None => Source::Archive(path),
+        };
         let inspected = archive::inspect(path)?;
         let release = inspected.release();
         // As on a device, where both come from elsewhere.
@@ -23,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let depot = Depot::open(root)?;
         let manifest = serde_json::from_slice(&manifest)?;
         let parsed = begin.elapsed();
-        let report = depot.stage(&release, &manifest, Source::Archive(path), &())?;
+        let report = depot.stage(&release, &manifest, source, &())?;
         println!(
             "{}: {:.1} ms, {} ms of processors (manifest {:.1} ms), {} of {} files shared, {} of {} bytes written",
             release.id,

@@ -9,6 +9,8 @@ use gofleet_core::order::FailureKind;
 use thiserror::Error;
 
 use crate::archive::ArchiveError;
+use crate::delta::DeltaError;
+use crate::format::FormatError;
 use crate::verify::Difference;
 
 /// Why a depot did not do what was asked. It is then as it was before.
@@ -63,6 +65,32 @@ pub enum DepotError {
         /// What is wrong with it.
         #[source]
         source: ArchiveError,
+    },
+    /// The pack can't be used.
+    #[error("the pack `{}` was refused", path.display())]
+    Pack {
+        /// The pack.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: FormatError,
+    },
+    /// The delta can't be applied.
+    #[error("the delta `{}` was refused", path.display())]
+    Delta {
+        /// The delta.
+        path: PathBuf,
+        /// What is wrong with it, or with the files that it changes.
+        #[source]
+        source: DeltaError,
+    },
+    /// The release from which a delta leads is not there.
+    #[error("the delta to {id} leads from a release that is not installed (manifest {base})")]
+    NoBase {
+        /// The release that was to be staged.
+        id: ReleaseId,
+        /// Digest of the manifest of the other one.
+        base: Digest,
     },
     /// The manifest is not the one that the release names.
     #[error("the manifest of {id} has the digest {found}, but {expected} was approved")]
@@ -144,6 +172,9 @@ impl DepotError {
         match self {
             Self::NoSpace { .. } | Self::DiskFull { .. } => FailureKind::DiskFull,
             Self::Archive { .. }
+            | Self::Pack { .. }
+            | Self::Delta { .. }
+            | Self::NoBase { .. }
             | Self::WrongManifest { .. }
             | Self::Differs { .. }
             | Self::Incomplete { .. }

@@ -5,13 +5,14 @@
 //! hashes it (see [`share`](crate::share)).
 
 use std::collections::HashMap;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use gofleet_core::digest::Digest;
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::manifest::{Manifest, ManifestFile};
-use gofleet_platform::{Folder, Sharing};
+use gofleet_platform::{Folder, Found, Sharing};
 
 use crate::error::{DepotError, failed};
 use crate::root::Root;
@@ -37,13 +38,6 @@ pub(crate) struct Holdings(Vec<Holding>);
 pub(crate) struct Place {
     pub holding: usize,
     pub file: usize,
-}
-
-/// What makes two files one: a hard link has one content and one mode.
-type Identity = (Digest, bool);
-
-fn identity(file: &ManifestFile) -> Identity {
-    (file.sha256, file.executable)
 }
 
 impl Holdings {
@@ -97,20 +91,18 @@ impl Holdings {
         let mut plan = vec![None; wanted.len()];
         for (holding, Holding { manifest, .. }) in self.0.iter().enumerate() {
             for (new, file) in same_paths(wanted, manifest.files()) {
-                if plan[new].is_none()
-                    && identity(&wanted[new]) == identity(&manifest.files()[file])
-                {
+                if plan[new].is_none() && wanted[new].sha256 == manifest.files()[file].sha256 {
                     plan[new] = Some(Place { holding, file });
                 }
             }
         }
-        let mut elsewhere: HashMap<Identity, Vec<usize>> = HashMap::new();
+        let mut elsewhere: HashMap<Digest, Vec<usize>> = HashMap::new();
         for (new, _) in plan.iter().enumerate().filter(|(_, place)| place.is_none()) {
-            elsewhere.entry(identity(&wanted[new])).or_default().push(new);
+            elsewhere.entry(wanted[new].sha256).or_default().push(new);
         }
         for (holding, Holding { manifest, .. }) in self.0.iter().enumerate() {
             for (file, found) in manifest.files().iter().enumerate() {
-                for new in elsewhere.remove(&identity(found)).into_iter().flatten() {
+                for new in elsewhere.remove(&found.sha256).into_iter().flatten() {
                     plan[new] = Some(Place { holding, file });
                 }
             }
@@ -118,12 +110,21 @@ impl Holdings {
         plan
     }
 
+    /// How `wanted` may come from that place: a hard link has one mode under all its names.
+    pub(crate) fn sharing(&self, place: Place, wanted: &ManifestFile) -> Sharing {
+        let is_same_mode = self.file(place).executable == wanted.executable;
+        match self.holding(place).sharing {
+            Sharing::HardLink if !is_same_mode => Sharing::Copy,
+            sharing => sharing,
+        }
+    }
+
     /// Every place where a file should stand; for when one of them has been found damaged.
     pub(crate) fn places_of(&self, wanted: &ManifestFile) -> impl Iterator<Item = Place> {
         self.0.iter().enumerate().flat_map(move |(holding, Holding { manifest, .. })| {
             let files = manifest.files().iter().enumerate();
             files
-                .filter(move |(_, file)| identity(file) == identity(wanted))
+                .filter(move |(_, file)| file.sha256 == wanted.sha256)
                 .map(move |(file, _)| Place { holding, file })
         })
     }
@@ -143,6 +144,19 @@ impl Holding {
     ) -> Result<Self, DepotError> {
         let folder = Folder::open(&path).map_err(failed("open the folder", &path))?;
         Ok(Self { id, path, folder, manifest, sharing })
+    }
+
+    /// The content of a file, as it is: nothing is compared.
+    pub(crate) fn read(&self, file: &ManifestFile) -> io::Result<Vec<u8>> {
+        match self.folder.find(file.path.as_str())? {
+            Found::Absent => Err(io::ErrorKind::NotFound.into()),
+            Found::NotAFile => Err(io::ErrorKind::InvalidData.into()),
+            Found::File(found, _) => {
+                let mut content = Vec::with_capacity(file.size as usize);
+                found.take(file.size).read_to_end(&mut content)?;
+                Ok(content)
+            }
+        }
     }
 }
 
@@ -193,10 +207,14 @@ mod tests {
             ("y", "tool", true),
         ]);
         let place = |holding, file| Some(Place { holding, file });
-        let expected = [None, place(0, 1), place(1, 1), None, place(0, 2)];
-        let holdings = holdings(&[old.clone(), older]);
+        let expected = [None, place(0, 1), place(1, 1), place(0, 2), place(0, 2)];
+        let mut holdings = holdings(&[old.clone(), older]);
         assert_eq!(holdings.plan(&new), expected);
-        assert_eq!(holdings.places_of(&new.files()[4]).collect::<Vec<_>>(), [place(0, 2).unwrap()]);
+        let tool = place(0, 2).unwrap();
+        assert_eq!(holdings.places_of(&new.files()[4]).collect::<Vec<_>>(), [tool]);
+        holdings.0[0].sharing = Sharing::HardLink;
+        assert_eq!(holdings.sharing(tool, &new.files()[3]), Sharing::Copy, "another mode");
+        assert_eq!(holdings.sharing(tool, &new.files()[4]), Sharing::HardLink);
         assert!(holdings.by_manifest(&old.digest()).is_none(), "a foreign folder is no release");
         assert_eq!(Holdings::default().plan(&new), [None; 5]);
     }

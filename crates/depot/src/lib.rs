@@ -6,10 +6,14 @@
 
 pub mod archive;
 mod check;
+pub mod delta;
 mod depot;
 mod error;
+mod files;
+mod format;
 mod holdings;
 mod json;
+pub mod pack;
 mod parallel;
 mod recovery;
 mod root;
@@ -21,6 +25,8 @@ mod write;
 
 pub use depot::Depot;
 pub use error::DepotError;
+pub use files::{Files, LoadError, LoadedFiles, TreeFiles};
+pub use format::{FormatError, Made};
 pub use root::{Active, Root};
 pub use share::Damage;
 pub use stage::{Progress, Source, StageReport};

@@ -58,7 +58,7 @@ pub(crate) fn share(
         || vec![0; CHUNK],
         |chunk, (file, place)| {
             let expected = &manifest.files()[*file];
-            if holdings.holding(*place).sharing == Sharing::Copy {
+            if holdings.sharing(*place, expected) == Sharing::Copy {
                 reservation.spend(expected.size)?;
             }
             if sharer.bring(expected, *place, chunk)? {
@@ -129,7 +129,8 @@ impl Sharer<'_> {
     ) -> std::io::Result<Option<Kind>> {
         let (holding, from) = (self.holdings.holding(place), self.holdings.file(place));
         let (name, from) = (expected.path.as_str(), (&holding.folder, from.path.as_str()));
-        let shared = self.tree.share(name, from, expected.executable, holding.sharing)?;
+        let sharing = self.holdings.sharing(place, expected);
+        let shared = self.tree.share(name, from, expected.executable, sharing)?;
         let (mut file, metadata) = match shared {
             Found::Absent => return Ok(Some(Difference::Missing)),
             Found::NotAFile => return Ok(Some(Difference::NotAFile)),

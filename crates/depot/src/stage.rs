@@ -29,9 +29,11 @@ use gofleet_core::release::ReleaseRef;
 use gofleet_platform::{Folder, Sharing, checkpoint, file, sync_file_system};
 
 use crate::archive;
+use crate::delta::Delta;
 use crate::error::{DepotError, failed};
 use crate::holdings::Holdings;
 use crate::json;
+use crate::pack;
 use crate::root::Root;
 use crate::share::{Damage, Shared, share};
 use crate::space::Reservation;
@@ -54,6 +56,10 @@ impl Progress for () {
 pub enum Source<'a> {
     /// The original archive.
     Archive(&'a Path),
+    /// A pack of the release.
+    Pack(&'a Path),
+    /// A delta to the release from one that is installed.
+    Delta(&'a Path),
     /// A folder with files of the release, which stays as it is and is never linked with.
     Folder(&'a Path),
     /// There is no other source than what the device holds.
@@ -167,8 +173,8 @@ impl Staging<'_> {
         let Self { id, manifest, progress, .. } = *self;
         let plan = holdings.plan(manifest);
         let files = manifest.files().iter().zip(&plan);
-        let written = files.filter(|(_, place)| {
-            place.is_none_or(|place| holdings.holding(place).sharing == Sharing::Copy)
+        let written = files.filter(|(file, place)| {
+            place.is_none_or(|place| holdings.sharing(place, file) == Sharing::Copy)
         });
         let reservation = Reservation::take(self.root, written.map(|(file, _)| file))?;
         create_folders(manifest, folder)?;
@@ -179,7 +185,7 @@ impl Staging<'_> {
         let writer = Writer::new(id, manifest, tree, &shared.has, &reservation, progress);
         for source in self.sources {
             if writer.missing().next().is_some() {
-                self.read(source, &writer)?;
+                self.read(source, holdings, &writer)?;
             }
         }
         let missing: Vec<&str> = writer.missing().collect();
@@ -193,16 +199,39 @@ impl Staging<'_> {
         }
     }
 
-    fn read(&self, source: &Source<'_>, writer: &Writer<'_>) -> Result<(), DepotError> {
-        let (path, read) = match source {
+    fn read(
+        &self,
+        source: &Source<'_>,
+        holdings: &Holdings,
+        writer: &Writer<'_>,
+    ) -> Result<(), DepotError> {
+        let wanted = |index| writer.wants_index(index);
+        let (path, read) = match *source {
             Source::Archive(path) => (path, archive::read(path, writer)),
+            Source::Pack(path) => (path, pack::read(path, self.manifest, &wanted, writer)),
+            Source::Delta(path) => (path, self.read_delta(path, holdings, writer)),
             // Its files have been shared.
             Source::Folder(_) | Source::Nothing => return Ok(()),
         };
+        let path = path.to_owned();
         read.map_err(|error| match error {
-            Failed::Source(source) => DepotError::Archive { path: (*path).to_owned(), source },
+            Failed::Archive(source) => DepotError::Archive { path, source },
+            Failed::Pack(source) => DepotError::Pack { path, source },
+            Failed::Delta(source) => DepotError::Delta { path, source },
             Failed::Depot(error) => error,
         })
+    }
+
+    fn read_delta(
+        &self,
+        path: &Path,
+        holdings: &Holdings,
+        writer: &Writer<'_>,
+    ) -> Result<(), Failed> {
+        let delta = Delta::open(path)?;
+        let no_base = || DepotError::NoBase { id: self.id.clone(), base: delta.base() };
+        let base = holdings.by_manifest(&delta.base()).ok_or_else(no_base)?;
+        delta.read(&base.manifest, &|file| base.read(file), writer)
     }
 
     /// Steps 3 and 4.

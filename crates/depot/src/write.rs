@@ -14,7 +14,9 @@ use gofleet_platform::folder::finish;
 use gofleet_platform::volume::can_sync_file_systems;
 
 use crate::archive::{ArchiveError, Content, Entry, Sink, drain};
+use crate::delta::DeltaError;
 use crate::error::{DepotError, failed};
+use crate::format::FormatError;
 use crate::space::Reservation;
 use crate::stage::Progress;
 use crate::verify::Difference;
@@ -49,15 +51,31 @@ pub(crate) struct Writer<'a> {
 
 /// Why a source did not give all.
 pub(crate) enum Failed {
-    /// The source itself.
-    Source(ArchiveError),
+    /// The archive itself.
+    Archive(ArchiveError),
+    /// The pack itself.
+    Pack(FormatError),
+    /// The delta itself.
+    Delta(DeltaError),
     /// What it gave, or the disk.
     Depot(DepotError),
 }
 
 impl From<ArchiveError> for Failed {
     fn from(error: ArchiveError) -> Self {
-        Self::Source(error)
+        Self::Archive(error)
+    }
+}
+
+impl From<FormatError> for Failed {
+    fn from(error: FormatError) -> Self {
+        Self::Pack(error)
+    }
+}
+
+impl From<DeltaError> for Failed {
+    fn from(error: DeltaError) -> Self {
+        Self::Delta(error)
     }
 }
 
@@ -110,6 +128,9 @@ impl Sink for Writer<'_> {
         let differs = |kind: fn(String) -> Difference| self.differs(kind(name.to_owned()));
         let index = self.manifest.index_of(name).ok_or_else(|| differs(Difference::Unexpected))?;
         let expected = &self.manifest.files()[index];
+        if self.has[index] {
+            return Ok(());
+        }
         if self.seen[index].swap(true, Ordering::Relaxed) {
             return Err(differs(Difference::Unexpected).into());
         }

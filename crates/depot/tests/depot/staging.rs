@@ -8,7 +8,7 @@ use gofleet_depot::{Depot, DepotError, Difference, Progress, Source};
 use gofleet_testkit::archive::{PLAIN, hostile, small_go, tar_gz, zip};
 use gofleet_testkit::go;
 
-use crate::support::{Ground, Imported, files_below, imported, told};
+use crate::support::{Ground, Imported, damage as change, files_below, imported, small_disk, told};
 
 #[derive(Default)]
 struct Count(AtomicU64, AtomicU64);
@@ -156,11 +156,8 @@ fn staging_again_verifies_and_mends() {
     };
     let print = tree.join("src/fmt/print.go");
     let name = |name: &str| name.to_owned();
-    damage(
-        &|| fs::write(&print, vec![b'x'; 3600]).unwrap(),
-        Difference::Content(name("src/fmt/print.go")),
-    );
-    damage(&|| fs::write(&print, "short").unwrap(), Difference::Size(name("src/fmt/print.go")));
+    damage(&|| change(&print, &[b'x'; 3600]), Difference::Content(name("src/fmt/print.go")));
+    damage(&|| change(&print, b"short"), Difference::Size(name("src/fmt/print.go")));
     damage(&|| fs::remove_file(&print).unwrap(), Difference::Missing(name("src/fmt/print.go")));
     damage(
         &|| fs::write(tree.join("src/more.go"), "x").unwrap(),
@@ -257,43 +254,6 @@ fn a_disk_that_becomes_full_leaves_the_old_release() {
     depot.verify(&old.release.id, &()).unwrap();
     assert_eq!(depot.active().unwrap().unwrap().active, old.release.id);
     new.stage(&depot).unwrap();
-}
-
-/// A file system of its own that goes away with this value.
-struct Disk(std::path::PathBuf);
-
-impl Disk {
-    fn path(&self) -> &std::path::Path {
-        &self.0
-    }
-
-    #[cfg(target_os = "linux")]
-    fn remount_read_only(&self) {
-        assert!(mount(&["-o", "remount,ro", &self.0.to_string_lossy()]));
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
-
-fn mount(arguments: &[&str]) -> bool {
-    let mount = std::process::Command::new("mount").args(arguments).output();
-    mount.is_ok_and(|output| output.status.success())
-}
-
-/// A small tmpfs; none, and a word about it, where this user may not mount one.
-fn small_disk(ground: &Ground, size: &str) -> Option<Disk> {
-    let path = ground.path().join("disk");
-    fs::create_dir(&path).unwrap();
-    let options = format!("size={size}");
-    if mount(&["-t", "tmpfs", "-o", &options, "tmpfs", &path.to_string_lossy()]) {
-        return Some(Disk(path));
-    }
-    eprintln!("SKIPPED: this test mounts a tmpfs, which this user may not");
-    None
 }
 
 #[cfg(target_os = "linux")]
