@@ -11,7 +11,7 @@ use std::time::Instant;
 use gofleet_api::download::{Download, Patience, Size, download, plain_client};
 use gofleet_core::manifest::Manifest;
 use gofleet_core::release::ReleaseRef;
-use gofleet_depot::{Depot, archive};
+use gofleet_depot::{Depot, Source, archive};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -48,7 +48,7 @@ fn run(known: &Path, url: &str, root: &Path) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(download(&wanted, &|_| ()))?;
     let downloaded = begin.elapsed();
-    let report = depot.stage(&release, &manifest, &target, &())?;
+    let report = depot.stage(&release, &manifest, Source::Archive(&target), &())?;
     let ended = begin.elapsed();
     let milliseconds = |duration: std::time::Duration| duration.as_secs_f64() * 1000.0;
     println!(

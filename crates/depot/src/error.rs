@@ -9,6 +9,9 @@ use gofleet_core::order::FailureKind;
 use thiserror::Error;
 
 use crate::archive::ArchiveError;
+use crate::delta::DeltaError;
+use crate::format::FormatError;
+use crate::prune::Need;
 use crate::verify::Difference;
 
 /// Why a depot did not do what was asked. It is then as it was before.
@@ -64,6 +67,32 @@ pub enum DepotError {
         #[source]
         source: ArchiveError,
     },
+    /// The pack can't be used.
+    #[error("the pack `{}` was refused", path.display())]
+    Pack {
+        /// The pack.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: FormatError,
+    },
+    /// The delta can't be applied.
+    #[error("the delta `{}` was refused", path.display())]
+    Delta {
+        /// The delta.
+        path: PathBuf,
+        /// What is wrong with it, or with the files that it changes.
+        #[source]
+        source: DeltaError,
+    },
+    /// The release from which a delta leads is not there.
+    #[error("the delta to {id} leads from a release that is not installed (manifest {base})")]
+    NoBase {
+        /// The release that was to be staged.
+        id: ReleaseId,
+        /// Digest of the manifest of the other one.
+        base: Digest,
+    },
     /// The manifest is not the one that the release names.
     #[error("the manifest of {id} has the digest {found}, but {expected} was approved")]
     WrongManifest {
@@ -74,13 +103,26 @@ pub enum DepotError {
         /// Digest of what was given.
         found: Digest,
     },
-    /// The archive unpacks to something else than the manifest says.
-    #[error("the archive does not hold what the manifest of {id} says: {difference}")]
+    /// The source gives something else than the manifest says.
+    #[error("the source does not hold what the manifest of {id} says: {difference}")]
     Differs {
         /// The release.
         id: ReleaseId,
         /// The first difference.
         difference: Difference,
+    },
+    /// Neither the device nor the source holds all files.
+    #[error(
+        "{id} is not complete: `{first}`{} can't be had, neither from what is installed nor from \
+         the source; bring the archive", and_more(*files)
+    )]
+    Incomplete {
+        /// The release.
+        id: ReleaseId,
+        /// The first file that is missing.
+        first: String,
+        /// How many there are.
+        files: usize,
     },
     /// The tree on disk is not what the manifest says.
     #[error("{id} is damaged: {first}{}", and_more(*differences))]
@@ -100,13 +142,13 @@ pub enum DepotError {
         /// The root.
         root: PathBuf,
     },
-    /// What is active, or would be gone back to, is not removed.
-    #[error("{id} stays: it is {role}; activate another release first")]
+    /// What is needed is not removed.
+    #[error("{id} stays: it is {need}")]
     Needed {
         /// The release.
         id: ReleaseId,
-        /// `active` or `the fallback of the active release`.
-        role: &'static str,
+        /// For what.
+        need: Need,
     },
     /// There is nothing to go back to.
     #[error("`{}` has no earlier release to go back to", root.display())]
@@ -131,8 +173,12 @@ impl DepotError {
         match self {
             Self::NoSpace { .. } | Self::DiskFull { .. } => FailureKind::DiskFull,
             Self::Archive { .. }
+            | Self::Pack { .. }
+            | Self::Delta { .. }
+            | Self::NoBase { .. }
             | Self::WrongManifest { .. }
             | Self::Differs { .. }
+            | Self::Incomplete { .. }
             | Self::Damaged { .. }
             | Self::Corrupt { .. } => FailureKind::Integrity,
             Self::NoFallback { .. } | Self::NotInstalled { .. } => FailureKind::NothingToRevertTo,

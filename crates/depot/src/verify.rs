@@ -1,22 +1,24 @@
 //! Comparing a tree on disk with its manifest: every file, nothing else, on all processors.
 
 use std::cmp::Reverse;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::collections::HashMap;
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
+use gofleet_core::digest::Digest;
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::manifest::{Manifest, ManifestFile};
-use sha2::{Digest as _, Sha256};
+use gofleet_platform::file::{Identity, identity};
+use gofleet_platform::{Folder, Found};
+use serde::Serialize;
 use thiserror::Error;
 
+use crate::check::{self, CHUNK, Kind};
 use crate::error::{DepotError, failed};
 use crate::parallel;
 use crate::stage::Progress;
-
-/// Bytes that are read at once: enough for most files of Go.
-const CHUNK: usize = 256 << 10;
 
 /// A tree was compared with its manifest and is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +30,8 @@ pub struct Verified {
 }
 
 /// One thing in which a tree is not what its manifest says.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Error, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Difference {
     /// The manifest has it, the tree does not.
     #[error("`{0}` is missing")]
@@ -50,6 +53,9 @@ pub enum Difference {
     Mode(String),
 }
 
+/// The digests of files that were read already, so that none is read under each of its names.
+pub(crate) type Read = Mutex<HashMap<Identity, Digest>>;
+
 /// Compares all, and says all differences in one error.
 pub(crate) fn intact(
     id: &ReleaseId,
@@ -57,9 +63,7 @@ pub(crate) fn intact(
     manifest: &Manifest,
     progress: &dyn Progress,
 ) -> Result<Verified, DepotError> {
-    let mut differences = compare_files(tree, manifest, progress)?;
-    find_unexpected(tree, "", manifest, &mut differences)?;
-    differences.sort();
+    let differences = differences(tree, manifest, None, progress)?;
     match differences.first().cloned() {
         None => Ok(Verified { files: manifest.files().len() as u64, bytes: manifest.tree_bytes() }),
         Some(first) => {
@@ -68,20 +72,36 @@ pub(crate) fn intact(
     }
 }
 
+/// Everything in which a tree differs from its manifest, in order.
+pub(crate) fn differences(
+    tree: &Path,
+    manifest: &Manifest,
+    read: Option<&Read>,
+    progress: &dyn Progress,
+) -> Result<Vec<Difference>, DepotError> {
+    let mut differences = compare_files(tree, manifest, read, progress)?;
+    find_unexpected(tree, "", manifest, &mut differences)?;
+    differences.sort();
+    Ok(differences)
+}
+
 fn compare_files(
     tree: &Path,
     manifest: &Manifest,
+    read: Option<&Read>,
     progress: &dyn Progress,
 ) -> Result<Vec<Difference>, DepotError> {
     let mut files: Vec<&ManifestFile> = manifest.files().iter().collect();
     files.sort_by_key(|file| Reverse(file.size));
+    let folder = Folder::open(tree).map_err(failed("open the folder", tree))?;
     let found = Mutex::new(Vec::new());
     parallel::each(
         &files,
         || vec![0; CHUNK],
         |chunk, file| {
-            let path = tree.join(file.path.as_str());
-            if let Some(kind) = compare(&path, file, chunk).map_err(failed("read", &path))? {
+            let kind = compare(&folder, file, read, chunk);
+            let kind = kind.map_err(|error| failed("read", &tree.join(file.path.as_str()))(error));
+            if let Some(kind) = kind? {
                 found.lock().expect("no holder panics").push(kind(file.path.to_string()));
             }
             progress.file_done(file.size);
@@ -91,52 +111,41 @@ fn compare_files(
     Ok(found.into_inner().expect("no holder panics"))
 }
 
-/// A kind of difference, for the file that it is found in.
-type Kind = fn(String) -> Difference;
-
-/// Compares one file. Links are not followed.
-fn compare(path: &Path, expected: &ManifestFile, chunk: &mut [u8]) -> io::Result<Option<Kind>> {
-    let metadata = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if is_absent(&error) => return Ok(Some(Difference::Missing)),
-        Err(error) => return Err(error),
+fn compare(
+    folder: &Folder,
+    expected: &ManifestFile,
+    read: Option<&Read>,
+    chunk: &mut [u8],
+) -> io::Result<Option<Kind>> {
+    let (mut file, metadata) = match folder.find(expected.path.as_str())? {
+        Found::Absent => return Ok(Some(Difference::Missing)),
+        Found::NotAFile => return Ok(Some(Difference::NotAFile)),
+        Found::File(file, metadata) => (file, metadata),
     };
-    if !metadata.is_file() {
-        return Ok(Some(Difference::NotAFile));
-    }
+    let Some(read) = read else {
+        return check::difference(&mut file, &metadata, expected, chunk);
+    };
+    let (identity, _) = identity(&file, &metadata)?;
     if metadata.len() != expected.size {
         return Ok(Some(Difference::Size));
     }
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    loop {
-        let count = file.read(chunk)?;
-        if count == 0 {
-            break;
-        }
-        hash.update(&chunk[..count]);
+    let known = read.lock().expect("no holder panics").get(&identity).copied();
+    let digest = match known {
+        Some(digest) => Some(digest),
+        None => check::digest(&mut file, expected.size, chunk)?,
+    };
+    if let Some(digest) = digest {
+        read.lock().expect("no holder panics").insert(identity, digest);
     }
-    if hash.finalize()[..] != expected.sha256.as_bytes()[..] {
+    if digest != Some(expected.sha256) {
         return Ok(Some(Difference::Content));
     }
-    Ok(Some(Difference::Mode as Kind).filter(|_| !has_mode(&metadata, expected.executable)))
+    Ok(check::mode(&metadata, expected))
 }
 
 /// A file where a folder should be makes everything below it absent.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-#[cfg(unix)]
-fn has_mode(metadata: &Metadata, executable: bool) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    (metadata.permissions().mode() & 0o100 != 0) == executable
-}
-
-/// Windows tells programs by their names.
-#[cfg(not(unix))]
-fn has_mode(_metadata: &Metadata, _executable: bool) -> bool {
-    true
 }
 
 /// Walks through `tree` for whatever the manifest does not have; links are not followed. Empty

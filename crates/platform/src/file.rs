@@ -1,7 +1,7 @@
 //! Files: writing so that a crash leaves the old or the new content, renaming past scanners,
-//! linking, removing.
+//! removing.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,13 +26,20 @@ pub enum Access {
     Private,
 }
 
-/// How a file came to its second name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Linked {
-    /// Both names are one file.
-    HardLink,
-    /// The file system has no hard links, so there are two files.
-    Copy,
+/// Which file it is, whatever its name: hard links share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    volume: u64,
+    number: u64,
+}
+
+/// The identity of an open file, and how many names it has.
+///
+/// # Errors
+///
+/// What the system said.
+pub fn identity(file: &File, metadata: &Metadata) -> io::Result<(Identity, u64)> {
+    system::identity(file, metadata)
 }
 
 /// Replaces the content of `path` by `bytes`: after a crash at any point the file holds what it
@@ -141,22 +148,6 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
     system::make_private(path)
 }
 
-/// Gives the file `from` the second name `to`, or copies it (with its mode) where the file system
-/// has no hard links. `to` must not exist.
-///
-/// # Errors
-///
-/// What the copy said.
-pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<Linked> {
-    if fs::hard_link(from, to).is_ok() {
-        return Ok(Linked::HardLink);
-    }
-    let mut target = OpenOptions::new().write(true).create_new(true).open(to)?;
-    io::copy(&mut File::open(from)?, &mut target)?;
-    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
-    Ok(Linked::Copy)
-}
-
 /// The one absolute path of a file, links resolved, in the form that programs print: without the
 /// `\\?\` that Windows puts before it.
 ///
@@ -238,13 +229,19 @@ mod tests {
     }
 
     #[test]
-    fn a_second_name_has_the_same_content() {
+    fn a_second_name_is_the_same_file() {
         let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("a"), folder.path().join("b"));
-        fs::write(&from, b"content").unwrap();
-        assert_eq!(link_or_copy(&from, &to).unwrap(), Linked::HardLink);
-        assert_eq!(fs::read(&to).unwrap(), b"content");
-        assert!(link_or_copy(&from, &to).is_err(), "an existing file is not overwritten");
+        let of = |name: &str| {
+            let file = File::open(folder.path().join(name)).unwrap();
+            identity(&file, &file.metadata().unwrap()).unwrap()
+        };
+        for name in ["a", "b"] {
+            fs::write(folder.path().join(name), b"content").unwrap();
+        }
+        assert!(of("a").0 != of("b").0 && of("a").1 == 1);
+        fs::hard_link(folder.path().join("a"), folder.path().join("c")).unwrap();
+        assert_eq!(of("a"), of("c"));
+        assert_eq!(of("c").1, 2);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use gofleet_depot::Depot;
 use gofleet_platform::checkpoint::ALL;
 use gofleet_testkit::archive::small_go;
 
-use crate::support::{Ground, imported};
+use crate::support::{Ground, damage, imported};
 
 /// Names the folder for the process that is killed.
 const GROUND: &str = "GOFLEET_TEST_KILL_GROUND";
@@ -21,16 +21,13 @@ fn child() {
     upgrade(&ground);
 }
 
-/// Installs 1.27.3 over a damaged one, activates it, and removes 1.27.1.
+/// Installs 1.27.3 over a damaged one, activates it, and prunes 1.27.1.
 fn upgrade(ground: &Path) {
     let depot = Depot::open(ground.join("root")).unwrap();
     let new = imported(ground.join("new"));
     new.stage(&depot).unwrap();
     depot.activate(&new.release.id).unwrap();
-    let oldest = imported(ground.join("oldest")).release.id;
-    if depot.is_installed(&oldest) {
-        depot.remove(&oldest).unwrap();
-    }
+    depot.prune(&[]).unwrap();
 }
 
 #[test]
@@ -54,7 +51,7 @@ fn check(checkpoint: &str) {
     let new = imported(ground.path().join("new")).release.id;
     depot.activate(&old).unwrap();
     // Damaged, so that it has to be replaced, which is the longest way.
-    std::fs::write(depot.tree(&new).join("VERSION"), b"damaged").unwrap();
+    damage(&depot.tree(&new).join("VERSION"), b"damaged");
     drop(depot);
 
     kill_at(checkpoint, ground.path());

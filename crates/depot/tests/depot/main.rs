@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod activation;
+mod adopt;
 mod archives;
 mod codec;
 mod kills;
 mod property;
+mod sharing;
 mod staging;
 mod support;
+mod upkeep;
