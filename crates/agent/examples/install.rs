@@ -44,6 +44,7 @@ fn run(known: &Path, url: &str, root: &Path) -> Outcome {
         sha256: release.archive.sha256,
         size: Size::Exactly(release.archive.size),
         patience: Patience::default(),
+        meter: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(download(&wanted, &|_| ()))?;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use gofleet_core::agent::{Action, Event, Situation, decide};
 use gofleet_core::ids::ReleaseId;
-use gofleet_core::order::{Evidence, Failure, FailureKind, Receipt, Step, Want};
+use gofleet_core::order::{Evidence, Failure, FailureKind, Receipt, Step, Taken, Want};
 use gofleet_core::release::ReleaseRef;
 use gofleet_core::time::Span;
 use gofleet_depot::{Depot, DepotError};
@@ -15,6 +15,7 @@ use crate::device::{Device, blocking, now, open_depot};
 use crate::facts;
 use crate::ledger::{LedgerError, Task, Unproven};
 use crate::soak::{broken, changed_by_somebody, with_causes};
+use crate::stage::Staged;
 
 /// What an action brought.
 struct Outcome {
@@ -22,6 +23,7 @@ struct Outcome {
     failure: Option<Failure>,
     evidence: Option<Evidence>,
     files_verified: Option<u64>,
+    way: Option<Taken>,
 }
 
 impl Device {
@@ -147,7 +149,9 @@ impl Device {
             return Outcome::failed(changed_by_somebody(task.step));
         };
         match self.stage(release).await {
-            Ok(files) => Outcome { files_verified: Some(files), ..Outcome::of(Event::Staged) },
+            Ok(Staged { files, way }) => {
+                Outcome { files_verified: Some(files), way, ..Outcome::of(Event::Staged) }
+            }
             Err(error) => Outcome::failed(Failure {
                 step: task.step,
                 kind: error.kind(),
@@ -212,7 +216,7 @@ impl Device {
         let active_version = facts::active_version(&self.root);
         let earlier = earlier_than(task, active.as_ref().map(|a| (&a.active, a.fallback.as_ref())));
         let manifest = active.as_ref().and_then(|active| self.root.manifest(&active.active).ok());
-        let Outcome { event, failure, evidence, files_verified } = outcome;
+        let Outcome { event, failure, evidence, files_verified, way } = outcome;
         if let Some(failure) = &failure {
             tracing::warn!(step = %failure.step, kind = ?failure.kind, "{}", failure.message);
         }
@@ -223,6 +227,7 @@ impl Device {
             |task, unproven| {
                 task.failure = failure.or(task.failure.take());
                 task.files_verified = files_verified.unwrap_or(task.files_verified);
+                task.way = way.or(task.way.take());
                 mark(event, earlier, unproven);
                 if !task.step.is_in_flight() {
                     task.receipt = Some(Receipt {
@@ -232,6 +237,7 @@ impl Device {
                         files_verified: task.files_verified,
                         evidence,
                         bytes_downloaded: task.bytes_downloaded,
+                        way: task.way.clone(),
                         started_at: task.started_at,
                         finished_at: now().max(task.started_at),
                         steps: task.steps.clone(),
@@ -318,7 +324,7 @@ fn may_be_given_up(action: &Action) -> bool {
 
 impl Outcome {
     const fn of(event: Event) -> Self {
-        Self { event, failure: None, evidence: None, files_verified: None }
+        Self { event, failure: None, evidence: None, files_verified: None, way: None }
     }
 
     fn failed(failure: Failure) -> Self {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use gofleet_core::agent::{Event, Impossible, Seen, advance};
 use gofleet_core::ids::ReleaseId;
-use gofleet_core::order::{Failure, Order, Progress, Receipt, Step};
+use gofleet_core::order::{Failure, Order, Progress, Receipt, Step, Taken};
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_platform::{Access, atomic_write};
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,9 @@ pub struct Task {
     pub soaked: Span,
     /// Bytes downloaded for the order.
     pub bytes_downloaded: u64,
+    /// How the release came onto the device.
+    #[serde(default)]
+    pub way: Option<Taken>,
     /// Files that were compared with the manifest.
     pub files_verified: u64,
     /// What failed.
@@ -215,6 +218,7 @@ impl Ledger {
                 steps: Vec::new(),
                 soaked: Span::ZERO,
                 bytes_downloaded: 0,
+                way: None,
                 files_verified: 0,
                 failure: None,
                 receipt: None,
@@ -320,6 +324,7 @@ impl Task {
             step: self.step,
             active: active.map(str::to_owned),
             bytes_downloaded: self.bytes_downloaded,
+            way: self.way.clone(),
             failure: self.failure.clone(),
             receipt: self.receipt.clone(),
         }

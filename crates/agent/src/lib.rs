@@ -16,14 +16,17 @@ mod contact;
 mod device;
 mod enrol;
 mod execute;
+mod fetch;
 mod soak;
 mod stage;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
 use gofleet_api::ClientError;
+use gofleet_core::bandwidth::Bandwidth;
 use gofleet_depot::DepotError;
 use gofleet_platform::LockError;
 use thiserror::Error;
@@ -43,6 +46,11 @@ pub struct AgentConfig {
     pub hostname: Option<String>,
     /// Labels for selectors, like `site = berlin`.
     pub labels: BTreeMap<String, String>,
+    /// Addresses of distribution points, asked before those that the server offers and before the
+    /// server itself.
+    pub edges: Vec<String>,
+    /// How many bytes a second may be downloaded, by the hour of this machine's clock.
+    pub limit: Bandwidth,
     /// Go's build cache for the checks; one of the agent's own if absent.
     pub check_cache: Option<PathBuf>,
     /// The program whose copies become `go` and `gofmt` in the root's `bin`; none are placed if

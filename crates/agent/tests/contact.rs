@@ -13,6 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use gofleet_agent::{AgentConfig, AgentError};
 use gofleet_api::{EnrolRequest, EnrolResponse, Problem, ProblemCode};
+use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::order::{Order, Progress, Report, Step, Want};
 use gofleet_core::time::Timestamp;
 use tokio::sync::watch;
@@ -64,6 +65,8 @@ impl Server {
             root: root.to_owned(),
             hostname: Some("scripted".to_owned()),
             labels: BTreeMap::new(),
+            edges: Vec::new(),
+            limit: Bandwidth::UNLIMITED,
             check_cache: None,
             shim: None,
         }

@@ -9,6 +9,7 @@ mod device;
 mod edge;
 mod error;
 mod events;
+mod manifest;
 mod upload;
 
 use std::fmt;

@@ -34,6 +34,20 @@ pub struct Download<'a> {
     pub size: Size,
     /// When to give up.
     pub patience: Patience,
+    /// Counts and slows down, if anybody does.
+    pub meter: Option<&'a dyn Meter>,
+}
+
+/// Hears of all that comes over the network, and says how long to wait before more may come.
+pub trait Meter: Send + Sync {
+    /// So many bytes came, whether they will turn out to be of use or not.
+    fn came(&self, bytes: u64) -> Duration;
+}
+
+impl std::fmt::Debug for dyn Meter + '_ {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Meter")
+    }
 }
 
 /// What is known of the size of a download.

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod download;
 pub mod problem;
+pub mod throttle;
 pub mod types;
 
 pub use client::{Client, ClientError};

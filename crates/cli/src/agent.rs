@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use gofleet_agent::AgentConfig;
 use gofleet_agent::identity::Identity;
 use gofleet_agent::ledger::Task;
+use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Failure, Step};
 use gofleet_depot::Root;
@@ -31,7 +32,8 @@ The token is needed once. Afterwards the agent has a credential of its own in it
 
 Examples:
   gofleet agent run --server https://gofleet.example.org --token TOKEN
-  gofleet agent run --server http://127.0.0.1:8470 --root /opt/gofleet --label site=berlin")]
+  gofleet agent run --server http://127.0.0.1:8470 --root /opt/gofleet --label site=berlin
+  gofleet agent run --server URL --edge http://10.1.2.3:8471 --limit '5 MB/s from 9 to 18'")]
     Run(Run),
     /// Show what the agent of a root is and does
     #[command(after_help = "Example:\n  gofleet agent status --root /opt/gofleet --json")]
@@ -59,6 +61,12 @@ struct Run {
     /// Host name to report [default: that of the machine]
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
+    /// Distribution point to ask before the server; may be repeated
+    #[arg(long = "edge", value_name = "URL", env = "GOFLEET_EDGE")]
+    edges: Vec<String>,
+    /// Most bytes a second to download, by the hour, like '20 MB/s, 2 MB/s from 9 to 18'
+    #[arg(long, value_name = "LIMIT", env = "GOFLEET_LIMIT", default_value_t)]
+    limit: Bandwidth,
     /// Build cache for the checks [default: one in the root]
     #[arg(long, value_name = "DIR")]
     check_cache: Option<PathBuf>,
@@ -81,6 +89,8 @@ pub async fn run(arguments: AgentArguments, printer: Printer) -> anyhow::Result<
                 root: root_or_default(run.root)?,
                 hostname: run.hostname,
                 labels: run.labels.into_iter().collect(),
+                edges: run.edges,
+                limit: run.limit,
                 check_cache: run.check_cache,
                 shim: Some(shim_program()?),
             };

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use gofleet_core::ids::ReleaseId;
-use gofleet_core::manifest::Manifest;
 use gofleet_core::order::{Order, Report};
 use reqwest::{Method, StatusCode};
 
@@ -63,14 +61,5 @@ impl Client {
     /// [`ClientError`]
     pub async fn ways(&self, request: &WaysRequest) -> Result<WaysAnswer, ClientError> {
         self.tell("/agent/ways", request).await
-    }
-
-    /// The manifest of a release, for a device.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError`]
-    pub async fn agent_manifest(&self, release: &ReleaseId) -> Result<Manifest, ClientError> {
-        self.ask(Method::GET, &format!("/agent/releases/{release}/manifest")).await
     }
 }

@@ -120,6 +120,12 @@ async fn receive(
         if in_window >= LEAST_PER_STALL {
             (deadline, in_window) = (Instant::now() + stall, 0);
         }
+        let wait = download.meter.map_or(Duration::ZERO, |meter| meter.came(length));
+        if !wait.is_zero() {
+            // Who waits by its own will is not kept waiting.
+            deadline += wait;
+            tokio::time::sleep(wait).await;
+        }
     }
     match download.size {
         Size::Exactly(size) if part.bytes() < size => {

@@ -58,6 +58,7 @@ impl Ground {
             sha256: Digest::of(&content()),
             size: self.size,
             patience: PATIENCE,
+            meter: None,
         };
         let last = AtomicU64::new(0);
         let result = download(&wanted, &|bytes| last.store(bytes, Ordering::Relaxed)).await;

@@ -137,7 +137,7 @@ async fn a_device_gets_its_own_orders_only() {
     let order = one_client.order(None, wait).await.unwrap().expect("the rollout has one device");
     assert_eq!(order.device, one);
     assert_eq!(other_client.order(None, std::time::Duration::ZERO).await.unwrap(), None);
-    let manifest = one_client.agent_manifest(&release.release.id).await.unwrap();
+    let manifest = one_client.agent_manifest(&release.release.id).await.unwrap().0;
     assert_eq!(manifest.digest(), release.release.manifest);
 }
 

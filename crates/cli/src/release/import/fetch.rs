@@ -128,7 +128,8 @@ async fn fetch(
     };
     let bar = printer.bytes_bar(name, total);
     let patience = Patience { attempts: 4, ..Patience::default() };
-    let wanted = Download { request: http.get(url), target: &target, sha256, size, patience };
+    let request = http.get(url);
+    let wanted = Download { request, target: &target, sha256, size, patience, meter: None };
     let outcome = download(&wanted, &|bytes| bar.set_position(bytes)).await;
     bar.finish_and_clear();
     if outcome.with_context(|| format!("{name} can't be had"))?.requests == 0 {
