@@ -7,6 +7,7 @@ use crate::agent::AgentArguments;
 use crate::apply::{Apply, Diff};
 use crate::demo::Demo;
 use crate::device::DeviceArguments;
+use crate::edge::EdgeArguments;
 use crate::local::LocalCommand;
 use crate::login::Login;
 use crate::printer::{Format, Level};
@@ -55,6 +56,7 @@ pub enum Command {
     Login(Login),
     Server(Server),
     Agent(AgentArguments),
+    Edge(EdgeArguments),
     Demo(Demo),
     /// Print the reference of all verbs as Markdown
     #[command(hide = true)]
@@ -73,7 +75,7 @@ const STYLES: Styles = Styles::styled()
 /// Verbs by what one wants to do; help lists them so.
 const GROUPS: [(&str, &[&str]); 3] = [
     ("Fleet", &["rollout", "apply", "diff", "release", "device", "token", "login"]),
-    ("Services", &["server", "agent", "demo"]),
+    ("Services", &["server", "agent", "edge", "demo"]),
     ("This machine", &["install", "use", "list", "which", "why", "exec", "uninstall", "doctor"]),
 ];
 

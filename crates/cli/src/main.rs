@@ -13,6 +13,7 @@ mod cli;
 mod connection;
 mod demo;
 mod device;
+mod edge;
 mod failure;
 mod local;
 mod logging;
@@ -70,6 +71,7 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Login(arguments) => login::run(arguments, printer).await,
         Command::Server(arguments) => server::run(arguments, printer).await,
         Command::Agent(arguments) => agent::run(arguments, printer).await,
+        Command::Edge(arguments) => edge::run(arguments, printer).await,
         Command::Demo(arguments) => demo::run(arguments, printer).await,
         Command::Reference => reference::run(printer),
         Command::Local(command) => local::run(command, printer).await,

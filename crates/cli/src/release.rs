@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use gofleet_api::DecisionRequest;
+use gofleet_core::artifact::{Artifact, ArtifactState};
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::release::Release;
+use serde::Serialize;
 
 use crate::connection::Connection;
 use crate::printer::{Printer, bytes, paint, style, table};
@@ -79,13 +81,28 @@ pub async fn run(arguments: ReleaseArguments, printer: Printer) -> anyhow::Resul
             })?;
         }
         Verb::Show { connection, release } => {
-            let release = connection.client()?.release(&release).await?;
-            printer.data(&release, describe)?;
+            let client = connection.client()?;
+            let artifacts = client.artifacts(&release).await?;
+            let shown = Shown { release: client.release(&release).await?, artifacts };
+            let releases = client.releases().await?;
+            printer.data(&shown, |shown| {
+                let mut lines = vec![describe(&shown.release)];
+                lines.extend(shown.artifacts.iter().map(|it| describe_artifact(it, &releases)));
+                lines.join("\n")
+            })?;
         }
         Verb::Approve(decision) => decide(decision, Verdict::Approve, printer).await?,
         Verb::Block(decision) => decide(decision, Verdict::Block, printer).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A release with what was made of it.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    release: Release,
+    artifacts: Vec<Artifact>,
 }
 
 /// What is decided about a release.
@@ -129,6 +146,28 @@ fn row(release: &Release) -> Vec<String> {
         release.imported_at.to_string(),
         release.origin.clone(),
     ]
+}
+
+fn describe_artifact(artifact: &Artifact, releases: &[Release]) -> String {
+    let from = artifact.base.map(|base| {
+        let base_of = releases.iter().find(|it| it.release.manifest == base);
+        base_of.map_or_else(|| base.to_string(), |it| it.release.version.clone())
+    });
+    let name = match from {
+        Some(from) => format!("from {from}"),
+        None => String::new(),
+    };
+    let state = match &artifact.state {
+        ArtifactState::Ready { sha256, bytes: size } => {
+            format!("{}, sha256 {sha256}", bytes(*size))
+        }
+        ArtifactState::Useless { bytes: size } => {
+            format!("{}, dropped: saves too little", bytes(*size))
+        }
+        ArtifactState::Failed { reason } => format!("could not be made: {reason}"),
+    };
+    let kind = artifact.kind;
+    format!("  {}  {state}, made in {}", format!("{kind} {name}").trim(), artifact.took)
 }
 
 fn describe(release: &Release) -> String {

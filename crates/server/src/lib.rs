@@ -10,8 +10,10 @@ pub mod commands;
 pub mod config;
 pub mod console;
 mod data;
+pub mod edge;
 mod extract;
 pub mod failure;
+mod files;
 mod http;
 mod login_link;
 mod orders;
@@ -28,4 +30,5 @@ mod ways;
 
 pub use config::{ConfigError, ServerConfig, Sources};
 pub use data::DataError;
+pub use edge::{EdgeConfig, EdgeError, serve_edge};
 pub use serve::{Ready, ServeError, router, serve, serve_with_clock, stop_signal};

@@ -3,6 +3,7 @@
 use gofleet_core::order::Step;
 use gofleet_core::rollout::{
     DeviceStatus, PlannedRing, RingState, RingStatus, RolloutPlan, RolloutStatus, RolloutSummary,
+    Traffic, WayTraffic,
 };
 
 use crate::printer::{bytes, paint, style};
@@ -37,7 +38,7 @@ pub fn describe_plan(plan: &RolloutPlan) -> String {
     );
     let mut lines = vec![
         paint(style::STRONG, heading),
-        format!("  {} to download, about {} if nothing fails", bytes(plan.bytes), plan.expected),
+        format!("  {}, about {} if nothing fails", to_download(plan), plan.expected),
     ];
     for (ring, wanted) in plan.rings.iter().zip(&plan.spec.rings) {
         lines.extend(describe_planned_ring(ring, &wanted.size.to_string()));
@@ -55,6 +56,14 @@ pub fn describe_plan(plan: &RolloutPlan) -> String {
         lines.push(format!("  {} {warning}", paint(style::WARNING, "warning:")));
     }
     lines.join("\n")
+}
+
+fn to_download(plan: &RolloutPlan) -> String {
+    let wanted = bytes(plan.bytes);
+    if plan.archive_bytes <= plan.bytes {
+        return format!("{wanted} to download");
+    }
+    format!("{wanted} to download (as archives {})", bytes(plan.archive_bytes))
 }
 
 fn describe_planned_ring(ring: &PlannedRing, size: &str) -> Vec<String> {
@@ -95,6 +104,7 @@ pub fn describe_status(status: &RolloutStatus) -> String {
         summary.author,
         bytes(status.bytes_downloaded)
     ));
+    lines.extend(describe_traffic(&status.traffic));
     for ring in &status.rings_detail {
         lines.extend(describe_ring(ring));
     }
@@ -102,6 +112,21 @@ pub fn describe_status(status: &RolloutStatus) -> String {
         lines.push(format!("  left out: {:16} {}", device.hostname, device.reason));
     }
     lines.join("\n")
+}
+
+/// How the release came, and what that saved; nothing until it came to somebody.
+fn describe_traffic(traffic: &Traffic) -> Option<String> {
+    let way = |way: &WayTraffic| format!("{} by {} ({})", way.devices, way.kind, bytes(way.bytes));
+    let ways: Vec<_> = traffic.ways.iter().map(way).collect();
+    if ways.is_empty() {
+        return None;
+    }
+    let edges = match traffic.edge_bytes {
+        0 => String::new(),
+        sent => format!(", {} from edges", bytes(sent)),
+    };
+    let saved = bytes(traffic.saved_bytes);
+    Some(format!("  devices: {}{edges}; {saved} saved", ways.join(", ")))
 }
 
 fn describe_ring(ring: &RingStatus) -> Vec<String> {

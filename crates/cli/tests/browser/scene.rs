@@ -10,9 +10,12 @@ use gofleet_api::{Client, DecisionRequest, EnrolRequest, TokenRequest};
 use gofleet_core::digest::Digest;
 use gofleet_core::facts::{Facts, FoundGo, GoOrigin};
 use gofleet_core::ids::{DeviceId, ReleaseId};
-use gofleet_core::order::{Evidence, Failure, FailureKind, Order, Progress, Receipt, Report, Step};
+use gofleet_core::order::{
+    Evidence, Failure, FailureKind, Order, Progress, Receipt, Report, Step, Taken,
+};
 use gofleet_core::rollout::{RolloutSpec, RolloutStatus};
 use gofleet_core::time::Span;
+use gofleet_core::ways::WayKind;
 use gofleet_testkit::archive;
 use gofleet_testkit::fleet::Fleet;
 use tokio::runtime::Runtime;
@@ -23,7 +26,7 @@ use super::chromium::Chromium;
 pub const OLD: &str = "1.27.2";
 pub const NEW: &str = "1.27.3";
 /// The size of the real archive, so that pages show what they will show.
-const ARCHIVE_BYTES: u64 = 75_531_459;
+const DELTA_BYTES: u64 = 304_737;
 
 /// A server with devices.
 pub struct Scene {
@@ -164,6 +167,11 @@ fn failure() -> Failure {
     }
 }
 
+/// Nearly all of a patch upgrade is there already.
+fn way() -> Taken {
+    Taken { kind: WayKind::Delta, edge_bytes: DELTA_BYTES / 2, given_up: Vec::new() }
+}
+
 fn report(player: &mut Player, order: &Order, step: Step) -> Report {
     let is_new = matches!(step, Step::Verifying | Step::Soaking | Step::Accepted);
     let active = Some(if is_new { NEW } else { OLD }.to_owned());
@@ -174,7 +182,8 @@ fn report(player: &mut Player, order: &Order, step: Step) -> Report {
         generation: order.generation,
         sequence: player.sequence,
         step,
-        bytes_downloaded: ARCHIVE_BYTES,
+        bytes_downloaded: DELTA_BYTES,
+        way: Some(way()),
         failure: has_failed.then(failure),
         receipt: is_final.then(|| receipt(order, step, active.as_deref().unwrap_or_default())),
         active,
@@ -198,7 +207,8 @@ fn receipt(order: &Order, outcome: Step, active: &str) -> Receipt {
             program_output: format!("gofleet check go{active}"),
             took: Span::from_millis(1_400),
         }),
-        bytes_downloaded: ARCHIVE_BYTES,
+        bytes_downloaded: DELTA_BYTES,
+        way: Some(way()),
         started_at: order.issued_at,
         finished_at: order.issued_at + Span::from_secs(37),
         steps: steps.map(|(step, ms)| (step, Span::from_millis(ms))).into(),

@@ -1,8 +1,7 @@
 //! Making one pack or delta: read, make, check, give it its name.
 
 use std::error::Error;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,12 +15,12 @@ use gofleet_depot::delta::{Delta, DeltaError};
 use gofleet_depot::pack::PackError;
 use gofleet_depot::{Files as _, LoadError, LoadedFiles, Made, delta, pack};
 use gofleet_platform::{checkpoint, priority};
-use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::find;
 use crate::failure::Answer;
+use crate::files::digest_of;
 use crate::state::AppState;
 use crate::upload::Incoming;
 
@@ -189,17 +188,6 @@ fn pack_of(release: &Release, artifacts: &[Artifact]) -> Option<(Digest, u64)> {
         it.kind == ArtifactKind::Pack && it.format == FORMAT && it.release == release.release.id
     };
     artifacts.iter().find(of_release).and_then(Artifact::ready)
-}
-
-fn digest_of(path: &Path) -> io::Result<Digest> {
-    let (mut file, mut hash) = (File::open(path)?, Sha256::new());
-    let mut chunk = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(Digest::from_bytes(hash.finalize().into())),
-            count => hash.update(&chunk[..count]),
-        }
-    }
 }
 
 /// An error with its causes, as one line.

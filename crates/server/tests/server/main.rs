@@ -4,6 +4,7 @@
 mod access;
 mod artifacts;
 mod config;
+mod distribution;
 mod document;
 mod edges;
 mod enrolment;

@@ -175,7 +175,8 @@ impl TestServer {
             let text: String = (0..200).map(|_| word()).collect();
             files.push((format!("go/src/text/{n}.go"), text.into_bytes(), 0o644));
         }
-        let path = self.file(&format!("larger-go-{version}.zip"), &zip(&files));
+        std::fs::write(self.file_of(version), zip(&files)).unwrap();
+        let path = self.file_of(version);
         self.admin().upload(&path, "a test", None, |_| {}).await.unwrap().release
     }
 
@@ -188,6 +189,11 @@ impl TestServer {
     /// The archive of a Go in miniature.
     pub fn go(&self, version: &str) -> PathBuf {
         self.file(&format!("go-{version}.zip"), &zip(&small_go(version)))
+    }
+
+    /// The archive of such a release.
+    pub fn file_of(&self, version: &str) -> PathBuf {
+        self.folder.path().join(format!("larger-go-{version}.zip"))
     }
 
     /// A file beside the server's own.
