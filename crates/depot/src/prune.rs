@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use gofleet_core::ids::ReleaseId;
-use gofleet_core::manifest::{Manifest, ManifestFile};
+use gofleet_core::manifest::ManifestFile;
 use gofleet_platform::file::{Identity, identity};
 use gofleet_platform::process::{Running, running};
 use gofleet_platform::{Folder, Found, canonical};
@@ -71,8 +72,7 @@ pub struct Candidate {
 pub struct PrunePlan {
     /// Every installed release.
     pub releases: Vec<Candidate>,
-    /// Bytes that are freed by what goes: files that a release which stays has, too, count nothing.
-    /// Where files are clones, that can't be told, and this is the most that it can be.
+    /// Bytes that are [freed](Root::frees) by what goes.
     pub frees_bytes: u64,
 }
 
@@ -119,22 +119,48 @@ impl Root {
     /// Whatever prevents a tree from being read.
     pub fn prune_plan(&self, chosen: &[ReleaseId]) -> Result<PrunePlan, DepotError> {
         let running = running();
-        let (mut releases, mut going) = (Vec::new(), Vec::new());
+        let mut releases = Vec::new();
         for release in self.installed()? {
-            let manifest = self.manifest(&release)?;
             let stays = match self.need(&release)? {
                 Some(need) => Some(need),
                 None if chosen.contains(&release) => Some(Need::Chosen),
                 None => in_use(&self.tree(&release), &running),
             };
-            let tree_bytes = manifest.tree_bytes();
-            if stays.is_none() {
-                going.push((self.tree(&release), manifest));
-            }
+            let tree_bytes = self.manifest(&release)?.tree_bytes();
             releases.push(Candidate { release, tree_bytes, stays });
         }
-        let frees_bytes = frees(&going)?;
-        Ok(PrunePlan { releases, frees_bytes })
+        let mut plan = PrunePlan { releases, frees_bytes: 0 };
+        plan.frees_bytes = self.frees(plan.goes())?;
+        Ok(plan)
+    }
+
+    /// Bytes that are freed if these releases go together: those of the files that have no name
+    /// outside of their trees. Where files are clones, that can't be told, and this is the most
+    /// that it can be.
+    ///
+    /// # Errors
+    ///
+    /// Whatever prevents a tree from being read.
+    pub fn frees<'a>(
+        &self,
+        going: impl IntoIterator<Item = &'a ReleaseId>,
+    ) -> Result<u64, DepotError> {
+        let files: Mutex<HashMap<Identity, Met>> = Mutex::default();
+        for release in going {
+            let tree = self.tree(release);
+            let folder = Folder::open(&tree).map_err(failed("open the folder", &tree))?;
+            parallel::each(
+                self.manifest(release)?.files(),
+                || (),
+                |(), file: &ManifestFile| {
+                    let path = || tree.join(file.path.as_str());
+                    let met = meet(&folder, file, &files);
+                    met.map_err(|error| failed("look at", &path())(error))
+                },
+            )?;
+        }
+        let files = files.into_inner().expect("no holder panics");
+        Ok(files.values().filter(|file| file.met >= file.names).map(|file| file.bytes).sum())
     }
 }
 
@@ -153,27 +179,15 @@ struct Met {
     bytes: u64,
 }
 
-/// Bytes of the files that have no name outside of these trees.
-fn frees(going: &[(PathBuf, Manifest)]) -> Result<u64, DepotError> {
-    let files: Mutex<HashMap<Identity, Met>> = Mutex::default();
-    for (tree, manifest) in going {
-        let folder = Folder::open(tree).map_err(failed("open the folder", tree))?;
-        let count = |(): &mut (), file: &ManifestFile| {
-            let path = || tree.join(file.path.as_str());
-            let meet = || {
-                let Found::File(file, metadata) = folder.find(file.path.as_str())? else {
-                    return Ok(());
-                };
-                let (identity, names) = identity(&file, &metadata)?;
-                let mut files = files.lock().expect("no holder panics");
-                let bytes = metadata.len();
-                files.entry(identity).or_insert(Met { names, met: 0, bytes }).met += 1;
-                Ok(())
-            };
-            meet().map_err(|error| failed("look at", &path())(error))
-        };
-        parallel::each(manifest.files(), || (), count)?;
+fn meet(
+    folder: &Folder,
+    file: &ManifestFile,
+    files: &Mutex<HashMap<Identity, Met>>,
+) -> io::Result<()> {
+    if let Found::File(file, metadata) = folder.find(file.path.as_str())? {
+        let (identity, names) = identity(&file, &metadata)?;
+        let new = Met { names, met: 0, bytes: metadata.len() };
+        files.lock().expect("no holder panics").entry(identity).or_insert(new).met += 1;
     }
-    let files = files.into_inner().expect("no holder panics");
-    Ok(files.values().filter(|file| file.met >= file.names).map(|file| file.bytes).sum())
+    Ok(())
 }
