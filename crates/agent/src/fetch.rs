@@ -74,12 +74,10 @@ impl<'a> Fetcher<'a> {
                 self.device.tell_bytes(self.traffic.bytes());
             }
         };
-        let fetched = tokio::select! {
+        tokio::select! {
             fetched = self.fetch_quietly(step) => fetched,
             never = tell => never,
-        };
-        self.device.tell_bytes(self.traffic.bytes());
-        fetched
+        }
     }
 
     async fn fetch_quietly(&self, step: &WayStep) -> Result<PathBuf, DownloadError> {
@@ -133,7 +131,7 @@ impl<'a> Fetcher<'a> {
 
 impl Device {
     /// Lets the server know how many bytes have come; that it does not hear it once is no harm.
-    fn tell_bytes(&self, bytes: u64) {
+    pub fn tell_bytes(&self, bytes: u64) {
         let active = facts::active_version(&self.root);
         let mut ledger = self.ledger.borrow_mut();
         if ledger.task().is_none_or(|task| task.bytes_downloaded == bytes) {

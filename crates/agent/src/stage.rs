@@ -137,6 +137,7 @@ impl Device {
         let traffic = Throttle::new(self.config.limit.clone(), local_clock, before);
         let fetcher = Fetcher::new(self, &answer.edges, traffic);
         let staged = self.try_ways(release, &answer.ways, &fetcher).await;
+        self.tell_bytes(fetcher.traffic.bytes());
         match &staged {
             Ok(_) => self.clear_downloads(),
             Err(_) => self.forget_ways(release),
