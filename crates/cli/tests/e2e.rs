@@ -258,7 +258,7 @@ fn tokens_are_good_once_and_for_a_while() {
         Ran::of(command.arg(root))
     };
     check_error(&enrol(&token), &["error: ", "was used already", "hint: ", "gofleet token create"]);
-    check_error(&enrol("made-up"), &["error: ", "is not known", "hint: "]);
+    check_error(&enrol("made-up"), &["error: ", "is unknown", "hint: "]);
     let short =
         fleet.json(["token", "create", "--ttl", "1s"])["token"].as_str().unwrap().to_owned();
     wait_until("the token to expire", MOVE_DEADLINE, || {

@@ -335,14 +335,16 @@ impl Rings {
     }
 
     /// A ring that moves nobody shows nothing; that is fine only where nothing has to be shown:
-    /// for the last ring, or where every device of the ring has the version already.
+    /// where no later ring moves anybody, or where every device of the ring has the version
+    /// already.
     fn check(&self, spec: &RolloutSpec) -> Result<(), PlanError> {
         for (place, ring) in spec.rings.iter().enumerate() {
             let has_it = |at| matches!(self.reasons.get(at), Some(LeftOutReason::AlreadyActive(_)));
             let all_have_it =
                 !self.staying[place].is_empty() && self.staying[place].iter().all(has_it);
             let devices = self.moving[place].len();
-            if devices == 0 && !all_have_it && place + 1 < spec.rings.len() {
+            let is_relied_on = self.moving[place + 1..].iter().any(|later| !later.is_empty());
+            if devices == 0 && !all_have_it && is_relied_on {
                 let (ring, size) = (ring.name.clone(), ring.size.to_string());
                 return Err(PlanError::EmptyRing { ring, size });
             }

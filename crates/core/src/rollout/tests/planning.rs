@@ -180,6 +180,13 @@ fn a_ring_that_has_the_version_already_need_not_show_it_again() {
 }
 
 #[test]
+fn a_ring_may_be_empty_where_no_later_one_relies_on_it() {
+    let yaml = "rings: [{name: test, count: 1}, {name: pilot, count: 10}, {name: all, rest: true}]";
+    let plan = planned(&spec(yaml), &fleet(1)).unwrap();
+    assert_eq!(members(&plan), [vec!["d0000".to_owned()], vec![], vec![]]);
+}
+
+#[test]
 fn no_device_jumps_between_rings_of_percentages_when_others_join() {
     let spec =
         spec("rings: [{name: a, percent: 5}, {name: b, percent: 25}, {name: c, percent: 70}]");
