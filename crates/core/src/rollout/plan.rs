@@ -468,7 +468,7 @@ fn warnings(planning: &Planning<'_>, rings: &[PlannedRing]) -> Vec<String> {
     let offline = devices().filter(|device| device.offline_since.is_some()).count();
     if offline > 0 {
         warnings.push(format!(
-            "{offline} devices are offline now: they are held apart until they come back"
+            "offline: {offline} of the devices, held apart until they come back"
         ));
     }
     let is_known = |version: &String| {
@@ -478,8 +478,8 @@ fn warnings(planning: &Planning<'_>, rings: &[PlannedRing]) -> Vec<String> {
     let unknown = devices().filter_map(|it| it.active.as_ref()).filter(|it| !is_known(it)).count();
     if unknown > 0 {
         warnings.push(format!(
-            "{unknown} devices have a version active that is not in the catalog: they go back to \
-             it by themselves if they fail, but a rollback by order would not reach them"
+            "active version not in the catalog: {unknown} of the devices, which go back to it by \
+             themselves if they fail, but which a rollback by order would not reach"
         ));
     }
     warnings

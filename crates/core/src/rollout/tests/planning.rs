@@ -123,7 +123,7 @@ fn everyone_left_out_has_a_reason() {
         ]
     );
     assert!(plan.rings[0].devices[0].offline_since.is_some());
-    assert!(plan.warnings[0].contains("1 devices are offline"), "{:?}", plan.warnings);
+    assert!(plan.warnings[0].contains("offline: 1 of the devices"), "{:?}", plan.warnings);
     assert!(plan.warnings[1].contains("not in the catalog"), "{:?}", plan.warnings);
 }
 
