@@ -11,7 +11,7 @@ use gofleet_core::digest::Digest;
 use gofleet_core::manifest::Manifest;
 use gofleet_core::order::FailureKind;
 use gofleet_core::release::ReleaseRef;
-use gofleet_depot::DepotError;
+use gofleet_depot::{DepotError, Source};
 use gofleet_platform::{Access, atomic_write, checkpoint, remove_tree};
 use thiserror::Error;
 
@@ -101,9 +101,10 @@ impl Device {
         checkpoint("agent-downloaded");
         let depot = open_depot(&self.root).await.map_err(StageError::Depot)?;
         let (release, path) = (release.clone(), archive.clone());
-        let report = blocking(move || depot.stage(&release, &manifest, &path, &()))
-            .await
-            .map_err(StageError::Depot)?;
+        let report =
+            blocking(move || depot.stage(&release, &manifest, Source::Archive(&path), &()))
+                .await
+                .map_err(StageError::Depot)?;
         checkpoint("agent-staged");
         self.clear_downloads();
         Ok(report.files)

@@ -6,7 +6,7 @@
 //! where they are read, on every platform in the same words.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -264,24 +264,32 @@ impl Manifest {
         let mut lines = String::with_capacity(self.files.len() * 120);
         for ManifestFile { path, size, executable, sha256 } in &self.files {
             let mode = if *executable { 'x' } else { '-' };
-            lines.push_str(&format!("{sha256} {mode} {size} {path}\n"));
+            writeln!(lines, "{sha256} {mode} {size} {path}").expect("a string takes any text");
         }
         Digest::of(lines.as_bytes())
     }
 }
 
 fn check_collisions(files: &[ManifestFile]) -> Result<(), InvalidManifest> {
-    let mut seen: HashMap<String, &TreePath> = HashMap::with_capacity(files.len());
-    for file in files {
-        if let Some(first) = seen.insert(file.path.folded(), &file.path) {
+    let folded: Vec<String> = files.iter().map(|file| file.path.folded()).collect();
+    let mut seen: HashMap<&str, &TreePath> = HashMap::with_capacity(files.len());
+    for (file, folded) in files.iter().zip(&folded) {
+        if let Some(first) = seen.insert(folded, &file.path) {
             let (first, second) = (first.clone(), file.path.clone());
             return Err(InvalidManifest::Duplicate { first, second });
         }
     }
-    for file in files {
-        let folded = file.path.folded();
-        for (slash, _) in folded.match_indices('/') {
-            if let Some(parent) = seen.get(&folded[..slash]) {
+    // Most files stand in the folder of the file before them, which has been looked at.
+    let mut before = "";
+    for (file, folded) in files.iter().zip(&folded) {
+        let folder = folded.rsplit_once('/').map_or("", |(folder, _)| folder);
+        if folder == before {
+            continue;
+        }
+        before = folder;
+        let ends = folder.match_indices('/').map(|(slash, _)| slash).chain([folder.len()]);
+        for end in ends {
+            if let Some(parent) = seen.get(&folder[..end]) {
                 let (file, below) = ((*parent).clone(), file.path.clone());
                 return Err(InvalidManifest::FileAndFolder { file, below });
             }

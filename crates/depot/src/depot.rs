@@ -10,11 +10,11 @@ use gofleet_core::digest::Digest;
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::manifest::Manifest;
 use gofleet_core::release::ReleaseRef;
-use gofleet_platform::{FileLock, LockError, Support, checkpoint, file, replace_link};
+use gofleet_platform::{FileLock, LockError, Sharing, Support, checkpoint, file, replace_link};
 
 use crate::error::{DepotError, failed};
 use crate::root::{Active, Root};
-use crate::stage::{self, Progress, StageReport};
+use crate::stage::{self, Progress, Source, StageReport, Staging};
 use crate::{json, recovery};
 
 /// A root that this process alone may change, as long as this value lives. What can be read of it
@@ -22,6 +22,8 @@ use crate::{json, recovery};
 #[derive(Debug)]
 pub struct Depot {
     root: Root,
+    /// No better way of sharing files is used.
+    best_sharing: Sharing,
     /// Serializes changes by threads of this process.
     changing: Mutex<()>,
     /// The operating system gives the lock back when this goes, however the process ends.
@@ -54,27 +56,46 @@ impl Depot {
             LockError::Unusable { path, source } => failed("lock", &path)(source),
         })?;
         recovery::recover(&root)?;
-        let depot = Self { root, changing: Mutex::new(()), _lock: lock };
+        let depot =
+            Self { root, best_sharing: Sharing::Clone, changing: Mutex::new(()), _lock: lock };
         depot.refresh_current();
         Ok(depot)
     }
 
-    /// Unpacks an archive into the tree of `release`, every file compared with `manifest` while it
-    /// is written. The tree gets its name when it is complete and safe on disk. If the tree is
-    /// there already it is verified instead, and replaced only if it is damaged.
+    /// Never shares files by a better way than this one, whatever the file system has: for those
+    /// whose backup can't deal with links, and for tests.
+    #[must_use]
+    pub fn with_sharing_at_best(mut self, sharing: Sharing) -> Self {
+        self.best_sharing = sharing;
+        self
+    }
+
+    /// Makes the tree of `release`: what the installed trees hold is shared with it, the rest comes
+    /// from `source`, and every file is compared with `manifest` on its way. The tree gets its name
+    /// when it is complete and safe on disk. If it is there already it is verified instead, and
+    /// replaced only if it is damaged.
     ///
     /// # Errors
     ///
-    /// Anything in [`DepotError`] that concerns archives, manifests, room and files.
+    /// Anything in [`DepotError`] that concerns archives, manifests, room and files;
+    /// [`DepotError::Incomplete`] if another source may help.
     pub fn stage(
         &self,
         release: &ReleaseRef,
         manifest: &Manifest,
-        archive: &Path,
+        source: Source<'_>,
         progress: &dyn Progress,
     ) -> Result<StageReport, DepotError> {
         let _alone = self.alone();
-        stage::stage(&self.root, release, manifest, archive, progress)
+        let staging = Staging {
+            root: &self.root,
+            id: &release.id,
+            manifest,
+            sources: &[source],
+            best_sharing: self.best_sharing,
+            progress,
+        };
+        stage::stage(release, &staging)
     }
 
     /// Makes an installed release the active one; what was active becomes the fallback. Doing it

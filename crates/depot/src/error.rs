@@ -9,6 +9,8 @@ use gofleet_core::order::FailureKind;
 use thiserror::Error;
 
 use crate::archive::ArchiveError;
+use crate::delta::DeltaError;
+use crate::format::FormatError;
 use crate::verify::Difference;
 
 /// Why a depot did not do what was asked. It is then as it was before.
@@ -64,6 +66,32 @@ pub enum DepotError {
         #[source]
         source: ArchiveError,
     },
+    /// The pack can't be used.
+    #[error("the pack `{}` was refused", path.display())]
+    Pack {
+        /// The pack.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: FormatError,
+    },
+    /// The delta can't be applied.
+    #[error("the delta `{}` was refused", path.display())]
+    Delta {
+        /// The delta.
+        path: PathBuf,
+        /// What is wrong with it, or with the files that it changes.
+        #[source]
+        source: DeltaError,
+    },
+    /// The release from which a delta leads is not there.
+    #[error("the delta to {id} leads from a release that is not installed (manifest {base})")]
+    NoBase {
+        /// The release that was to be staged.
+        id: ReleaseId,
+        /// Digest of the manifest of the other one.
+        base: Digest,
+    },
     /// The manifest is not the one that the release names.
     #[error("the manifest of {id} has the digest {found}, but {expected} was approved")]
     WrongManifest {
@@ -74,13 +102,26 @@ pub enum DepotError {
         /// Digest of what was given.
         found: Digest,
     },
-    /// The archive unpacks to something else than the manifest says.
-    #[error("the archive does not hold what the manifest of {id} says: {difference}")]
+    /// The source gives something else than the manifest says.
+    #[error("the source does not hold what the manifest of {id} says: {difference}")]
     Differs {
         /// The release.
         id: ReleaseId,
         /// The first difference.
         difference: Difference,
+    },
+    /// Neither the device nor the source holds all files.
+    #[error(
+        "{id} is not complete: `{first}`{} can't be had, neither from what is installed nor from \
+         the source; bring the archive", and_more(*files)
+    )]
+    Incomplete {
+        /// The release.
+        id: ReleaseId,
+        /// The first file that is missing.
+        first: String,
+        /// How many there are.
+        files: usize,
     },
     /// The tree on disk is not what the manifest says.
     #[error("{id} is damaged: {first}{}", and_more(*differences))]
@@ -131,8 +172,12 @@ impl DepotError {
         match self {
             Self::NoSpace { .. } | Self::DiskFull { .. } => FailureKind::DiskFull,
             Self::Archive { .. }
+            | Self::Pack { .. }
+            | Self::Delta { .. }
+            | Self::NoBase { .. }
             | Self::WrongManifest { .. }
             | Self::Differs { .. }
+            | Self::Incomplete { .. }
             | Self::Damaged { .. }
             | Self::Corrupt { .. } => FailureKind::Integrity,
             Self::NoFallback { .. } | Self::NotInstalled { .. } => FailureKind::NothingToRevertTo,

@@ -5,18 +5,29 @@
 //! old state or the new one. Nothing here touches the network or decides what should be installed.
 
 pub mod archive;
+mod check;
+pub mod delta;
 mod depot;
 mod error;
+mod files;
+mod format;
+mod holdings;
 mod json;
+pub mod pack;
 mod parallel;
 mod recovery;
 mod root;
+mod share;
 mod space;
 mod stage;
 mod verify;
+mod write;
 
 pub use depot::Depot;
 pub use error::DepotError;
+pub use files::{Files, LoadError, LoadedFiles, TreeFiles};
+pub use format::{FormatError, Made};
 pub use root::{Active, Root};
-pub use stage::{Progress, StageReport};
+pub use share::Damage;
+pub use stage::{Progress, Source, StageReport};
 pub use verify::{Difference, Verified};

@@ -1,22 +1,20 @@
 //! Comparing a tree on disk with its manifest: every file, nothing else, on all processors.
 
 use std::cmp::Reverse;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::manifest::{Manifest, ManifestFile};
-use sha2::{Digest as _, Sha256};
+use gofleet_platform::{Folder, Found};
 use thiserror::Error;
 
+use crate::check::{self, CHUNK, Kind};
 use crate::error::{DepotError, failed};
 use crate::parallel;
 use crate::stage::Progress;
-
-/// Bytes that are read at once: enough for most files of Go.
-const CHUNK: usize = 256 << 10;
 
 /// A tree was compared with its manifest and is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,13 +73,15 @@ fn compare_files(
 ) -> Result<Vec<Difference>, DepotError> {
     let mut files: Vec<&ManifestFile> = manifest.files().iter().collect();
     files.sort_by_key(|file| Reverse(file.size));
+    let folder = Folder::open(tree).map_err(failed("open the folder", tree))?;
     let found = Mutex::new(Vec::new());
     parallel::each(
         &files,
         || vec![0; CHUNK],
         |chunk, file| {
-            let path = tree.join(file.path.as_str());
-            if let Some(kind) = compare(&path, file, chunk).map_err(failed("read", &path))? {
+            let kind = compare(&folder, file, chunk);
+            let kind = kind.map_err(|error| failed("read", &tree.join(file.path.as_str()))(error));
+            if let Some(kind) = kind? {
                 found.lock().expect("no holder panics").push(kind(file.path.to_string()));
             }
             progress.file_done(file.size);
@@ -91,52 +91,19 @@ fn compare_files(
     Ok(found.into_inner().expect("no holder panics"))
 }
 
-/// A kind of difference, for the file that it is found in.
-type Kind = fn(String) -> Difference;
-
-/// Compares one file. Links are not followed.
-fn compare(path: &Path, expected: &ManifestFile, chunk: &mut [u8]) -> io::Result<Option<Kind>> {
-    let metadata = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if is_absent(&error) => return Ok(Some(Difference::Missing)),
-        Err(error) => return Err(error),
-    };
-    if !metadata.is_file() {
-        return Ok(Some(Difference::NotAFile));
-    }
-    if metadata.len() != expected.size {
-        return Ok(Some(Difference::Size));
-    }
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    loop {
-        let count = file.read(chunk)?;
-        if count == 0 {
-            break;
+fn compare(folder: &Folder, expected: &ManifestFile, chunk: &mut [u8]) -> io::Result<Option<Kind>> {
+    Ok(match folder.find(expected.path.as_str())? {
+        Found::Absent => Some(Difference::Missing),
+        Found::NotAFile => Some(Difference::NotAFile),
+        Found::File(mut file, metadata) => {
+            check::difference(&mut file, &metadata, expected, chunk)?
         }
-        hash.update(&chunk[..count]);
-    }
-    if hash.finalize()[..] != expected.sha256.as_bytes()[..] {
-        return Ok(Some(Difference::Content));
-    }
-    Ok(Some(Difference::Mode as Kind).filter(|_| !has_mode(&metadata, expected.executable)))
+    })
 }
 
 /// A file where a folder should be makes everything below it absent.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-#[cfg(unix)]
-fn has_mode(metadata: &Metadata, executable: bool) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    (metadata.permissions().mode() & 0o100 != 0) == executable
-}
-
-/// Windows tells programs by their names.
-#[cfg(not(unix))]
-fn has_mode(_metadata: &Metadata, _executable: bool) -> bool {
-    true
 }
 
 /// Walks through `tree` for whatever the manifest does not have; links are not followed. Empty

@@ -11,6 +11,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("agent-order-recorded", "the ledger holds the order, nothing has been done for it"),
     ("agent-downloaded", "the whole archive is in downloads, nothing is unpacked"),
     ("depot-stage-begun", "the staging folder is there and empty"),
+    ("depot-stage-shared", "what installed trees hold is in the staging folder, nothing else"),
     ("depot-stage-unpacked", "all files are in the staging folder, not yet synced"),
     ("depot-stage-verified", "the staged tree is verified and synced, not yet renamed"),
     ("depot-stage-replacing", "a damaged tree is moved away, its successor is not there yet"),

@@ -1,7 +1,7 @@
 //! Files: writing so that a crash leaves the old or the new content, renaming past scanners,
-//! linking, removing.
+//! removing.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,15 +24,6 @@ pub enum Access {
     Everyone,
     /// Its owner only (mode 0600; on Windows also the administrators and the system).
     Private,
-}
-
-/// How a file came to its second name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Linked {
-    /// Both names are one file.
-    HardLink,
-    /// The file system has no hard links, so there are two files.
-    Copy,
 }
 
 /// Replaces the content of `path` by `bytes`: after a crash at any point the file holds what it
@@ -141,22 +132,6 @@ pub fn create_private_folder(path: &Path) -> io::Result<()> {
     system::make_private(path)
 }
 
-/// Gives the file `from` the second name `to`, or copies it (with its mode) where the file system
-/// has no hard links. `to` must not exist.
-///
-/// # Errors
-///
-/// What the copy said.
-pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<Linked> {
-    if fs::hard_link(from, to).is_ok() {
-        return Ok(Linked::HardLink);
-    }
-    let mut target = OpenOptions::new().write(true).create_new(true).open(to)?;
-    io::copy(&mut File::open(from)?, &mut target)?;
-    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
-    Ok(Linked::Copy)
-}
-
 /// The one absolute path of a file, links resolved, in the form that programs print: without the
 /// `\\?\` that Windows puts before it.
 ///
@@ -235,16 +210,6 @@ mod tests {
         std::os::unix::fs::symlink(&target, &link).unwrap();
         remove_tree(&link).unwrap();
         assert!(target.join("kept").exists() && !link.exists());
-    }
-
-    #[test]
-    fn a_second_name_has_the_same_content() {
-        let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("a"), folder.path().join("b"));
-        fs::write(&from, b"content").unwrap();
-        assert_eq!(link_or_copy(&from, &to).unwrap(), Linked::HardLink);
-        assert_eq!(fs::read(&to).unwrap(), b"content");
-        assert!(link_or_copy(&from, &to).is_err(), "an existing file is not overwritten");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 pub mod checkpoint;
 pub mod exec;
 pub mod file;
+pub mod folder;
 pub mod link;
 pub mod lock;
 pub mod machine;
@@ -13,9 +14,8 @@ pub mod process;
 pub mod volume;
 
 pub use checkpoint::checkpoint;
-pub use file::{
-    Access, atomic_write, canonical, create_private_folder, link_or_copy, remove_tree, rename,
-};
+pub use file::{Access, atomic_write, canonical, create_private_folder, remove_tree, rename};
+pub use folder::{Folder, Found, Sharing};
 pub use link::replace_link;
 pub use lock::{FileLock, LockError};
 pub use process::ProcessTree;

@@ -1,5 +1,6 @@
 //! The file system that a path stands on.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -34,6 +35,24 @@ pub fn sync_file_system(path: &Path) -> io::Result<Support> {
     system::sync_file_system(path)
 }
 
+/// Whether [`sync_file_system`] does anything here.
+pub const fn can_sync_file_systems() -> bool {
+    cfg!(unix)
+}
+
+/// Lets `file` occupy `bytes` bytes of its file system, fewer than before or more, without writing
+/// them: room that nobody else gets.
+///
+/// Where the file system can't do that (FAT, some network shares), the answer is
+/// [`Support::Unsupported`].
+///
+/// # Errors
+///
+/// [`io::ErrorKind::StorageFull`] if there is not that much room, or what else the system said.
+pub fn reserve(file: &File, bytes: u64) -> io::Result<Support> {
+    system::reserve(file, bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +69,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let expected = if cfg!(windows) { Support::Unsupported } else { Support::Done };
         assert_eq!(sync_file_system(folder.path()).unwrap(), expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn room_is_taken_and_given_back() {
+        use std::os::unix::fs::MetadataExt as _;
+        let file = tempfile::tempfile().unwrap();
+        let check = |bytes: u64| {
+            if reserve(&file, bytes).unwrap() == Support::Done {
+                let taken = file.metadata().unwrap().blocks() * 512;
+                assert!((bytes..=bytes + 65_536).contains(&taken), "{taken} for {bytes}");
+            }
+        };
+        [3 << 20, 1 << 20, 2 << 20, 0].into_iter().for_each(check);
+        let error = reserve(&file, 1 << 60).unwrap_err();
+        let expected = [io::ErrorKind::StorageFull, io::ErrorKind::FileTooLarge];
+        assert!(expected.contains(&error.kind()), "{error}");
     }
 }

@@ -121,8 +121,8 @@ fn intact(install: &Install, root: &Path, printer: Printer) -> anyhow::Result<Op
     bar.finish_and_clear();
     match verified {
         Ok(verified) => {
-            let report =
-                StageReport { files: verified.files, bytes: verified.bytes, was_there: true };
+            let (files, bytes) = (verified.files, verified.bytes);
+            let report = StageReport { files, bytes, was_there: true, ..StageReport::default() };
             Installed::of(&root, &id, version, report).map(Some)
         }
         Err(error) => {
@@ -166,7 +166,8 @@ fn stage(
     let depot = Depot::open(root)?;
     let release = inspected.release();
     let bar = printer.bytes_bar(release.id.as_str(), Some(inspected.manifest.tree_bytes()));
-    let report = depot.stage(&release, &inspected.manifest, &source.path, &Bar(bar.clone()));
+    let archive = gofleet_depot::Source::Archive(&source.path);
+    let report = depot.stage(&release, &inspected.manifest, archive, &Bar(bar.clone()));
     bar.finish_and_clear();
     let report = report?;
     depot.place_shims(&shim_program()?)?;

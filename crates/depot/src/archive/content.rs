@@ -29,6 +29,11 @@ pub(crate) trait Sink: Sync {
     /// What can go wrong in all.
     type Error: From<ArchiveError> + Send;
 
+    /// Whether it wants the content of this file; readers spare themselves the work if not.
+    fn wants(&self, _entry: &Entry) -> bool {
+        true
+    }
+
     /// Takes one file.
     fn file(&self, entry: &Entry, content: &mut dyn Content) -> Result<(), Self::Error>;
 }

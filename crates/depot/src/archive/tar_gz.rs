@@ -43,7 +43,7 @@ pub(super) fn read<S: Sink>(file: &File, sink: &S) -> Result<(), S::Error> {
             .collect();
         // Writers that are all gone make sending fail, which ends the reader.
         drop(queue);
-        let inflated = inflate(file, &jobs);
+        let inflated = inflate(file, &jobs, &|entry| sink.wants(entry));
         // The writers end when nothing can come any more.
         drop(jobs);
         let written: Result<(), S::Error> =
@@ -99,7 +99,7 @@ impl From<ArchiveError> for Stop {
     }
 }
 
-fn inflate(file: &File, jobs: &Sender<Job>) -> Result<(), Stop> {
+fn inflate(file: &File, jobs: &Sender<Job>, wants: &dyn Fn(&Entry) -> bool) -> Result<(), Stop> {
     let packed = file.metadata().map_err(ArchiveError::Read)?.len();
     let unpacked = Cell::new(0);
     let explain = |error: io::Error| explain(error, unpacked.get(), packed);
@@ -119,7 +119,9 @@ fn inflate(file: &File, jobs: &Sender<Job>) -> Result<(), Stop> {
                 if files > MAX_FILES {
                     return Err(ArchiveError::Tree(InvalidManifest::TooManyFiles).into());
                 }
-                send(found, &mut entry, jobs, &explain)?;
+                if wants(&found) {
+                    send(found, &mut entry, jobs, &explain)?;
+                }
             }
         }
     }

@@ -21,6 +21,7 @@ const CHUNK: usize = 256 << 10;
 /// Gives every file below `go/` to `sink`.
 pub(super) fn read<S: Sink>(file: &File, sink: &S) -> Result<(), S::Error> {
     let mut work = plan(&directory::read(file)?)?;
+    work.retain(|(entry, _)| sink.wants(entry));
     // The largest first: the threads then end at nearly the same time.
     work.sort_by_key(|(entry, _)| Reverse(entry.size));
     parallel::each(&work, Unpacker::default, |unpacker, (entry, zipped)| {

@@ -9,7 +9,7 @@ use gofleet_depot::Depot;
 use gofleet_platform::checkpoint::ALL;
 use gofleet_testkit::archive::small_go;
 
-use crate::support::{Ground, imported};
+use crate::support::{Ground, damage, imported};
 
 /// Names the folder for the process that is killed.
 const GROUND: &str = "GOFLEET_TEST_KILL_GROUND";
@@ -54,7 +54,7 @@ fn check(checkpoint: &str) {
     let new = imported(ground.path().join("new")).release.id;
     depot.activate(&old).unwrap();
     // Damaged, so that it has to be replaced, which is the longest way.
-    std::fs::write(depot.tree(&new).join("VERSION"), b"damaged").unwrap();
+    damage(&depot.tree(&new).join("VERSION"), b"damaged");
     drop(depot);
 
     kill_at(checkpoint, ground.path());

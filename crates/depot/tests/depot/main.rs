@@ -4,7 +4,9 @@
 
 mod activation;
 mod archives;
+mod codec;
 mod kills;
 mod property;
+mod sharing;
 mod staging;
 mod support;

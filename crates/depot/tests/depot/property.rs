@@ -1,6 +1,7 @@
 //! Whatever is done to the bytes of an archive: no panic, nothing outside, and never a tree that
 //! is not the manifest's.
 
+use gofleet_depot::Source;
 use gofleet_testkit::archive::{File, small_go, tar_gz, zip};
 use proptest::prelude::*;
 
@@ -55,7 +56,7 @@ fn check(known: &Imported, ground: &Ground, bytes: &[u8]) {
     let archive = ground.write("harmed", bytes);
     let _ = gofleet_depot::archive::inspect(&archive);
     let depot = ground.open();
-    if depot.stage(&known.release, &known.manifest, &archive, &()).is_ok() {
+    if depot.stage(&known.release, &known.manifest, Source::Archive(&archive), &()).is_ok() {
         let names: Vec<_> =
             known.manifest.files().iter().map(|file| file.path.to_string()).collect();
         assert_eq!(files_below(&depot.tree(&known.release.id)), names);

@@ -4,11 +4,11 @@ use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gofleet_core::manifest::{Manifest, ManifestFile};
-use gofleet_depot::{Depot, DepotError, Difference, Progress};
+use gofleet_depot::{Depot, DepotError, Difference, Progress, Source};
 use gofleet_testkit::archive::{PLAIN, hostile, small_go, tar_gz, zip};
 use gofleet_testkit::go;
 
-use crate::support::{Ground, Imported, files_below, imported, told};
+use crate::support::{Ground, Imported, damage as change, files_below, imported, small_disk, told};
 
 #[derive(Default)]
 struct Count(AtomicU64, AtomicU64);
@@ -25,7 +25,8 @@ fn real_go_becomes_a_tree_that_runs() {
     let ground = Ground::new();
     let real = imported(go::archive("1.27.3", go::HOST));
     let (depot, count) = (ground.open(), Count::default());
-    let report = depot.stage(&real.release, &real.manifest, &real.path, &count).unwrap();
+    let report =
+        depot.stage(&real.release, &real.manifest, Source::Archive(&real.path), &count).unwrap();
     assert_eq!(report.files, real.manifest.files().len() as u64);
     assert_eq!(report.bytes, real.manifest.tree_bytes());
     assert_eq!((count.0.into_inner(), count.1.into_inner()), (report.files, report.bytes));
@@ -44,7 +45,7 @@ fn a_tar_and_a_zip_become_the_same_tree() {
     let known = ground.import(&small_go("1.27.3"));
     let tar = ground.write("tar", &tar_gz(&small_go("1.27.3")));
     let depot = ground.open();
-    depot.stage(&known.release, &known.manifest, &tar, &()).unwrap();
+    depot.stage(&known.release, &known.manifest, Source::Archive(&tar), &()).unwrap();
     depot.verify(&known.release.id, &()).unwrap();
     let names: Vec<_> = known.manifest.files().iter().map(|file| file.path.to_string()).collect();
     assert_eq!(files_below(&depot.tree(&known.release.id)), names);
@@ -60,9 +61,13 @@ fn what_differs_from_the_manifest_is_refused_and_leaves_nothing() {
         for bytes in [zip(&files), tar_gz(&files)] {
             let archive = ground.write("changed", &bytes);
             let depot = ground.open();
-            let refused = depot.stage(&known.release, &known.manifest, &archive, &());
+            let refused =
+                depot.stage(&known.release, &known.manifest, Source::Archive(&archive), &());
             match refused.unwrap_err() {
                 DepotError::Differs { difference, .. } => assert_eq!(difference, expected),
+                DepotError::Incomplete { first, files: 1, .. } => {
+                    assert_eq!(Difference::Missing(first), expected);
+                }
                 other => panic!("{other}"),
             }
             check_nothing_left(&depot, &known);
@@ -104,8 +109,13 @@ fn hostile_archives_write_nothing_outside() {
     let depot = ground.open();
     for (name, bytes) in archives {
         let archive = ground.write("hostile", &bytes);
-        let error = depot.stage(&known.release, &known.manifest, &archive, &()).unwrap_err();
-        let is_refused = matches!(error, DepotError::Archive { .. } | DepotError::Differs { .. });
+        let error = depot
+            .stage(&known.release, &known.manifest, Source::Archive(&archive), &())
+            .unwrap_err();
+        let is_refused = matches!(
+            error,
+            DepotError::Archive { .. } | DepotError::Differs { .. } | DepotError::Incomplete { .. }
+        );
         assert!(is_refused, "{name}: {}", told(&error));
         check_nothing_left(&depot, &known);
         fs::remove_file(&archive).unwrap();
@@ -123,7 +133,7 @@ fn another_manifest_than_the_approved_one_is_refused() {
     files.pop();
     let other = Manifest::new(files).unwrap();
     let depot = ground.open();
-    let error = depot.stage(&known.release, &other, &known.path, &()).unwrap_err();
+    let error = depot.stage(&known.release, &other, Source::Archive(&known.path), &()).unwrap_err();
     assert!(matches!(error, DepotError::WrongManifest { .. }), "{error}");
 }
 
@@ -146,11 +156,8 @@ fn staging_again_verifies_and_mends() {
     };
     let print = tree.join("src/fmt/print.go");
     let name = |name: &str| name.to_owned();
-    damage(
-        &|| fs::write(&print, vec![b'x'; 3600]).unwrap(),
-        Difference::Content(name("src/fmt/print.go")),
-    );
-    damage(&|| fs::write(&print, "short").unwrap(), Difference::Size(name("src/fmt/print.go")));
+    damage(&|| change(&print, &[b'x'; 3600]), Difference::Content(name("src/fmt/print.go")));
+    damage(&|| change(&print, b"short"), Difference::Size(name("src/fmt/print.go")));
     damage(&|| fs::remove_file(&print).unwrap(), Difference::Missing(name("src/fmt/print.go")));
     damage(
         &|| fs::write(tree.join("src/more.go"), "x").unwrap(),
@@ -204,7 +211,7 @@ fn too_little_room_is_told_before_anything_is_written() {
     release.manifest = manifest.digest();
     let Some(small) = small_disk(&ground, "16m") else { return };
     let depot = Depot::open(small.path()).unwrap();
-    let error = depot.stage(&release, &manifest, &known.path, &()).unwrap_err();
+    let error = depot.stage(&release, &manifest, Source::Archive(&known.path), &()).unwrap_err();
     assert!(matches!(error, DepotError::NoSpace { .. }), "{error}");
     assert!(told(&error).contains("MB are needed; make room"), "{error}");
     check_nothing_left(&depot, &known);
@@ -237,7 +244,8 @@ fn a_disk_that_becomes_full_leaves_the_old_release() {
         }));
     }
     let new = ground.import(&files);
-    let error = depot.stage(&new.release, &new.manifest, &new.path, &Filler(small.path()));
+    let error =
+        depot.stage(&new.release, &new.manifest, Source::Archive(&new.path), &Filler(small.path()));
     let error = error.unwrap_err();
     assert!(matches!(error, DepotError::DiskFull { .. }), "{}", told(&error));
     fs::remove_file(small.path().join("filler")).unwrap();
@@ -246,43 +254,6 @@ fn a_disk_that_becomes_full_leaves_the_old_release() {
     depot.verify(&old.release.id, &()).unwrap();
     assert_eq!(depot.active().unwrap().unwrap().active, old.release.id);
     new.stage(&depot).unwrap();
-}
-
-/// A file system of its own that goes away with this value.
-struct Disk(std::path::PathBuf);
-
-impl Disk {
-    fn path(&self) -> &std::path::Path {
-        &self.0
-    }
-
-    #[cfg(target_os = "linux")]
-    fn remount_read_only(&self) {
-        assert!(mount(&["-o", "remount,ro", &self.0.to_string_lossy()]));
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
-
-fn mount(arguments: &[&str]) -> bool {
-    let mount = std::process::Command::new("mount").args(arguments).output();
-    mount.is_ok_and(|output| output.status.success())
-}
-
-/// A small tmpfs; none, and a word about it, where this user may not mount one.
-fn small_disk(ground: &Ground, size: &str) -> Option<Disk> {
-    let path = ground.path().join("disk");
-    fs::create_dir(&path).unwrap();
-    let options = format!("size={size}");
-    if mount(&["-t", "tmpfs", "-o", &options, "tmpfs", &path.to_string_lossy()]) {
-        return Some(Disk(path));
-    }
-    eprintln!("SKIPPED: this test mounts a tmpfs, which this user may not");
-    None
 }
 
 #[cfg(target_os = "linux")]

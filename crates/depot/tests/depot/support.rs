@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use gofleet_core::manifest::Manifest;
 use gofleet_core::release::ReleaseRef;
-use gofleet_depot::{Depot, archive};
+use gofleet_depot::{Depot, DepotError, Source, StageReport, archive};
 use gofleet_testkit::archive::{File, small_go, zip};
 use tempfile::TempDir;
 
@@ -62,12 +62,22 @@ impl Ground {
 }
 
 impl Imported {
-    pub fn stage(
-        &self,
-        depot: &Depot,
-    ) -> Result<gofleet_depot::StageReport, gofleet_depot::DepotError> {
-        depot.stage(&self.release, &self.manifest, &self.path, &())
+    pub fn stage(&self, depot: &Depot) -> Result<StageReport, DepotError> {
+        self.stage_from(depot, Source::Archive(&self.path))
     }
+
+    pub fn stage_from(&self, depot: &Depot, source: Source<'_>) -> Result<StageReport, DepotError> {
+        depot.stage(&self.release, &self.manifest, source, &())
+    }
+}
+
+/// Changes a file in place, as somebody does who may write to what is read-only.
+pub fn damage(path: &Path, content: &[u8]) {
+    let mut permissions = fs::metadata(path).unwrap().permissions();
+    #[expect(clippy::permissions_set_readonly_false, reason = "as somebody does")]
+    permissions.set_readonly(false);
+    fs::set_permissions(path, permissions).unwrap();
+    fs::write(path, content).unwrap();
 }
 
 pub fn imported(path: PathBuf) -> Imported {
@@ -103,4 +113,45 @@ pub fn told(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// A file system of its own that goes away with this value.
+pub struct Disk(PathBuf);
+
+impl Disk {
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    #[cfg(target_os = "linux")]
+    pub fn remount_read_only(&self) {
+        assert!(mount(&["-o", "remount,ro"], &self.0));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+fn mount(arguments: &[&str], on: &Path) -> bool {
+    let mount = std::process::Command::new("mount").args(arguments).arg(on).output();
+    mount.is_ok_and(|output| output.status.success())
+}
+
+/// What `mount` makes of these arguments; none, and a word about it, where this user may not.
+pub fn mounted(ground: &Ground, arguments: &[&str]) -> Option<Disk> {
+    let path = ground.path().join("disk");
+    fs::create_dir(&path).unwrap();
+    if mount(arguments, &path) {
+        return Some(Disk(path));
+    }
+    eprintln!("SKIPPED: this test mounts a file system, which this user may not");
+    None
+}
+
+/// A small tmpfs.
+pub fn small_disk(ground: &Ground, size: &str) -> Option<Disk> {
+    mounted(ground, &["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
 }

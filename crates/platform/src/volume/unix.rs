@@ -23,3 +23,25 @@ pub fn sync_file_system(path: &Path) -> io::Result<Support> {
     rustix::fs::sync();
     Ok(Support::Done)
 }
+
+#[cfg(target_os = "linux")]
+pub fn reserve(file: &File, bytes: u64) -> io::Result<Support> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    use rustix::io::Errno;
+    let now = file.metadata()?.len();
+    if bytes <= now {
+        file.set_len(bytes)?;
+        return Ok(Support::Done);
+    }
+    match fallocate(file, FallocateFlags::empty(), now, bytes - now) {
+        Ok(()) => Ok(Support::Done),
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Support::Unsupported),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Linux")]
+pub fn reserve(_file: &File, _bytes: u64) -> io::Result<Support> {
+    Ok(Support::Unsupported)
+}

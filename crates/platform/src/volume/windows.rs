@@ -2,11 +2,18 @@
 
 #![expect(unsafe_code, reason = "calls of Windows")]
 
+use std::fs::File;
 use std::io;
+use std::os::windows::io::AsRawHandle;
 use std::path::Path;
 use std::ptr::null_mut;
 
-use windows_sys::Win32::Storage::FileSystem::GetDiskFreeSpaceExW;
+use windows_sys::Win32::Foundation::{
+    ERROR_INVALID_FUNCTION, ERROR_INVALID_PARAMETER, ERROR_NOT_SUPPORTED,
+};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_ALLOCATION_INFO, FileAllocationInfo, GetDiskFreeSpaceExW, SetFileInformationByHandle,
+};
 
 use crate::Support;
 
@@ -23,4 +30,31 @@ pub fn free_space(path: &Path) -> io::Result<u64> {
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Unix")]
 pub fn sync_file_system(_path: &Path) -> io::Result<Support> {
     Ok(Support::Unsupported)
+}
+
+/// The file's length stays 0: only its allocation grows and shrinks.
+pub fn reserve(file: &File, bytes: u64) -> io::Result<Support> {
+    let bytes = i64::try_from(bytes).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let wanted = FILE_ALLOCATION_INFO { AllocationSize: bytes };
+    // SAFETY: the handle is open, and the class names the type of the structure whose size is told.
+    let done = unsafe {
+        SetFileInformationByHandle(
+            file.as_raw_handle(),
+            FileAllocationInfo,
+            (&raw const wanted).cast(),
+            size_of::<FILE_ALLOCATION_INFO>() as u32,
+        )
+    };
+    let unsupported = [ERROR_NOT_SUPPORTED, ERROR_INVALID_FUNCTION, ERROR_INVALID_PARAMETER];
+    match done {
+        0 => {
+            let error = io::Error::last_os_error();
+            let code = error.raw_os_error().map(i32::cast_unsigned);
+            if code.is_some_and(|code| unsupported.contains(&code)) {
+                return Ok(Support::Unsupported);
+            }
+            Err(error)
+        }
+        _ => Ok(Support::Done),
+    }
 }

@@ -1,0 +1,111 @@
+//! How a stream of bytes is compressed, and by which number that is known.
+
+use zstd::zstd_safe::{CCtx, CParameter, DCtx};
+
+use super::FormatError;
+
+/// A way to compress a stream, under its number in packs and deltas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Codec {
+    /// As it is.
+    Stored = 0,
+    /// One frame of Zstandard (RFC 8878), with the prefix as raw dictionary.
+    Zstd = 1,
+}
+
+/// The bytes can't be unpacked to what they shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Damaged;
+
+/// The slowest level of Zstandard: what is made once is unpacked ten thousand times.
+const LEVEL: i32 = 22;
+/// Longest distance of a match, as the power of two: two of the largest executables.
+const MAX_WINDOW_LOG: u32 = 27;
+
+impl Codec {
+    pub(crate) fn of(number: u8) -> Result<Self, FormatError> {
+        match number {
+            0 => Ok(Self::Stored),
+            1 => Ok(Self::Zstd),
+            other => Err(FormatError::UnknownCodec(other)),
+        }
+    }
+
+    /// The codec that makes least of `plain`, and what it makes. The unpacking side must have the
+    /// same `prefix`.
+    pub(crate) fn smallest(plain: &[u8], prefix: &[u8]) -> (Self, Vec<u8>) {
+        let packed = zstd(plain, prefix);
+        if packed.len() < plain.len() {
+            (Self::Zstd, packed)
+        } else {
+            (Self::Stored, plain.to_vec())
+        }
+    }
+
+    /// Replaces the content of `plain` with the `size` bytes that `packed` unpacks to.
+    pub(crate) fn unpack(
+        self,
+        packed: &[u8],
+        prefix: &[u8],
+        size: usize,
+        plain: &mut Vec<u8>,
+    ) -> Result<(), Damaged> {
+        plain.clear();
+        match self {
+            Self::Stored => plain.extend_from_slice(packed),
+            Self::Zstd => {
+                plain.reserve_exact(size);
+                let mut context = DCtx::create();
+                context.ref_prefix(prefix).map_err(|_| Damaged)?;
+                context.decompress(plain, packed).map_err(|_| Damaged)?;
+            }
+        }
+        if plain.len() == size { Ok(()) } else { Err(Damaged) }
+    }
+}
+
+fn zstd(plain: &[u8], prefix: &[u8]) -> Vec<u8> {
+    const INVARIANT: &str = "memory suffices and the parameters are within their bounds";
+    let mut context = CCtx::create();
+    let distance = (plain.len() + prefix.len()).max(1 << 17);
+    let window_log = (usize::BITS - (distance - 1).leading_zeros()).min(MAX_WINDOW_LOG);
+    let mut set = |parameter| context.set_parameter(parameter).expect(INVARIANT);
+    set(CParameter::CompressionLevel(LEVEL));
+    set(CParameter::WindowLog(window_log));
+    set(CParameter::EnableLongDistanceMatching(distance > 8 << 20));
+    set(CParameter::ContentSizeFlag(false));
+    context.ref_prefix(prefix).expect(INVARIANT);
+    let mut packed = Vec::with_capacity(zstd::zstd_safe::compress_bound(plain.len()));
+    context.compress2(&mut packed, plain).expect(INVARIANT);
+    packed
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_packed_is_unpacked(plain: Vec<u8>, prefix: Vec<u8>) {
+            let plain = [&plain[..], &prefix, &plain].concat();
+            let (codec, packed) = Codec::smallest(&plain, &prefix);
+            let mut found = Vec::new();
+            prop_assert_eq!(codec.unpack(&packed, &prefix, plain.len(), &mut found), Ok(()));
+            prop_assert_eq!(&found, &plain);
+            prop_assert_eq!(codec.unpack(&packed, &prefix, plain.len() + 1, &mut found), Err(Damaged));
+        }
+    }
+
+    #[test]
+    fn more_than_was_told_is_refused() {
+        let packed = zstd(&[7; 100_000], &[]);
+        assert_eq!(Codec::Zstd.unpack(&packed, &[], 99_999, &mut Vec::new()), Err(Damaged));
+    }
+
+    #[test]
+    fn unknown_numbers_are_named() {
+        assert!(matches!(Codec::of(77), Err(FormatError::UnknownCodec(77))));
+    }
+}
