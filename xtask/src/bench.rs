@@ -4,7 +4,12 @@
 //! line is one object: `{"bench": …, "rows": [{"what", "ours", "peer", "peer_name", "ratio",
 //! "unit", "must", "aim", "ok"}]}`.
 
+mod cost;
+mod depot;
 mod install;
+mod mirror;
+mod place;
+mod programs;
 mod startup;
 
 use std::path::PathBuf;
@@ -30,6 +35,8 @@ pub struct Arguments {
 enum Name {
     /// From a local mirror to a verified tree, against unzip and Python's zipfile
     Install,
+    /// Packs, deltas, installing and upgrading by them, shims
+    Depot,
     /// How long the program takes to start, and what an idle agent occupies
     Startup,
 }
@@ -100,6 +107,10 @@ pub fn main(arguments: &Arguments) -> Result<()> {
         Name::Install => {
             setup::install(Part::Peers)?;
             install::measure()?
+        }
+        Name::Depot => {
+            setup::install(Part::Peers)?;
+            depot::measure()?
         }
         Name::Startup => startup::measure()?,
     };

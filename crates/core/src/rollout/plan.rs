@@ -467,9 +467,8 @@ fn warnings(planning: &Planning<'_>, rings: &[PlannedRing]) -> Vec<String> {
     let devices = || rings.iter().flat_map(|ring| &ring.devices);
     let offline = devices().filter(|device| device.offline_since.is_some()).count();
     if offline > 0 {
-        warnings.push(format!(
-            "offline: {offline} of the devices, held apart until they come back"
-        ));
+        warnings
+            .push(format!("offline: {offline} of the devices, held apart until they come back"));
     }
     let is_known = |version: &String| {
         let mut releases = planning.releases.iter();
