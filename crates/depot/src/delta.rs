@@ -5,6 +5,7 @@
 //! with the one that was ordered, and every file with the manifest.
 
 mod make;
+mod patch;
 mod read;
 
 use std::io;
@@ -80,6 +81,9 @@ impl From<ArchiveError> for DeltaError {
         Self::WrongResult(LoadError::Archive(error))
     }
 }
+
+/// How a frame is packed: as a number of [`Codec`](crate::format::codec::Codec), or as a patch.
+const PATCH: u8 = 16;
 
 /// An opened delta.
 pub struct Delta {

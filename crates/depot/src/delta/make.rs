@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use gofleet_core::manifest::{Manifest, ManifestFile};
 
-use super::{DeltaError, MAGIC, Parts};
+use super::{DeltaError, MAGIC, PATCH, Parts, patch};
 use crate::files::Files;
 use crate::format::codec::Codec;
 use crate::format::listing::Changes;
@@ -39,8 +39,8 @@ pub fn make(base: &dyn Files, target: &dyn Files, delta: &Path) -> Result<Made, 
             });
             let plain = concatenate(target, places)?;
             let prefix = concatenate(base, parts.base.iter().copied())?;
-            let (codec, bytes) = Codec::smallest(&plain, &prefix);
-            packed.lock().expect("no holder panics").push((*number, codec as u8, bytes));
+            let (codec, bytes) = smallest(&plain, &prefix, parts.fresh.len() == 1);
+            packed.lock().expect("no holder panics").push((*number, codec, bytes));
             Ok::<(), DeltaError>(())
         },
     )?;
@@ -58,6 +58,15 @@ pub fn make(base: &dyn Files, target: &dyn Files, delta: &Path) -> Result<Made, 
         });
     }
     builder.write(delta).map_err(DeltaError::Write)
+}
+
+/// The way that makes least of `plain`, and what it makes.
+fn smallest(plain: &[u8], prefix: &[u8], is_alone: bool) -> (u8, Vec<u8>) {
+    if is_alone && let Some(patch) = patch::make(prefix, plain) {
+        return (PATCH, patch);
+    }
+    let (codec, bytes) = Codec::smallest(plain, prefix);
+    (codec as u8, bytes)
 }
 
 /// Which files are made together: the large ones alone, the others by their endings and folders.

@@ -5,7 +5,7 @@ use std::path::Path;
 use gofleet_core::digest::Digest;
 use gofleet_core::manifest::{MAX_FILES, Manifest, ManifestFile};
 
-use super::{BaseFile, Delta, DeltaError, MAGIC, MAX_FRAME_BYTES, Parts};
+use super::{BaseFile, Delta, DeltaError, MAGIC, MAX_FRAME_BYTES, PATCH, Parts, patch};
 use crate::archive::{Entry, Sink, Whole};
 use crate::format::codec::Codec;
 use crate::format::listing::Changes;
@@ -51,11 +51,15 @@ where
         let sources = base_of(base, base_file, &parts.base)?;
         let size = size_of(delta.changes.fresh(), &parts.fresh) as usize;
         let packed = delta.container.read(frame).map_err(DeltaError::Format)?;
-        let codec = Codec::of(frame.codec).map_err(DeltaError::Format)?;
-        if codec.unpack(&packed, &sources, size, plain).is_err() {
-            return Err(changed(base, &parts.base, &sources)
-                .unwrap_or(FormatError::DamagedFrame(frame.number).into())
-                .into());
+        let unpacked = match frame.codec {
+            PATCH => patch::apply(&packed, &sources, size, plain),
+            other => Codec::of(other).and_then(|codec| {
+                let damaged = |_| FormatError::DamagedFrame(frame.number);
+                codec.unpack(&packed, &sources, size, plain).map_err(damaged)
+            }),
+        };
+        if let Err(error) = unpacked {
+            return Err(changed(base, &parts.base, &sources).unwrap_or(error.into()).into());
         }
         let mut rest = &plain[..];
         for &index in &parts.fresh {

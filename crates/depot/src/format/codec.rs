@@ -1,5 +1,8 @@
 //! How a stream of bytes is compressed, and by which number that is known.
 
+use std::io::{Read, Write};
+
+use lzma_rust2::{LzmaOptions, LzmaReader, LzmaWriter};
 use zstd::zstd_safe::{CCtx, CParameter, DCtx};
 
 use super::FormatError;
@@ -11,6 +14,8 @@ pub(crate) enum Codec {
     Stored = 0,
     /// One frame of Zstandard (RFC 8878), with the prefix as raw dictionary.
     Zstd = 1,
+    /// LZMA without header or end mark, behind the byte of its properties. Slow: for small streams.
+    Lzma = 2,
 }
 
 /// The bytes can't be unpacked to what they shall be.
@@ -27,6 +32,7 @@ impl Codec {
         match number {
             0 => Ok(Self::Stored),
             1 => Ok(Self::Zstd),
+            2 => Ok(Self::Lzma),
             other => Err(FormatError::UnknownCodec(other)),
         }
     }
@@ -40,6 +46,22 @@ impl Codec {
         } else {
             (Self::Stored, plain.to_vec())
         }
+    }
+
+    /// The same among all codecs, without a prefix.
+    pub(crate) fn smallest_of_all(plain: &[u8]) -> (Self, Vec<u8>) {
+        if plain.len() < 16 {
+            return (Self::Stored, plain.to_vec());
+        }
+        let mut best = Self::smallest(plain, &[]);
+        // Literal context, literal position and position bits: for text, bytes and numbers.
+        for (lc, lp, pb) in [(3, 0, 2), (3, 0, 0), (0, 0, 0), (0, 2, 2)] {
+            let packed = lzma(plain, lc, lp, pb);
+            if packed.len() < best.1.len() {
+                best = (Self::Lzma, packed);
+            }
+        }
+        best
     }
 
     /// Replaces the content of `plain` with the `size` bytes that `packed` unpacks to.
@@ -58,6 +80,14 @@ impl Codec {
                 let mut context = DCtx::create();
                 context.ref_prefix(prefix).map_err(|_| Damaged)?;
                 context.decompress(plain, packed).map_err(|_| Damaged)?;
+            }
+            Self::Lzma => {
+                let (&properties, packed) = packed.split_first().ok_or(Damaged)?;
+                let (whole, window) = (size as u64, window_of(size));
+                let reader = LzmaReader::new_with_props(packed, whole, properties, window, None);
+                plain.resize(size, 0);
+                let mut reader = reader.map_err(|_| Damaged)?;
+                reader.read_exact(plain).map_err(|_| Damaged)?;
             }
         }
         if plain.len() == size { Ok(()) } else { Err(Damaged) }
@@ -78,6 +108,23 @@ fn zstd(plain: &[u8], prefix: &[u8]) -> Vec<u8> {
     let mut packed = Vec::with_capacity(zstd::zstd_safe::compress_bound(plain.len()));
     context.compress2(&mut packed, plain).expect(INVARIANT);
     packed
+}
+
+/// Bytes of LZMA's dictionary: all that comes out.
+fn window_of(size: usize) -> u32 {
+    size.clamp(1 << 12, 1 << 30) as u32
+}
+
+fn lzma(plain: &[u8], lc: u32, lp: u32, pb: u32) -> Vec<u8> {
+    const INVARIANT: &str = "writing to memory does not fail";
+    let mut options = LzmaOptions::with_preset(9);
+    (options.lc, options.lp, options.pb) = (lc, lp, pb);
+    options.dict_size = window_of(plain.len());
+    options.nice_len = 273;
+    let packed = vec![options.get_props()];
+    let mut writer = LzmaWriter::new_no_header(packed, &options, false).expect(INVARIANT);
+    writer.write_all(plain).expect(INVARIANT);
+    writer.finish().expect(INVARIANT)
 }
 
 #[cfg(test)]

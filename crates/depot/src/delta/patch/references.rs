@@ -1,0 +1,170 @@
+//! Where an executable says an address, and in which way.
+
+use super::golang;
+use super::image::{Image, u32_at, u64_at};
+
+/// How an address is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// 32 bits, relative to the place this many bytes behind its beginning: x86's calls, jumps and
+    /// operands.
+    Relative(u8),
+    /// 64 bits, as it is.
+    Absolute,
+    /// 32 bits, relative to the base with this number.
+    Based(u8),
+}
+
+/// A place that says an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reference {
+    /// Where in the file.
+    pub at: u32,
+    /// In which way.
+    pub kind: Kind,
+}
+
+impl Reference {
+    /// Bytes that it takes.
+    pub(super) fn len(self) -> usize {
+        match self.kind {
+            Kind::Absolute => 8,
+            Kind::Relative(_) | Kind::Based(_) => 4,
+        }
+    }
+
+    /// The address that these bytes say, if they stand at `site`.
+    pub(super) fn target(self, bytes: &[u8], site: u64, bases: &[u64]) -> u64 {
+        let value = || u32_at(bytes, 0).expect("as long as a reference");
+        match self.kind {
+            Kind::Relative(end) => {
+                let distance = i64::from(value() as i32) + i64::from(end);
+                site.wrapping_add_signed(distance)
+            }
+            Kind::Absolute => u64_at(bytes, 0).expect("as long as a reference"),
+            Kind::Based(base) => bases[usize::from(base)].wrapping_add(u64::from(value())),
+        }
+    }
+
+    /// Writes an address such that [`target`](Self::target) reads it, if that is possible at all.
+    pub(super) fn set(self, bytes: &mut [u8], target: u64, site: u64, bases: &[u64]) {
+        let value = match self.kind {
+            Kind::Relative(end) => target.wrapping_sub(site).wrapping_sub(u64::from(end)),
+            Kind::Absolute => return bytes.copy_from_slice(&target.to_le_bytes()),
+            Kind::Based(base) => target.wrapping_sub(bases[usize::from(base)]),
+        };
+        bytes.copy_from_slice(&(value as u32).to_le_bytes());
+    }
+}
+
+/// All places in an executable that say addresses, in the order of the file, and the bases that
+/// some of them are relative to.
+#[derive(Debug, Default)]
+pub(super) struct References {
+    pub all: Vec<Reference>,
+    pub bases: Vec<u64>,
+}
+
+impl References {
+    pub(super) fn find(bytes: &[u8], image: &Image) -> Self {
+        let tables = golang::tables(bytes, image);
+        let mut all = Vec::new();
+        let mut based = tables.references.into_iter().peekable();
+        for region in &image.regions {
+            while let Some(before) = based.next_if(|next| (next.at as usize) < region.file.start) {
+                all.push(before);
+            }
+            if region.is_code {
+                if image.is_amd64 {
+                    scan_code(bytes, image, region.file.clone(), region.address, &mut all);
+                }
+                continue;
+            }
+            let mut at = region.file.start;
+            let aligned = region.address.wrapping_neg() as usize & 7;
+            at += aligned;
+            while at + 8 <= region.file.end {
+                while let Some(before) = based.next_if(|next| next.at as usize + 4 <= at) {
+                    all.push(before);
+                }
+                if tables.range.contains(&at) {
+                    at = tables.range.end.next_multiple_of(8);
+                    continue;
+                }
+                let is_based = based.peek().is_some_and(|next| (next.at as usize) < at + 8);
+                let is_address = u64_at(bytes, at).is_some_and(|v| image.addresses.contains(&v));
+                if is_address && !is_based {
+                    all.push(Reference { at: at as u32, kind: Kind::Absolute });
+                }
+                at += 8;
+            }
+        }
+        all.extend(based);
+        all.dedup_by(|next, last| (next.at as usize) < last.at as usize + last.len());
+        Self { all, bases: tables.bases }
+    }
+
+    /// Those that lie wholly in a range of the file.
+    pub(super) fn within(&self, start: usize, end: usize) -> &[Reference] {
+        let first = self.all.partition_point(|next| (next.at as usize) < start);
+        let rest = &self.all[first..];
+        let count = rest.partition_point(|next| next.at as usize + next.len() <= end);
+        &rest[..count]
+    }
+}
+
+/// x86-64: calls and jumps into code, and operands relative to the instruction pointer, found by
+/// their looks. An instruction that only looks so costs a few bytes where it moves.
+fn scan_code(
+    bytes: &[u8],
+    image: &Image,
+    file: std::ops::Range<usize>,
+    address: u64,
+    found: &mut Vec<Reference>,
+) {
+    let code = &bytes[file.clone()];
+    let code_end = address.wrapping_add(code.len() as u64);
+    let mut at = 0;
+    // The instruction's first byte and its 32 bits.
+    while at + 6 <= code.len() {
+        let (first, second) = (code[at], code[at + 1]);
+        let (place, end, is_code_only) = match first {
+            0xe8 | 0xe9 => (at + 1, 4, true),
+            0x0f if second & 0xf0 == 0x80 => (at + 2, 4, true),
+            // ModRM with mod 0 and r/m 5.
+            _ if first & 0xc7 == 5 && at > 0 => (at + 1, 4 + immediate(code, at), false),
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        let site = address.wrapping_add(place as u64);
+        let reference = Reference { at: (file.start + place) as u32, kind: Kind::Relative(end) };
+        let target = reference.target(&code[place..], site, &[]);
+        let is_likely = if is_code_only {
+            (address..code_end).contains(&target)
+        } else {
+            image.addresses.contains(&target)
+        };
+        if is_likely {
+            found.push(reference);
+            at = place + 4;
+        } else {
+            at += 1;
+        }
+    }
+}
+
+/// Bytes behind the operand of the instruction whose ModRM byte is at `at`.
+fn immediate(code: &[u8], at: usize) -> u8 {
+    let opcode = code[at - 1];
+    let is_test = code[at] & 0x38 == 0;
+    match opcode {
+        0x80 | 0x83 | 0xc0 | 0xc1 | 0xc6 | 0x6b => 1,
+        0xf6 if is_test => 1,
+        0x81 | 0xc7 | 0x69 => 4,
+        0xf7 if is_test => 4,
+        0x70 | 0xba | 0xc2 if at > 1 && code[at - 2] == 0x0f => 1,
+        _ => 0,
+    }
+}
