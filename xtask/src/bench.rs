@@ -6,6 +6,7 @@
 
 mod cost;
 mod depot;
+mod fleet;
 mod install;
 mod mirror;
 mod place;
@@ -37,6 +38,8 @@ enum Name {
     Install,
     /// Packs, deltas, installing and upgrading by them, shims
     Depot,
+    /// Ten roots by gofleet's server and agents, by curl and tar, by Ansible, by Salt
+    Fleet,
     /// How long the program takes to start, and what an idle agent occupies
     Startup,
 }
@@ -112,6 +115,7 @@ pub fn main(arguments: &Arguments) -> Result<()> {
             setup::install(Part::Peers)?;
             depot::measure()?
         }
+        Name::Fleet => fleet::measure()?,
         Name::Startup => startup::measure()?,
     };
     for row in &rows {

@@ -1,10 +1,11 @@
 //! What running something costs: wall time, processor time, and memory, with all of its children.
 //!
-//! Processor time is what the kernel has counted for children of this process that have ended and
-//! been waited for. Memory is looked at every few milliseconds, as the sum over all descendants of
-//! the pages that each has by itself and its share of those that it has with others.
+//! Processor time is what the kernel has counted for all descendants of this process, those that
+//! run and those that have ended and been waited for. Memory is looked at every few milliseconds,
+//! as the sum over all descendants of the pages that each has by itself and its share of those that
+//! it has with others.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,29 +27,27 @@ pub struct Cost {
 /// Between two looks at the memory.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Runs `work` and tells what it and the processes that it started took; those that outlive it
-/// count for memory only.
+/// Runs `work` and tells what it and the processes that it started took, those included that were
+/// running before and run on.
 pub fn of(work: impl FnOnce() -> Result<()>) -> Result<Cost> {
     let (is_over, peak_bytes) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                peak_bytes.fetch_max(resident_bytes(std::process::id()), Ordering::Relaxed);
+                let kibibytes: u64 = descendants().into_iter().map(proportional_kibibytes).sum();
+                peak_bytes.fetch_max(kibibytes * 1024, Ordering::Relaxed);
                 thread::park_timeout(LOOK_EVERY);
             }
         });
-        let (begin, before) = (Instant::now(), children_ms()?);
+        let (begin, before) = (Instant::now(), processor_ms());
         let outcome = work();
-        let cost = Cost {
-            wall_ms: begin.elapsed().as_secs_f64() * 1000.0,
-            processor_ms: children_ms()? - before,
-            peak_bytes: 0,
-        };
+        let (wall, processor_ms) = (begin.elapsed(), processor_ms() - before);
         is_over.store(true, Ordering::Relaxed);
         watcher.thread().unpark();
         watcher.join().expect("it does not panic");
         outcome?;
-        Ok(Cost { peak_bytes: peak_bytes.load(Ordering::Relaxed), ..cost })
+        let peak_bytes = peak_bytes.load(Ordering::Relaxed);
+        Ok(Cost { wall_ms: wall.as_secs_f64() * 1000.0, processor_ms, peak_bytes })
     })
 }
 
@@ -73,38 +72,58 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Processor time of this process's children that have ended, in milliseconds: fields 16 and 17 of
-/// `/proc/self/stat` (proc(5)), in ticks of 1/100 s on every Linux.
-fn children_ms() -> Result<f64> {
+/// Processor time of all that this process has started, in milliseconds.
+fn processor_ms() -> f64 {
+    /// Of proc(5): user and system time of the process, then of its children that have ended.
+    const OWN: [usize; 2] = [14, 15];
+    const ENDED: [usize; 2] = [16, 17];
     const TICK_MS: f64 = 10.0;
-    let stat = fs::read_to_string("/proc/self/stat").context("processor time: Linux only")?;
-    let (_, fields) = stat.rsplit_once(')').context("/proc/self/stat has no name")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks = fields.iter().skip(13).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
-    Ok(ticks.sum::<f64>() * TICK_MS)
+    let of = |process: u32, fields: &[usize]| -> u64 {
+        let stat = Stat::read(process);
+        fields.iter().map(|field| stat.number(*field)).sum()
+    };
+    let own = of(std::process::id(), &ENDED);
+    let others = descendants().into_iter();
+    let ticks = own + others.map(|it| of(it, &OWN) + of(it, &ENDED)).sum::<u64>();
+    ticks as f64 * TICK_MS
 }
 
-/// Memory of all descendants of a process.
-fn resident_bytes(ancestor: u32) -> u64 {
+/// `/proc/<process>/stat`, whose fields are numbered from 1 (proc(5)); zeros if it has ended.
+struct Stat(Vec<u64>);
+
+impl Stat {
+    fn read(process: u32) -> Self {
+        let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // The second field is a name in parentheses, which may hold anything.
+        let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+        Self(fields.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect())
+    }
+
+    fn number(&self, field: usize) -> u64 {
+        const FIRST_AFTER_NAME: usize = 3;
+        self.0.get(field - FIRST_AFTER_NAME).copied().unwrap_or(0)
+    }
+
+    fn parent(&self) -> u32 {
+        u32::try_from(self.number(4)).unwrap_or(0)
+    }
+}
+
+/// All descendants of this process.
+fn descendants() -> Vec<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Ok(process) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        let parent = stat
-            .rsplit_once(')')
-            .and_then(|(_, fields)| fields.split_whitespace().nth(1)?.parse().ok());
-        children.entry(parent.unwrap_or(0)).or_default().push(process);
+        children.entry(Stat::read(process).parent()).or_default().push(process);
     }
-    let (mut left, mut seen, mut kibibytes) = (vec![ancestor], HashSet::new(), 0);
+    let mut found = Vec::new();
+    let mut left = vec![std::process::id()];
     while let Some(process) = left.pop() {
-        for child in children.get(&process).into_iter().flatten() {
-            if seen.insert(*child) {
-                kibibytes += proportional_kibibytes(*child);
-                left.push(*child);
-            }
-        }
+        let below = children.remove(&process).unwrap_or_default();
+        left.extend(&below);
+        found.extend(below);
     }
-    kibibytes * 1024
+    found
 }
 
 fn proportional_kibibytes(process: u32) -> u64 {

@@ -15,9 +15,9 @@ use anyhow::{Context, Result, ensure};
 use gofleet_testkit::go;
 
 use super::Row;
-use super::cost::{median, succeed, timed};
+use super::cost::{median, timed};
 use super::place::Place;
-use super::programs::{Device, Made, Mise, tagged_repository, unzip};
+use super::programs::{Device, Made, Mise, official_archive, tagged_repository, unzip};
 use crate::run::read;
 
 /// Rounds; the medians count.
@@ -154,7 +154,7 @@ impl Bench {
     /// for mise, a pack for gofleet.
     fn against_mise(&self) -> Result<Vec<Row>> {
         let mise = Mise::find()?;
-        self.put_on_mirror("1.27.3")?;
+        official_archive("1.27.3", LINUX, self.memory.path())?;
         let mirror = super::mirror::serve(self.memory.path())?;
         let releases = self.memory.path().join("releases");
         tagged_repository(&releases, "1.27.3")?;
@@ -170,31 +170,6 @@ impl Bench {
         let (ours, theirs) = (median(ours), median(theirs));
         let row = Row::new("cold install by pack, Linux", ours, "ms").against("mise", theirs);
         Ok(vec![row.must(theirs).aim(theirs / 2.0)])
-    }
-
-    /// The archive for Linux under its official name with its digest beside it, as on a mirror; made
-    /// of what the archive at hand holds, if that is a wheel.
-    fn put_on_mirror(&self, version: &str) -> Result<()> {
-        let path = self.memory.path().join(format!("go{version}.{LINUX}.tar.gz"));
-        let given = go::find_archive(version, LINUX)?;
-        if given.extension().is_some_and(|extension| extension == "gz") {
-            fs::copy(given, &path)?;
-        } else {
-            let tree = go::find_tree(version, LINUX)?;
-            succeed(
-                Command::new("tar")
-                    .arg("czf")
-                    .arg(&path)
-                    .arg("--transform=s,^[.],go,")
-                    .arg("-C")
-                    .arg(tree)
-                    .arg("."),
-            )?;
-        }
-        let digest = read(Command::new("sha256sum").arg(&path))?;
-        let digest = digest.split(' ').next().context("sha256sum prints a digest")?;
-        fs::write(path.with_added_extension("sha256"), digest)?;
-        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use gofleet_testkit::cache;
+use gofleet_testkit::{cache, go};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -31,7 +31,6 @@ pub struct Made {
 /// What installing a release took.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Installed {
-    pub bytes: f64,
     pub shared_bytes: f64,
     pub peak_bytes: f64,
 }
@@ -171,4 +170,40 @@ pub fn tagged_repository(folder: &Path, version: &str) -> Result<()> {
     git(&["init", "--quiet"])?;
     git(&["commit", "--quiet", "--allow-empty", "--message", "bench"])?;
     git(&["tag", &format!("go{version}")])
+}
+
+/// The archive for Linux under its official name in that folder, with its digest beside it, as on a
+/// mirror; made of what the archive at hand holds, if that is a wheel.
+pub fn official_archive(version: &str, platform: &str, folder: &Path) -> Result<PathBuf> {
+    let path = folder.join(format!("go{version}.{platform}.tar.gz"));
+    if path.exists() {
+        return Ok(path);
+    }
+    let given = go::find_archive(version, platform)?;
+    if given.extension().is_some_and(|extension| extension == "gz") {
+        fs::copy(given, &path)?;
+    } else {
+        let mut tar = Command::new("tar");
+        tar.arg("czf").arg(&path).arg("--transform=s,^[.],go,").arg("-C");
+        quiet(tar.arg(go::find_tree(version, platform)?).arg("."))?;
+    }
+    let digest = read(Command::new("sha256sum").arg(&path))?;
+    let digest = digest.split(' ').next().context("sha256sum prints a digest")?;
+    fs::write(path.with_added_extension("sha256"), digest)?;
+    Ok(path)
+}
+
+/// The folder of a Python environment that holds a package, made at the first call.
+pub fn python_package(name: &str) -> Result<PathBuf> {
+    // Its scripts name the folder that they were installed in, so it is made in its place.
+    let folder = cache::folder().join("python").join(name);
+    let done = folder.join("installed");
+    if !done.exists() {
+        eprintln!("installing {name} by pip");
+        quiet(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+        let mut pip = Command::new(folder.join("bin/pip"));
+        quiet(pip.args(["install", "--quiet", "--disable-pip-version-check", name]))?;
+        fs::write(done, "")?;
+    }
+    Ok(folder)
 }

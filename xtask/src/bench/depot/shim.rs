@@ -10,7 +10,7 @@ use gofleet_testkit::go;
 
 use super::super::Row;
 use super::super::cost::{median, timed};
-use super::super::programs::{Mise, tagged_repository};
+use super::super::programs::{Mise, official_archive, tagged_repository};
 use super::{Bench, LINUX};
 use crate::run::{cargo, find_program, quiet, read, run, target_folder};
 
@@ -99,7 +99,7 @@ fn of_mise(bench: &Bench, folder: &Path) -> Result<Direct> {
     let releases = folder.join("releases");
     tagged_repository(&releases, "1.27.3")?;
     fs::create_dir(&place)?;
-    bench.put_on_mirror("1.27.3")?;
+    official_archive("1.27.3", LINUX, bench.memory.path())?;
     let mirror = super::super::mirror::serve(bench.memory.path())?;
     quiet(&mut mise.install("1.27.3", &mirror, &releases, &place))?;
     quiet(mise.command(&place).args(["use", "--global", "--quiet", "go@1.27.3"]))?;
