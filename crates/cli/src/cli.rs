@@ -74,7 +74,24 @@ const STYLES: Styles = Styles::styled()
 const GROUPS: [(&str, &[&str]); 3] = [
     ("Fleet", &["rollout", "apply", "diff", "release", "device", "token", "login"]),
     ("Services", &["server", "agent", "demo"]),
-    ("This machine", &["install", "use", "list", "which", "why", "exec", "uninstall", "doctor"]),
+    (
+        "This machine",
+        &[
+            "install",
+            "adopt",
+            "use",
+            "list",
+            "which",
+            "why",
+            "exec",
+            "pin",
+            "unpin",
+            "uninstall",
+            "prune",
+            "depot",
+            "doctor",
+        ],
+    ),
 ];
 
 /// Reads the arguments; prints help or a usage error and exits where they ask for it.

@@ -13,11 +13,14 @@ use gofleet_shim::Machine;
 use crate::agent::root_or_default;
 use crate::printer::Printer;
 
+mod adopt;
 mod choose;
+mod depot;
 mod doctor;
 mod exec;
 mod install;
 mod list;
+mod prune;
 mod uninstall;
 mod why;
 
@@ -31,6 +34,11 @@ pub enum LocalCommand {
     Why(why::Why),
     Exec(exec::Exec),
     Uninstall(uninstall::Uninstall),
+    Prune(prune::Prune),
+    Pin(prune::PinVersion),
+    Unpin(prune::UnpinVersion),
+    Adopt(adopt::Adopt),
+    Depot(depot::DepotArguments),
     Doctor(doctor::Doctor),
 }
 
@@ -44,6 +52,11 @@ pub async fn run(command: LocalCommand, printer: Printer) -> anyhow::Result<Exit
         LocalCommand::Why(why) => why::why(&why, printer),
         LocalCommand::Exec(exec) => exec::run(&exec),
         LocalCommand::Uninstall(uninstall) => uninstall::run(&uninstall, printer),
+        LocalCommand::Prune(prune) => prune::run(&prune, printer),
+        LocalCommand::Pin(pin) => prune::pin(&pin, printer),
+        LocalCommand::Unpin(unpin) => prune::unpin(&unpin, printer),
+        LocalCommand::Adopt(adopt) => adopt::run(adopt, printer).await,
+        LocalCommand::Depot(arguments) => depot::run(&arguments, printer),
         LocalCommand::Doctor(doctor) => doctor::run(&doctor, printer),
     }
 }

@@ -159,9 +159,10 @@ fn id(version: &str) -> String {
 fn points_of_an_upgrade() -> Vec<(&'static str, bool)> {
     let staged = checkpoint::ALL.iter().position(|(name, _)| *name == "agent-staged").unwrap();
     let elsewhere = |name: &str| {
-        // Each of these has a test of its own below, the depot's last one in the depot.
-        let others = ["agent-enrolled", "depot-stage-replacing", "depot-remove-renamed"];
-        others.contains(&name) || name.starts_with("server-") || name.starts_with("agent-revert")
+        // Each of these has a test of its own below, removing in the depot.
+        let others = ["agent-enrolled", "depot-stage-replacing"];
+        let kinds = ["server-", "agent-revert", "depot-remove-"];
+        others.contains(&name) || kinds.iter().any(|kind| name.starts_with(kind))
     };
     let points = checkpoint::ALL.iter().enumerate();
     points

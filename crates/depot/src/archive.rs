@@ -18,7 +18,9 @@ use gofleet_core::manifest::{InvalidManifest, TreePath, UnsafePath};
 use gofleet_core::release::ArchiveFormat;
 use thiserror::Error;
 
-pub(crate) use content::{Content, Entry, Sink, Whole, drain};
+pub(crate) use content::{Content, Entry, Sink, Whole, drain, is_program};
+pub(crate) use executable::HEAD;
+pub(crate) use inspect::{Heads, identify, is_telling};
 pub use inspect::{Inspected, inspect};
 
 /// Files up to this size are unpacked in one piece, which is the fastest way; the largest of Go

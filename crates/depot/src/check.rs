@@ -55,14 +55,20 @@ pub(crate) fn mode(metadata: &Metadata, expected: &ManifestFile) -> Option<Kind>
     Some(Difference::Mode as Kind).filter(|_| !has_mode(metadata, expected.executable))
 }
 
-#[cfg(unix)]
 fn has_mode(metadata: &Metadata, executable: bool) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    (metadata.permissions().mode() & 0o100 != 0) == executable
+    // Windows tells programs by their names.
+    cfg!(windows) || is_executable(metadata) == executable
 }
 
-/// Windows tells programs by their names.
+/// Whether its owner may execute it; never on Windows.
+#[cfg(unix)]
+pub(crate) fn is_executable(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o100 != 0
+}
+
+/// Whether its owner may execute it; never on Windows.
 #[cfg(not(unix))]
-fn has_mode(_metadata: &Metadata, _executable: bool) -> bool {
-    true
+pub(crate) fn is_executable(_metadata: &Metadata) -> bool {
+    false
 }

@@ -13,6 +13,9 @@ use gofleet_core::release::ReleaseRef;
 use gofleet_platform::{FileLock, LockError, Sharing, Support, checkpoint, file, replace_link};
 
 use crate::error::{DepotError, failed};
+use crate::prune::PrunePlan;
+use crate::removal::{self, Removal};
+use crate::repair::Supply;
 use crate::root::{Active, Root};
 use crate::stage::{self, Progress, Source, StageReport, Staging};
 use crate::{json, recovery};
@@ -87,14 +90,8 @@ impl Depot {
         progress: &dyn Progress,
     ) -> Result<StageReport, DepotError> {
         let _alone = self.alone();
-        let staging = Staging {
-            root: &self.root,
-            id: &release.id,
-            manifest,
-            sources: &[source],
-            best_sharing: self.best_sharing,
-            progress,
-        };
+        let sources = [source];
+        let staging = self.work(&release.id, manifest, &sources, progress, false);
         stage::stage(release, &staging)
     }
 
@@ -172,37 +169,111 @@ impl Depot {
         }
     }
 
-    /// Removes an installed release. It is gone at once; what of its tree can't be deleted yet is
-    /// deleted when the depot is opened next.
+    /// Removes an installed release. It is not installed any more at once; what can't be deleted yet
+    /// is deleted when the depot is opened next.
     ///
     /// # Errors
     ///
-    /// [`DepotError::Needed`] if it is active or the fallback, [`DepotError::NotInstalled`], or
-    /// [`DepotError::FileSystem`] with the release still whole.
-    pub fn remove(&self, id: &ReleaseId) -> Result<(), DepotError> {
+    /// [`DepotError::Needed`] if it is active, the fallback or pinned,
+    /// [`DepotError::NotInstalled`], or [`DepotError::FileSystem`] with the release still whole.
+    pub fn remove(&self, id: &ReleaseId) -> Result<Removal, DepotError> {
         let _alone = self.alone();
         if !self.is_installed(id) {
             return Err(DepotError::NotInstalled { id: id.clone(), root: self.path().to_owned() });
         }
-        if let Some(active) = self.active()? {
-            let needed = |role| Err(DepotError::Needed { id: id.clone(), role });
-            if active.active == *id {
-                return needed("active");
-            }
-            if active.fallback.as_ref() == Some(id) {
-                return needed("the fallback of the active release");
+        match self.need(id)? {
+            Some(need) => Err(DepotError::Needed { id: id.clone(), need }),
+            None => removal::remove(&self.root, id),
+        }
+    }
+
+    /// Removes every release that nobody needs; see [`Root::prune_plan`]. Tells what was done, and
+    /// which releases can't be deleted yet.
+    ///
+    /// # Errors
+    ///
+    /// Whatever prevents a tree from being read, before anything is removed; or that the first of
+    /// several can't be removed.
+    pub fn prune(&self, chosen: &[ReleaseId]) -> Result<(PrunePlan, Vec<ReleaseId>), DepotError> {
+        let _alone = self.alone();
+        let (plan, mut later) = (self.prune_plan(chosen)?, Vec::new());
+        for id in plan.goes() {
+            if removal::remove(&self.root, id)? == Removal::Later {
+                later.push(id.clone());
             }
         }
-        let (tree, removed) = (self.tree(id), self.staging().join(format!("removed-{id}")));
-        file::remove_tree(&removed).map_err(failed("remove", &removed))?;
-        file::rename(&tree, &removed).map_err(failed("remove", &tree))?;
-        checkpoint("depot-remove-renamed");
-        let manifest = self.manifest_path(id);
-        file::remove_tree(&manifest).map_err(failed("remove", &manifest))?;
-        if let Err(error) = file::remove_tree(&removed) {
-            tracing::warn!(path = %removed.display(), %error, "could not be removed yet");
+        Ok((plan, later))
+    }
+
+    /// Keeps an installed release from being removed, or lets it go again.
+    ///
+    /// # Errors
+    ///
+    /// [`DepotError::NotInstalled`] if it is to be pinned and is not there, or that `pins.json`
+    /// can't be read or written.
+    pub fn pin(&self, id: &ReleaseId, is_pinned: bool) -> Result<(), DepotError> {
+        let _alone = self.alone();
+        if is_pinned && !self.is_installed(id) {
+            return Err(DepotError::NotInstalled { id: id.clone(), root: self.path().to_owned() });
         }
-        Ok(())
+        let mut pins = self.pinned()?;
+        let is_changed = if is_pinned { pins.insert(id.clone()) } else { pins.remove(id) };
+        if is_changed { json::save(&self.pins_path(), &pins) } else { Ok(()) }
+    }
+
+    /// Makes the tree of an installed release anew: from what is intact of it, from other trees,
+    /// and from the supplies that hold this very release.
+    ///
+    /// # Errors
+    ///
+    /// [`DepotError::Incomplete`] if that is not enough, or as [`stage`](Self::stage); the tree is
+    /// then as it was.
+    pub fn repair(
+        &self,
+        id: &ReleaseId,
+        supplies: &[Supply],
+        progress: &dyn Progress,
+    ) -> Result<StageReport, DepotError> {
+        let _alone = self.alone();
+        let manifest = self.manifest(id)?;
+        let digest = manifest.digest();
+        let supplies = supplies.iter().filter(|supply| *supply.manifest() == digest);
+        let sources: Vec<Source<'_>> = supplies.map(Supply::source).collect();
+        let is_unverified = self.is_unverified(id)?;
+        self.work(id, &manifest, &sources, progress, is_unverified).build()
+    }
+
+    /// Makes the tree of a release from a folder that holds its files, and what the folder lacks from
+    /// `others`. `is_unverified` says that nobody vouches for the manifest: it tells what was found.
+    /// A tree that is there already is verified instead.
+    ///
+    /// # Errors
+    ///
+    /// As [`stage`](Self::stage).
+    pub fn adopt(
+        &self,
+        id: &ReleaseId,
+        manifest: &Manifest,
+        folder: &Path,
+        others: &[Supply],
+        is_unverified: bool,
+    ) -> Result<StageReport, DepotError> {
+        let _alone = self.alone();
+        let mut sources = vec![Source::Folder(folder)];
+        sources.extend(others.iter().map(Supply::source));
+        self.work(id, manifest, &sources, &(), is_unverified).bring()
+    }
+
+    fn work<'a>(
+        &'a self,
+        id: &'a ReleaseId,
+        manifest: &'a Manifest,
+        sources: &'a [Source<'a>],
+        progress: &'a dyn Progress,
+        is_unverified: bool,
+    ) -> Staging<'a> {
+        let (root, best_sharing) = (&self.root, self.best_sharing);
+        Staging { root, id, manifest, is_unverified, sources, best_sharing, progress }
     }
 
     /// Puts copies of the shim program into `bin` as `go` and `gofmt` and returns that folder. A

@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::archive::ArchiveError;
 use crate::delta::DeltaError;
 use crate::format::FormatError;
+use crate::prune::Need;
 use crate::verify::Difference;
 
 /// Why a depot did not do what was asked. It is then as it was before.
@@ -141,13 +142,13 @@ pub enum DepotError {
         /// The root.
         root: PathBuf,
     },
-    /// What is active, or would be gone back to, is not removed.
-    #[error("{id} stays: it is {role}; activate another release first")]
+    /// What is needed is not removed.
+    #[error("{id} stays: it is {need}")]
     Needed {
         /// The release.
         id: ReleaseId,
-        /// `active` or `the fallback of the active release`.
-        role: &'static str,
+        /// For what.
+        need: Need,
     },
     /// There is nothing to go back to.
     #[error("`{}` has no earlier release to go back to", root.display())]

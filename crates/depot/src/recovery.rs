@@ -9,6 +9,7 @@ use gofleet_core::ids::ReleaseId;
 use gofleet_platform::file;
 
 use crate::error::{DepotError, failed};
+use crate::removal::{self, REMOVING};
 use crate::root::Root;
 use crate::stage::REPLACED;
 
@@ -40,6 +41,14 @@ pub(crate) fn recover(root: &Root) -> Result<(), DepotError> {
         }
     }
     for name in names_in(&root.manifests())? {
+        let removing = name.strip_suffix(REMOVING).and_then(|id| id.parse().ok());
+        if let Some(id) = removing {
+            tracing::info!(release = %id, "removing it, as was begun earlier");
+            if let Err(error) = removal::finish(root, &id) {
+                tracing::warn!(release = %id, %error, "can't be deleted yet");
+            }
+            continue;
+        }
         let id = name.strip_suffix(".json").and_then(|id| id.parse().ok());
         if !id.is_some_and(|id: ReleaseId| root.tree(&id).is_dir()) {
             let path = root.manifests().join(&name);

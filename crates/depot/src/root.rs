@@ -6,11 +6,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use gofleet_core::ids::ReleaseId;
-use gofleet_core::manifest::Manifest;
+use gofleet_core::manifest::{Manifest, ManifestFile};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DepotError, failed};
 use crate::json;
+use crate::removal::REMOVING;
 use crate::stage::Progress;
 use crate::verify::{self, Verified};
 
@@ -25,6 +26,22 @@ pub struct Active {
     pub active: ReleaseId,
     /// The release that was active before it, if any.
     pub fallback: Option<ReleaseId>,
+}
+
+/// The content of a file in `manifests`.
+#[derive(Serialize)]
+pub(crate) struct Kept<'a> {
+    /// Nobody vouches for it: it is what was found in a folder.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_unverified: bool,
+    pub files: &'a [ManifestFile],
+}
+
+/// What is not in the manifest itself.
+#[derive(Deserialize)]
+struct Remark {
+    #[serde(default)]
+    is_unverified: bool,
 }
 
 impl Root {
@@ -75,6 +92,14 @@ impl Root {
         self.manifests().join(format!("{id}.json"))
     }
 
+    pub(crate) fn removing_path(&self, id: &ReleaseId) -> PathBuf {
+        self.manifests().join(format!("{id}{REMOVING}"))
+    }
+
+    pub(crate) fn pins_path(&self) -> PathBuf {
+        self.0.join("pins.json")
+    }
+
     pub(crate) fn active_path(&self) -> PathBuf {
         self.0.join("active.json")
     }
@@ -101,6 +126,16 @@ impl Root {
         let not_installed =
             || DepotError::NotInstalled { id: id.clone(), root: self.path().to_owned() };
         json::load(&self.manifest_path(id))?.ok_or_else(not_installed)
+    }
+
+    /// Whether the release was adopted as it was found, with a manifest that nobody vouches for.
+    ///
+    /// # Errors
+    ///
+    /// As [`manifest`](Self::manifest).
+    pub fn is_unverified(&self, id: &ReleaseId) -> Result<bool, DepotError> {
+        let remark: Option<Remark> = json::load(&self.manifest_path(id))?;
+        Ok(remark.is_some_and(|remark| remark.is_unverified))
     }
 
     /// Whether the release has a tree and a manifest.

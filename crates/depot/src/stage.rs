@@ -34,7 +34,8 @@ use crate::error::{DepotError, failed};
 use crate::holdings::Holdings;
 use crate::json;
 use crate::pack;
-use crate::root::Root;
+use crate::removal;
+use crate::root::{Kept, Root};
 use crate::share::{Damage, Shared, share};
 use crate::space::Reservation;
 use crate::verify;
@@ -91,6 +92,8 @@ pub(crate) struct Staging<'a> {
     pub root: &'a Root,
     pub id: &'a ReleaseId,
     pub manifest: &'a Manifest,
+    /// Whether the manifest is only what was found.
+    pub is_unverified: bool,
     /// Asked one after the other for what the trees on the device don't hold.
     pub sources: &'a [Source<'a>],
     /// No better way of sharing is used than this one.
@@ -108,10 +111,7 @@ pub(crate) fn stage(
     if found != expected {
         return Err(DepotError::WrongManifest { id: id.clone(), expected, found });
     }
-    if staging.is_there()? {
-        return Ok(StageReport { was_there: true, ..staging.report() });
-    }
-    staging.build()
+    staging.bring()
 }
 
 impl Staging<'_> {
@@ -121,6 +121,17 @@ impl Staging<'_> {
             bytes: self.manifest.tree_bytes(),
             ..StageReport::default()
         }
+    }
+
+    /// Verifies the tree if it is there, and builds it if it is not or is damaged.
+    pub(crate) fn bring(&self) -> Result<StageReport, DepotError> {
+        if self.is_there()? {
+            if !self.is_unverified && self.root.is_unverified(self.id)? {
+                self.save_manifest()?;
+            }
+            return Ok(StageReport { was_there: true, ..self.report() });
+        }
+        self.build()
     }
 
     /// Whether the very tree is installed, and intact.
@@ -138,6 +149,9 @@ impl Staging<'_> {
 
     /// Builds the tree, whatever stands under its name.
     pub(crate) fn build(&self) -> Result<StageReport, DepotError> {
+        if self.root.removing_path(self.id).exists() {
+            removal::finish(self.root, self.id)?;
+        }
         let new = New::create(self.root, self.id)?;
         checkpoint("depot-stage-begun");
         let holdings = self.holdings()?;
@@ -234,16 +248,21 @@ impl Staging<'_> {
         delta.read(&base.manifest, &|file| base.read(file), writer)
     }
 
+    fn save_manifest(&self) -> Result<(), DepotError> {
+        let kept = Kept { is_unverified: self.is_unverified, files: self.manifest.files() };
+        json::save(&self.root.manifest_path(self.id), &kept)
+    }
+
     /// Steps 3 and 4.
     fn publish(&self, staged: &Path) -> Result<(), DepotError> {
-        let Self { root, id, manifest, .. } = *self;
+        let Self { root, id, .. } = *self;
         let (tree, replaced) = (root.tree(id), root.staging().join(format!("{REPLACED}{id}")));
         let is_replacing = fs::symlink_metadata(&tree).is_ok();
         if is_replacing {
             file::rename(&tree, &replaced).map_err(failed("move away the damaged", &tree))?;
             checkpoint("depot-stage-replacing");
         }
-        json::save(&root.manifest_path(id), manifest)?;
+        self.save_manifest()?;
         file::rename(staged, &tree).map_err(failed("give the name to", &tree))?;
         if is_replacing {
             // What can't be removed now is removed when the depot is opened next.

@@ -1,14 +1,19 @@
 //! Comparing a tree on disk with its manifest: every file, nothing else, on all processors.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
+use std::thread;
 
+use gofleet_core::digest::Digest;
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::manifest::{Manifest, ManifestFile};
+use gofleet_platform::file::{Identity, identity};
 use gofleet_platform::{Folder, Found};
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::check::{self, CHUNK, Kind};
@@ -26,7 +31,8 @@ pub struct Verified {
 }
 
 /// One thing in which a tree is not what its manifest says.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Error, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Difference {
     /// The manifest has it, the tree does not.
     #[error("`{0}` is missing")]
@@ -48,6 +54,9 @@ pub enum Difference {
     Mode(String),
 }
 
+/// The digests of files that were read already, so that none is read under each of its names.
+pub(crate) type Read = Mutex<HashMap<Identity, Digest>>;
+
 /// Compares all, and says all differences in one error.
 pub(crate) fn intact(
     id: &ReleaseId,
@@ -55,9 +64,7 @@ pub(crate) fn intact(
     manifest: &Manifest,
     progress: &dyn Progress,
 ) -> Result<Verified, DepotError> {
-    let mut differences = compare_files(tree, manifest, progress)?;
-    find_unexpected(tree, "", manifest, &mut differences)?;
-    differences.sort();
+    let differences = differences(tree, manifest, None, progress)?;
     match differences.first().cloned() {
         None => Ok(Verified { files: manifest.files().len() as u64, bytes: manifest.tree_bytes() }),
         Some(first) => {
@@ -66,9 +73,31 @@ pub(crate) fn intact(
     }
 }
 
+/// Everything in which a tree differs from its manifest, in order.
+pub(crate) fn differences(
+    tree: &Path,
+    manifest: &Manifest,
+    read: Option<&Read>,
+    progress: &dyn Progress,
+) -> Result<Vec<Difference>, DepotError> {
+    let mut differences = thread::scope(|scope| {
+        // The names are read while the files are.
+        let walk = scope.spawn(|| {
+            let mut unexpected = Vec::new();
+            find_unexpected(tree, "", manifest, &mut unexpected).map(|()| unexpected)
+        });
+        let mut differences = compare_files(tree, manifest, read, progress)?;
+        differences.extend(walk.join().expect("reading names does not panic")?);
+        Ok::<_, DepotError>(differences)
+    })?;
+    differences.sort();
+    Ok(differences)
+}
+
 fn compare_files(
     tree: &Path,
     manifest: &Manifest,
+    read: Option<&Read>,
     progress: &dyn Progress,
 ) -> Result<Vec<Difference>, DepotError> {
     let mut files: Vec<&ManifestFile> = manifest.files().iter().collect();
@@ -79,7 +108,7 @@ fn compare_files(
         &files,
         || vec![0; CHUNK],
         |chunk, file| {
-            let kind = compare(&folder, file, chunk);
+            let kind = compare(&folder, file, read, chunk);
             let kind = kind.map_err(|error| failed("read", &tree.join(file.path.as_str()))(error));
             if let Some(kind) = kind? {
                 found.lock().expect("no holder panics").push(kind(file.path.to_string()));
@@ -91,14 +120,36 @@ fn compare_files(
     Ok(found.into_inner().expect("no holder panics"))
 }
 
-fn compare(folder: &Folder, expected: &ManifestFile, chunk: &mut [u8]) -> io::Result<Option<Kind>> {
-    Ok(match folder.find(expected.path.as_str())? {
-        Found::Absent => Some(Difference::Missing),
-        Found::NotAFile => Some(Difference::NotAFile),
-        Found::File(mut file, metadata) => {
-            check::difference(&mut file, &metadata, expected, chunk)?
-        }
-    })
+fn compare(
+    folder: &Folder,
+    expected: &ManifestFile,
+    read: Option<&Read>,
+    chunk: &mut [u8],
+) -> io::Result<Option<Kind>> {
+    let (mut file, metadata) = match folder.find(expected.path.as_str())? {
+        Found::Absent => return Ok(Some(Difference::Missing)),
+        Found::NotAFile => return Ok(Some(Difference::NotAFile)),
+        Found::File(file, metadata) => (file, metadata),
+    };
+    let Some(read) = read else {
+        return check::difference(&mut file, &metadata, expected, chunk);
+    };
+    let (identity, _) = identity(&file, &metadata)?;
+    if metadata.len() != expected.size {
+        return Ok(Some(Difference::Size));
+    }
+    let known = read.lock().expect("no holder panics").get(&identity).copied();
+    let digest = match known {
+        Some(digest) => Some(digest),
+        None => check::digest(&mut file, expected.size, chunk)?,
+    };
+    if let Some(digest) = digest {
+        read.lock().expect("no holder panics").insert(identity, digest);
+    }
+    if digest != Some(expected.sha256) {
+        return Ok(Some(Difference::Content));
+    }
+    Ok(check::mode(&metadata, expected))
 }
 
 /// A file where a folder should be makes everything below it absent.

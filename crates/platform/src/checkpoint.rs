@@ -27,7 +27,8 @@ pub const ALL: &[(&str, &str)] = &[
     ("agent-accepted", "the ledger says accepted, the server has not heard of it"),
     ("agent-reverting", "the ledger says that going back begins, nothing is switched"),
     ("agent-reverted", "the earlier release is active, the ledger does not say so yet"),
-    ("depot-remove-renamed", "a removed tree has lost its name, its manifest is still there"),
+    ("depot-remove-begun", "a release is not installed any more, its tree is still there"),
+    ("depot-remove-renamed", "a removed tree has lost its name, its ledger entry is still there"),
     ("server-decided", "the reconciler has decided, nothing is written"),
     ("server-committed", "the reconciler's transaction is committed, nobody was told"),
 ];

@@ -1,7 +1,7 @@
 //! Files: writing so that a crash leaves the old or the new content, renaming past scanners,
 //! removing.
 
-use std::fs;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,6 +24,22 @@ pub enum Access {
     Everyone,
     /// Its owner only (mode 0600; on Windows also the administrators and the system).
     Private,
+}
+
+/// Which file it is, whatever its name: hard links share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    volume: u64,
+    number: u64,
+}
+
+/// The identity of an open file, and how many names it has.
+///
+/// # Errors
+///
+/// What the system said.
+pub fn identity(file: &File, metadata: &Metadata) -> io::Result<(Identity, u64)> {
+    system::identity(file, metadata)
 }
 
 /// Replaces the content of `path` by `bytes`: after a crash at any point the file holds what it
@@ -210,6 +226,22 @@ mod tests {
         std::os::unix::fs::symlink(&target, &link).unwrap();
         remove_tree(&link).unwrap();
         assert!(target.join("kept").exists() && !link.exists());
+    }
+
+    #[test]
+    fn a_second_name_is_the_same_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: &str| {
+            let file = File::open(folder.path().join(name)).unwrap();
+            identity(&file, &file.metadata().unwrap()).unwrap()
+        };
+        for name in ["a", "b"] {
+            fs::write(folder.path().join(name), b"content").unwrap();
+        }
+        assert!(of("a").0 != of("b").0 && of("a").1 == 1);
+        fs::hard_link(folder.path().join("a"), folder.path().join("c")).unwrap();
+        assert_eq!(of("a"), of("c"));
+        assert_eq!(of("c").1, 2);
     }
 
     #[test]

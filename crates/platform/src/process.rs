@@ -1,6 +1,8 @@
-//! Processes: a child that can be ended with all its descendants, and becoming another program.
+//! Processes: a child that can be ended with all its descendants, becoming another program, and
+//! which programs run.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::Command;
 
 #[cfg(unix)]
@@ -62,6 +64,34 @@ impl Drop for ProcessTree {
 /// to it, waiting for it, and ending with its exit code. Returns only if it could not be started.
 pub fn exec(command: Command) -> io::Error {
     system::exec(command)
+}
+
+/// A program that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// Its process.
+    pub pid: u32,
+    /// Its file, links resolved, in the form that [`canonical`](crate::canonical) gives.
+    pub program: PathBuf,
+}
+
+/// The programs that run, as far as this user may know; none on systems that don't tell.
+pub fn running() -> Vec<Running> {
+    system::running()
+}
+
+#[cfg(test)]
+mod running_tests {
+    use super::*;
+
+    #[test]
+    fn this_program_runs() {
+        let own = crate::canonical(&std::env::current_exe().unwrap()).unwrap();
+        let found = running();
+        let own = found.iter().find(|running| running.program == own);
+        let pid = std::process::id();
+        assert!(own.is_some_and(|running| running.pid == pid), "{pid} is not among {found:?}");
+    }
 }
 
 #[cfg(all(test, unix))]

@@ -32,13 +32,18 @@ struct Row {
     is_users_choice: bool,
     is_machines_choice: bool,
     is_fallback: bool,
+    is_pinned: bool,
+    /// Whether nobody vouches for it: it was adopted as it was found.
+    is_unverified: bool,
 }
 
 /// Does it.
 pub fn run(list: &List, printer: Printer) -> anyhow::Result<ExitCode> {
     let machine = list.root.machine()?;
     let here = machine.resolve(&current_folder()?, Modules::Asked).outcome.ok();
-    let fallback = Root::new(list.root.path()?).active()?.and_then(|active| active.fallback);
+    let root = Root::new(list.root.path()?);
+    let fallback = root.active()?.and_then(|active| active.fallback);
+    let pinned = root.pinned()?;
     let mut versions = machine.installed().to_vec();
     versions.sort_by(|a, b| version::compare(b, a));
     let row = |version: String| {
@@ -49,6 +54,8 @@ pub fn run(list: &List, printer: Printer) -> anyhow::Result<ExitCode> {
             is_users_choice: machine.user() == Some(version.as_str()),
             is_machines_choice: machine.active() == Some(version.as_str()),
             is_fallback: fallback.as_ref() == Some(&release),
+            is_pinned: pinned.contains(&release),
+            is_unverified: root.is_unverified(&release).unwrap_or_default(),
             release,
             version,
         }
@@ -71,6 +78,8 @@ impl Row {
             (self.is_users_choice, "user"),
             (self.is_machines_choice, "machine"),
             (self.is_fallback, "fallback"),
+            (self.is_pinned, "pinned"),
+            (self.is_unverified, "unverified"),
         ];
         let notes: Vec<_> = notes.iter().filter(|(is, _)| *is).map(|(_, note)| *note).collect();
         vec![self.version.clone(), notes.join(", "), self.tree.display().to_string()]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use gofleet_core::resolve::Pin;
-use gofleet_depot::{Depot, DepotError, Root};
+use gofleet_depot::{Depot, DepotError, Need, Root};
 use gofleet_shim::Machine;
 use serde_json::json;
 
@@ -41,7 +41,8 @@ pub fn run(uninstall: &Uninstall, printer: Printer) -> anyhow::Result<ExitCode> 
         return Err(Hinted::new(message, "choose another with `gofleet use` first").into());
     }
     let (root, id) = (Root::new(&path), release_id(&version));
-    let frees = root.manifest(&id).map(|manifest| manifest.tree_bytes()).unwrap_or(0);
+    // Files that other versions have, too, stay.
+    let frees = root.frees([&id]).unwrap_or(0);
     if uninstall.dry_run {
         refuse_if_needed(&root, &version)?;
     } else {
@@ -64,23 +65,17 @@ pub fn run(uninstall: &Uninstall, printer: Printer) -> anyhow::Result<ExitCode> 
 /// What removing would refuse too.
 fn refuse_if_needed(root: &Root, version: &str) -> anyhow::Result<()> {
     let id = release_id(version);
-    let Some(active) = root.active()? else { return Ok(()) };
-    let role = if active.active == id {
-        "active"
-    } else if active.fallback.as_ref() == Some(&id) {
-        "the fallback of the active release"
-    } else {
-        return Ok(());
-    };
-    Err(advise(DepotError::Needed { id, role }))
+    match root.need(&id)? {
+        Some(need) => Err(advise(DepotError::Needed { id, need })),
+        None => Ok(()),
+    }
 }
 
 fn advise(error: DepotError) -> anyhow::Error {
-    match error {
-        DepotError::Needed { .. } => {
-            let hint = "choose others with `gofleet use VERSION --machine` first";
-            Hinted::new(error.to_string(), hint).into()
-        }
-        error => error.into(),
-    }
+    let hint = match &error {
+        DepotError::Needed { need: Need::Pinned, .. } => "let it go with `gofleet unpin` first",
+        DepotError::Needed { .. } => "choose others with `gofleet use VERSION --machine` first",
+        _ => return error.into(),
+    };
+    Hinted::new(error.to_string(), hint).into()
 }

@@ -1,7 +1,7 @@
 //! Which processor (and sometimes system) an executable was made for, by its first bytes.
 
 /// Bytes of an executable that are enough to tell: Go's linker puts the PE header at 128.
-pub(super) const HEAD: usize = 1024;
+pub(crate) const HEAD: usize = 1024;
 
 /// A format of executables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

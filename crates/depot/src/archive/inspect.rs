@@ -59,12 +59,30 @@ pub fn inspect(path: &Path) -> Result<Inspected, ArchiveError> {
     })?;
     let Collected { files, heads } = collector.0.into_inner().expect("no holder panics");
     let manifest = Manifest::new(files).map_err(ArchiveError::Tree)?;
-    let version = version_of(&heads)?;
-    let platform = platform_of(&manifest, &heads)?;
-    let package: PackageName = "go".parse().expect("a valid name");
-    ReleaseRef::id_of(&package, &version, &platform).map_err(|_| strange(&version))?;
+    let (version, platform) = identify(&manifest, &heads)?;
+    let package = "go".parse().expect("a valid name");
     let archive = Archive { sha256, size, format };
     Ok(Inspected { package, version, platform, archive, manifest })
+}
+
+/// How those files begin that tell version and platform.
+pub(crate) type Heads = HashMap<String, Vec<u8>>;
+
+/// Whether the beginning of this file tells version or platform.
+pub(crate) fn is_telling(path: &str) -> bool {
+    path == "VERSION" || path.starts_with("bin/")
+}
+
+/// Version and platform of a Go with these files.
+pub(crate) fn identify(
+    manifest: &Manifest,
+    heads: &Heads,
+) -> Result<(String, Platform), ArchiveError> {
+    let version = version_of(heads)?;
+    let platform = platform_of(manifest, heads)?;
+    let package: PackageName = "go".parse().expect("a valid name");
+    ReleaseRef::id_of(&package, &version, &platform).map_err(|_| strange(&version))?;
+    Ok((version, platform))
 }
 
 /// Reads by position: the cursor is not needed here, and the file is shared.
@@ -85,8 +103,7 @@ struct Collector(Mutex<Collected>);
 #[derive(Default)]
 struct Collected {
     files: Vec<ManifestFile>,
-    /// How those files begin that tell version and platform.
-    heads: HashMap<String, Vec<u8>>,
+    heads: Heads,
 }
 
 impl Sink for Collector {
@@ -94,8 +111,7 @@ impl Sink for Collector {
 
     fn file(&self, entry: &Entry, content: &mut dyn Content) -> Result<(), ArchiveError> {
         let path = entry.path.as_str();
-        let is_telling = path == "VERSION" || path.starts_with("bin/");
-        let wanted = if is_telling { executable::HEAD } else { 0 };
+        let wanted = if is_telling(path) { executable::HEAD } else { 0 };
         let mut head = Vec::new();
         let (size, sha256) = drain(content, |chunk| {
             let missing = (wanted - head.len()).min(chunk.len());
@@ -106,7 +122,7 @@ impl Sink for Collector {
             ManifestFile { path: entry.path.clone(), size, executable: entry.executable, sha256 };
         let mut collected = self.0.lock().expect("no holder panics");
         collected.files.push(file);
-        if is_telling {
+        if is_telling(path) {
             collected.heads.insert(path.to_owned(), head);
         }
         Ok(())
@@ -114,7 +130,7 @@ impl Sink for Collector {
 }
 
 /// The version in the first line of `VERSION`, like `go1.27.3`.
-fn version_of(heads: &HashMap<String, Vec<u8>>) -> Result<String, ArchiveError> {
+fn version_of(heads: &Heads) -> Result<String, ArchiveError> {
     let not_go = || ArchiveError::NotGo("it has no file `go/VERSION`".to_owned());
     let text = String::from_utf8_lossy(heads.get("VERSION").ok_or_else(not_go)?);
     let line = text.lines().next().unwrap_or_default().trim();
@@ -129,10 +145,7 @@ fn strange(version: &str) -> ArchiveError {
 }
 
 /// The platform that the folder of the tools names and the `go` program was made for.
-fn platform_of(
-    manifest: &Manifest,
-    heads: &HashMap<String, Vec<u8>>,
-) -> Result<Platform, ArchiveError> {
+fn platform_of(manifest: &Manifest, heads: &Heads) -> Result<Platform, ArchiveError> {
     let tools = manifest.files().iter().filter_map(|file| {
         let (folder, _) = file.path.as_str().strip_prefix("pkg/tool/")?.split_once('/')?;
         Some(folder)

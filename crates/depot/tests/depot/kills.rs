@@ -21,16 +21,13 @@ fn child() {
     upgrade(&ground);
 }
 
-/// Installs 1.27.3 over a damaged one, activates it, and removes 1.27.1.
+/// Installs 1.27.3 over a damaged one, activates it, and prunes 1.27.1.
 fn upgrade(ground: &Path) {
     let depot = Depot::open(ground.join("root")).unwrap();
     let new = imported(ground.join("new"));
     new.stage(&depot).unwrap();
     depot.activate(&new.release.id).unwrap();
-    let oldest = imported(ground.join("oldest")).release.id;
-    if depot.is_installed(&oldest) {
-        depot.remove(&oldest).unwrap();
-    }
+    depot.prune(&[]).unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod activation;
+mod adopt;
 mod archives;
 mod codec;
 mod kills;
@@ -10,3 +11,4 @@ mod property;
 mod sharing;
 mod staging;
 mod support;
+mod upkeep;

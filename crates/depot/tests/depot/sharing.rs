@@ -12,7 +12,9 @@ use gofleet_platform::Sharing;
 use gofleet_testkit::archive::{File, PLAIN, small_go, zip};
 use gofleet_testkit::go;
 
-use crate::support::{Ground, Imported, damage, files_below, imported, mounted, told};
+use crate::support::{
+    Disk, Ground, Imported, damage, files_below, imported, mounted, small_disk, told,
+};
 
 #[test]
 fn real_go_shares_with_its_neighbour() {
@@ -272,22 +274,62 @@ fn upgrades_at_once_on_one_depot_come_one_after_the_other() {
     assert_eq!(depot.installed().unwrap().len(), 4);
 }
 
+/// A file system of this type in a file; none, and a word about it, where that can't be had.
+#[cfg(target_os = "linux")]
+fn formatted(ground: &Ground, kind: &str) -> Option<Disk> {
+    let image = ground.path().join("image");
+    fs::File::create(&image).unwrap().set_len(256 << 20).unwrap();
+    let formatted = Command::new(format!("mkfs.{kind}")).arg(&image).output();
+    if !formatted.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: there is no mkfs.{kind}");
+        return None;
+    }
+    mounted(ground, &["-t", kind, "-o", "loop", &image.to_string_lossy()])
+}
+
 #[cfg(target_os = "linux")]
 #[test]
-fn a_file_system_without_links_has_copies() {
+fn each_file_system_shares_as_it_can() {
+    let check = |kind, expected| {
+        let ground = Ground::new();
+        let Some(disk) = formatted(&ground, kind) else { return };
+        assert_eq!(Sharing::of(disk.path()).unwrap(), expected, "{kind}");
+        let depot = Depot::open(disk.path()).unwrap();
+        let old = ground.staged(&depot, "1.27.2");
+        let new = ground.import(&small_go("1.27.3"));
+        assert_eq!(new.stage(&depot).unwrap().shared_files, 5, "{kind}");
+        // A clone is a file of its own: what happens to one does not happen to the other.
+        damage(&depot.tree(&old.release.id).join("src/fmt/print.go"), b"short");
+        let is_whole = depot.verify(&new.release.id, &()).is_ok();
+        assert_eq!(is_whole, expected != Sharing::HardLink, "{kind}");
+    };
+    check("btrfs", Sharing::Clone);
+    check("ext4", Sharing::HardLink);
+    check("vfat", Sharing::Copy);
+}
+
+#[test]
+fn only_what_is_written_needs_room() {
     let ground = Ground::new();
-    let image = ground.path().join("image");
-    fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
-    let formatted = Command::new("mkfs.vfat").arg(&image).output();
-    if !formatted.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: there is no mkfs.vfat");
-        return;
-    }
-    let image = image.to_string_lossy().into_owned();
-    let Some(disk) = mounted(&ground, &["-t", "vfat", "-o", "loop", &image]) else { return };
-    assert_eq!(Sharing::of(disk.path()).unwrap(), Sharing::Copy);
+    // 32 MB must stay free: the file stands there once, and not twice.
+    let Some(disk) = small_disk(&ground, "64m") else { return };
+    let files = |version| {
+        let mut files = small_go(version);
+        let mut state = 1u32;
+        files[1].1.extend((0..20 << 20).map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        }));
+        files
+    };
     let depot = Depot::open(disk.path()).unwrap();
-    ground.staged(&depot, "1.27.2");
-    let report = ground.import(&small_go("1.27.3")).stage(&depot).unwrap();
-    assert_eq!(report.shared_files, 5);
+    ground.import(&files("1.27.2")).stage(&depot).unwrap();
+    let new = ground.import(&files("1.27.3"));
+    let copying = depot.with_sharing_at_best(Sharing::Copy);
+    let error = new.stage(&copying).unwrap_err();
+    assert!(matches!(error, DepotError::NoSpace { .. }), "{}", told(&error));
+    assert!(files_below(&disk.path().join("staging")).is_empty());
+    let depot = copying.with_sharing_at_best(Sharing::Clone);
+    new.stage(&depot).unwrap();
+    depot.verify(&new.release.id, &()).unwrap();
 }

@@ -147,7 +147,7 @@ pub fn mounted(ground: &Ground, arguments: &[&str]) -> Option<Disk> {
     if mount(arguments, &path) {
         return Some(Disk(path));
     }
-    eprintln!("SKIPPED: this test mounts a file system, which this user may not");
+    eprintln!("SKIPPED: this test mounts a file system, which this user or this system can't");
     None
 }
 

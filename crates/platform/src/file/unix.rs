@@ -1,11 +1,11 @@
 //! Files on Unix.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::Access;
+use super::{Access, Identity};
 
 pub fn create_new(path: &Path, access: Access) -> io::Result<File> {
     let mode = match access {
@@ -42,4 +42,9 @@ pub fn may_be_a_scanner(_error: &io::Error) -> bool {
 
 pub fn plain(path: PathBuf) -> PathBuf {
     path
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the same signature as on Windows")]
+pub fn identity(_file: &File, metadata: &Metadata) -> io::Result<(Identity, u64)> {
+    Ok((Identity { volume: metadata.dev(), number: metadata.ino() }, metadata.nlink()))
 }

@@ -2,9 +2,11 @@
 
 #![expect(unsafe_code, reason = "calls of Windows")]
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::windows::ffi::OsStrExt;
+use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::io::AsRawHandle;
 use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
 
@@ -19,10 +21,13 @@ use windows_sys::Win32::Security::{
     SetFileSecurityW,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH, MoveFileExW,
+    BY_HANDLE_FILE_INFORMATION, DELETE, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_READONLY,
+    FILE_BASIC_INFO, FILE_DISPOSITION_INFO, FILE_FLAG_OPEN_REPARSE_POINT, FILE_WRITE_ATTRIBUTES,
+    FileBasicInfo, FileDispositionInfo, GetFileInformationByHandle, MOVEFILE_REPLACE_EXISTING,
+    MOVEFILE_WRITE_THROUGH, MoveFileExW, SetFileInformationByHandle,
 };
 
-use super::Access;
+use super::{Access, Identity};
 
 /// Protected from inheritance; all rights for the owner, the system and the administrators, and,
 /// below a folder, for whatever is created in it.
@@ -50,9 +55,9 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 pub fn remove_folder(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
-        // Windows does not remove a file that is read-only, and Go's module cache is full of them.
+        // A file system without the newer way of deleting does not remove what is read-only.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            make_writable_below(path)?;
+            remove_read_only_below(path)?;
             fs::remove_dir_all(path)
         }
         other => other,
@@ -66,34 +71,68 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
             if fs::remove_dir(path).is_ok() {
                 return Ok(());
             }
-            make_writable(path)?;
-            fs::remove_file(path)
+            remove_read_only(path)
         }
         other => other,
     }
 }
 
-fn make_writable_below(folder: &Path) -> io::Result<()> {
+fn remove_read_only_below(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            make_writable_below(&entry.path())?;
-        } else if kind.is_file() {
-            make_writable(&entry.path())?;
+            remove_read_only_below(&entry.path())?;
+        } else if kind.is_file() && entry.metadata()?.permissions().readonly() {
+            remove_read_only(&entry.path())?;
         }
     }
     Ok(())
 }
 
-fn make_writable(path: &Path) -> io::Result<()> {
-    let mut permissions = fs::symlink_metadata(path)?.permissions();
-    #[expect(
-        clippy::permissions_set_readonly_false,
-        reason = "on Windows this clears one attribute and gives nobody a right"
-    )]
-    permissions.set_readonly(false);
-    fs::set_permissions(path, permissions)
+/// Removes one name of a file that is read-only, and leaves it read-only under its other names:
+/// the attribute belongs to the file, so it is set again before the handle is closed, when the
+/// name is as good as gone.
+fn remove_read_only(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.access_mode(DELETE | FILE_WRITE_ATTRIBUTES);
+    let file = options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT).open(path)?;
+    let attributes = |attributes| FILE_BASIC_INFO {
+        FileAttributes: attributes,
+        // Zero: the times stay.
+        ..FILE_BASIC_INFO::default()
+    };
+    set(&file, FileBasicInfo, &attributes(FILE_ATTRIBUTE_NORMAL))?;
+    let removed = set(&file, FileDispositionInfo, &FILE_DISPOSITION_INFO { DeleteFile: true });
+    let restored = set(&file, FileBasicInfo, &attributes(FILE_ATTRIBUTE_READONLY));
+    // Some file systems refuse the second after the first; the name is gone all the same.
+    removed.and(restored.or(Ok(())))
+}
+
+/// `class` must be the one whose type `T` is.
+fn set<T>(file: &File, class: i32, value: &T) -> io::Result<()> {
+    // SAFETY: the handle is open, and both callers pass the structure that belongs to the class,
+    // with its size.
+    let done = unsafe {
+        SetFileInformationByHandle(
+            file.as_raw_handle(),
+            class,
+            (&raw const *value).cast(),
+            size_of::<T>() as u32,
+        )
+    };
+    if done == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+pub fn identity(file: &File, _metadata: &Metadata) -> io::Result<(Identity, u64)> {
+    let mut found = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open and the structure valid.
+    if unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut found) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let number = u64::from(found.nFileIndexHigh) << 32 | u64::from(found.nFileIndexLow);
+    let identity = Identity { volume: found.dwVolumeSerialNumber.into(), number };
+    Ok((identity, found.nNumberOfLinks.into()))
 }
 
 pub fn make_private(path: &Path) -> io::Result<()> {

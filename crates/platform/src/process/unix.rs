@@ -6,6 +6,8 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::Running;
+
 pub fn prepare(command: &mut Command) {
     command.process_group(0);
 }
@@ -29,4 +31,15 @@ impl Tree {
 
 pub fn exec(mut command: Command) -> io::Error {
     command.exec()
+}
+
+/// proc(5); the target of `exe` is the file itself.
+pub fn running() -> Vec<Running> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let running = entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let program = std::fs::read_link(entry.path().join("exe")).ok()?;
+        Some(Running { pid, program })
+    });
+    running.collect()
 }

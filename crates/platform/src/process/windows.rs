@@ -2,8 +2,11 @@
 
 #![expect(unsafe_code, reason = "calls of Windows")]
 
+use std::ffi::OsString;
 use std::io;
+use std::os::windows::ffi::OsStringExt;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::ptr::null;
 
@@ -14,9 +17,13 @@ use windows_sys::Win32::System::JobObjects::{
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION, JobObjectExtendedLimitInformation,
     SetInformationJobObject, TerminateJobObject,
 };
+use windows_sys::Win32::System::ProcessStatus::K32EnumProcesses;
 use windows_sys::Win32::System::Threading::{
-    CREATE_NO_WINDOW, OpenProcess, PROCESS_SET_QUOTA, PROCESS_TERMINATE,
+    CREATE_NO_WINDOW, OpenProcess, PROCESS_NAME_WIN32, PROCESS_QUERY_LIMITED_INFORMATION,
+    PROCESS_SET_QUOTA, PROCESS_TERMINATE, QueryFullProcessImageNameW,
 };
+
+use super::Running;
 
 /// Without a window of its own when a service starts it.
 pub fn prepare(command: &mut Command) {
@@ -104,4 +111,45 @@ pub fn exec(mut command: Command) -> io::Error {
 /// `TRUE`: handled, so the default handler does not end the program.
 unsafe extern "system" fn leave_it_to_the_child(_event: u32) -> i32 {
     1
+}
+
+pub fn running() -> Vec<Running> {
+    let mut pids = vec![0u32; 1024];
+    loop {
+        let (room, mut used) = ((pids.len() * 4) as u32, 0);
+        // SAFETY: the buffer has the length that is told.
+        if unsafe { K32EnumProcesses(pids.as_mut_ptr(), room, &raw mut used) } == 0 {
+            return Vec::new();
+        }
+        if used < room {
+            pids.truncate(used as usize / 4);
+            break;
+        }
+        // A full buffer may be too small.
+        pids.resize(pids.len() * 2, 0);
+    }
+    let running = pids.into_iter().filter_map(|pid| Some(Running { pid, program: program(pid)? }));
+    running.collect()
+}
+
+/// The file of a process, if it may be asked for.
+fn program(pid: u32) -> Option<PathBuf> {
+    // SAFETY: no pointer is passed; the handle is checked below.
+    let process = owned(unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) }).ok()?;
+    // The longest path that Windows knows.
+    let mut name = vec![0u16; 32_768];
+    let mut length = name.len() as u32;
+    // SAFETY: the handle is open and the buffer has the length that is told.
+    let done = unsafe {
+        QueryFullProcessImageNameW(
+            process.as_raw_handle(),
+            PROCESS_NAME_WIN32,
+            name.as_mut_ptr(),
+            &raw mut length,
+        )
+    };
+    if done == 0 {
+        return None;
+    }
+    crate::canonical(Path::new(&OsString::from_wide(name.get(..length as usize)?))).ok()
 }
