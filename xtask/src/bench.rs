@@ -4,7 +4,13 @@
 //! line is one object: `{"bench": …, "rows": [{"what", "ours", "peer", "peer_name", "ratio",
 //! "unit", "must", "aim", "ok"}]}`.
 
+mod cost;
+mod depot;
+mod fleet;
 mod install;
+mod mirror;
+mod place;
+mod programs;
 mod startup;
 
 use std::path::PathBuf;
@@ -30,6 +36,10 @@ pub struct Arguments {
 enum Name {
     /// From a local mirror to a verified tree, against unzip and Python's zipfile
     Install,
+    /// Packs, deltas, installing and upgrading by them, shims
+    Depot,
+    /// Ten roots by gofleet's server and agents, by curl and tar, by Ansible, by Salt
+    Fleet,
     /// How long the program takes to start, and what an idle agent occupies
     Startup,
 }
@@ -101,6 +111,11 @@ pub fn main(arguments: &Arguments) -> Result<()> {
             setup::install(Part::Peers)?;
             install::measure()?
         }
+        Name::Depot => {
+            setup::install(Part::Peers)?;
+            depot::measure()?
+        }
+        Name::Fleet => fleet::measure()?,
         Name::Startup => startup::measure()?,
     };
     for row in &rows {

@@ -169,4 +169,53 @@ mod tests {
         }
         Cli::command().get_subcommands().for_each(|verb| check("gofleet", verb));
     }
+
+    /// The commands in a text: what follows `gofleet` where a line, perhaps after a prompt, begins
+    /// with it, up to a comment.
+    fn commands(text: &str) -> impl Iterator<Item = Vec<String>> {
+        let lines = text.lines().map(str::trim_start);
+        let lines = lines.map(|line| line.strip_prefix("$ ").unwrap_or(line));
+        lines.filter(|line| line.starts_with("gofleet ")).map(|line| {
+            let (mut words, mut quoted) = (vec![String::new()], None);
+            for character in line.chars() {
+                match (quoted, character) {
+                    (None, '#') => break,
+                    (None, '\'' | '"') => quoted = Some(character),
+                    (Some(quote), _) if quote == character => quoted = None,
+                    (None, ' ') => words.push(String::new()),
+                    (_, _) => words.last_mut().unwrap().push(character),
+                }
+            }
+            words.retain(|word| !word.is_empty());
+            words
+        })
+    }
+
+    #[track_caller]
+    fn check_commands(text: &str, least: usize) {
+        let mut count = 0;
+        for words in commands(text) {
+            count += 1;
+            if let Err(error) = command().try_get_matches_from(&words) {
+                assert!(!error.use_stderr(), "{}: {error}", words.join(" "));
+            }
+        }
+        assert!(count >= least, "only {count} commands were found");
+    }
+
+    #[test]
+    fn what_the_readme_shows_is_accepted() {
+        check_commands(include_str!("../../../README.md"), 14);
+        check_commands(include_str!("../../../README.zh-CN.md"), 14);
+    }
+
+    #[test]
+    fn what_help_shows_is_accepted() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            check_commands(&help, 0);
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
 }

@@ -228,9 +228,8 @@ fn killed_on_the_way_back_a_device_ends_on_the_earlier_release() {
     assert_eq!(bed.go_version(), OLD);
     bed.fleet.start_server();
     bed.restart_agent(None);
-    let status = bed.wait_for(&rollout, "paused");
-    let device = &status["rings_detail"][0]["devices"][0];
-    assert_eq!(device["step"], "reverted", "{status:#}");
+    bed.wait_for(&rollout, "paused");
+    bed.wait_for_step(&rollout, "reverted");
     let detail = bed.fleet.json(["device", "show", "device"]);
     let receipt = &detail["history"][0]["receipt"];
     assert_eq!(receipt["outcome"], "reverted");

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
+use std::thread;
 
 use gofleet_core::digest::Digest;
 use gofleet_core::ids::ReleaseId;
@@ -79,8 +80,16 @@ pub(crate) fn differences(
     read: Option<&Read>,
     progress: &dyn Progress,
 ) -> Result<Vec<Difference>, DepotError> {
-    let mut differences = compare_files(tree, manifest, read, progress)?;
-    find_unexpected(tree, "", manifest, &mut differences)?;
+    let mut differences = thread::scope(|scope| {
+        // The names are read while the files are.
+        let walk = scope.spawn(|| {
+            let mut unexpected = Vec::new();
+            find_unexpected(tree, "", manifest, &mut unexpected).map(|()| unexpected)
+        });
+        let mut differences = compare_files(tree, manifest, read, progress)?;
+        differences.extend(walk.join().expect("reading names does not panic")?);
+        Ok::<_, DepotError>(differences)
+    })?;
     differences.sort();
     Ok(differences)
 }

@@ -113,7 +113,17 @@ impl Fleet {
     /// The same with more arguments for the server.
     #[track_caller]
     pub fn start_with(program: impl AsRef<Path>, server_arguments: &[&str]) -> Self {
-        let folder = tempfile::Builder::new().prefix("gofleet-test-").tempdir();
+        Self::start_below(&std::env::temp_dir(), program, server_arguments)
+    }
+
+    /// The same with all that it keeps in a new folder below `parent`.
+    #[track_caller]
+    pub fn start_below(
+        parent: &Path,
+        program: impl AsRef<Path>,
+        server_arguments: &[&str],
+    ) -> Self {
+        let folder = tempfile::Builder::new().prefix("gofleet-test-").tempdir_in(parent);
         let mut fleet = Self {
             program: program.as_ref().to_owned(),
             server: None,

@@ -77,7 +77,12 @@ pub fn find_archive(version: &str, platform: &str) -> Result<PathBuf> {
     })
 }
 
-fn find_tree(version: &str, platform: &str) -> Result<PathBuf> {
+/// Like [`tree`], for commands that want to report the failure in their own way.
+///
+/// # Errors
+///
+/// When the archive can't be had or unpacked; the message says what to do.
+pub fn find_tree(version: &str, platform: &str) -> Result<PathBuf> {
     let wanted = cache::folder().join("trees").join(format!("go-{version}-{platform}"));
     cache::once(&wanted, |partial| {
         let archive = find_archive(version, platform)?;

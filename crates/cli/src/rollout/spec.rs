@@ -42,7 +42,7 @@ struct Strategy {
     #[arg(long, value_name = "SELECTOR", default_value = "", hide_default_value = true)]
     select: String,
     /// Stages: NAME:COUNT, NAME:PERCENT%, NAME:SELECTOR or NAME:rest, with commas between
-    #[arg(long, value_name = "RINGS", default_value = "test:1,pilot:10%,production:rest")]
+    #[arg(long, value_name = "RINGS", default_value = "test:1,pilot:10,production:rest")]
     rings: String,
     /// Most devices under way at once; 0 means no limit
     #[arg(long, value_name = "N", default_value_t = 0)]

@@ -140,6 +140,7 @@ impl fmt::Display for WaitingOn {
             Self::UnknownPrevious { version } => {
                 write!(f, "cannot be put back: its earlier {version} is not in the catalog")
             }
+            Self::Answers { missing: 1 } => f.write_str("1 device has not finished"),
             Self::Answers { missing } => write!(f, "{missing} devices have not finished"),
             Self::Successes { successes, needed, offline } => {
                 write!(f, "{successes} accepted, {needed} must; {offline} are offline")

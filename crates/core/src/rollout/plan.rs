@@ -340,14 +340,16 @@ impl Rings {
     }
 
     /// A ring that moves nobody shows nothing; that is fine only where nothing has to be shown:
-    /// for the last ring, or where every device of the ring has the version already.
+    /// where no later ring moves anybody, or where every device of the ring has the version
+    /// already.
     fn check(&self, spec: &RolloutSpec) -> Result<(), PlanError> {
         for (place, ring) in spec.rings.iter().enumerate() {
             let has_it = |at| matches!(self.reasons.get(at), Some(LeftOutReason::AlreadyActive(_)));
             let all_have_it =
                 !self.staying[place].is_empty() && self.staying[place].iter().all(has_it);
             let devices = self.moving[place].len();
-            if devices == 0 && !all_have_it && place + 1 < spec.rings.len() {
+            let is_relied_on = self.moving[place + 1..].iter().any(|later| !later.is_empty());
+            if devices == 0 && !all_have_it && is_relied_on {
                 let (ring, size) = (ring.name.clone(), ring.size.to_string());
                 return Err(PlanError::EmptyRing { ring, size });
             }
@@ -471,9 +473,8 @@ fn warnings(planning: &Planning<'_>, rings: &[PlannedRing]) -> Vec<String> {
     let devices = || rings.iter().flat_map(|ring| &ring.devices);
     let offline = devices().filter(|device| device.offline_since.is_some()).count();
     if offline > 0 {
-        warnings.push(format!(
-            "{offline} devices are offline now: they are held apart until they come back"
-        ));
+        warnings
+            .push(format!("offline: {offline} of the devices, held apart until they come back"));
     }
     let is_known = |version: &String| {
         let mut releases = planning.releases.iter();
@@ -482,8 +483,8 @@ fn warnings(planning: &Planning<'_>, rings: &[PlannedRing]) -> Vec<String> {
     let unknown = devices().filter_map(|it| it.active.as_ref()).filter(|it| !is_known(it)).count();
     if unknown > 0 {
         warnings.push(format!(
-            "{unknown} devices have a version active that is not in the catalog: they go back to \
-             it by themselves if they fail, but a rollback by order would not reach them"
+            "active version not in the catalog: {unknown} of the devices, which go back to it by \
+             themselves if they fail, but which a rollback by order would not reach"
         ));
     }
     warnings

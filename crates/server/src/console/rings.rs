@@ -85,8 +85,8 @@ impl Ring {
         now: Timestamp,
     ) -> Self {
         let (density, is_named) = match ring.devices.len() {
-            ..=NAMED_MAX => ("named", true),
-            ..=SQUARE_MAX => ("square", false),
+            count if count <= NAMED_MAX => ("named", true),
+            count if count <= SQUARE_MAX => ("square", false),
             _ => ("dense", false),
         };
         let (drawn, hidden) = drawn(&ring.devices);

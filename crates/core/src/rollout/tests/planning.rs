@@ -133,7 +133,7 @@ fn everyone_left_out_has_a_reason() {
         ]
     );
     assert!(plan.rings[0].devices[0].offline_since.is_some());
-    assert!(plan.warnings[0].contains("1 devices are offline"), "{:?}", plan.warnings);
+    assert!(plan.warnings[0].contains("offline: 1 of the devices"), "{:?}", plan.warnings);
     assert!(plan.warnings[1].contains("not in the catalog"), "{:?}", plan.warnings);
 }
 
@@ -187,6 +187,13 @@ fn a_ring_that_has_the_version_already_need_not_show_it_again() {
     let plan = planned(&spec(yaml), &fleet).unwrap();
     assert_eq!(members(&plan), [vec![], vec!["d0001".to_owned(), "d0002".to_owned()]]);
     assert!(plan.warnings[0].contains("ring `test` moves no device"));
+}
+
+#[test]
+fn a_ring_may_be_empty_where_no_later_one_relies_on_it() {
+    let yaml = "rings: [{name: test, count: 1}, {name: pilot, count: 10}, {name: all, rest: true}]";
+    let plan = planned(&spec(yaml), &fleet(1)).unwrap();
+    assert_eq!(members(&plan), [vec!["d0000".to_owned()], vec![], vec![]]);
 }
 
 #[test]
