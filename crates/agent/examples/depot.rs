@@ -111,6 +111,7 @@ impl Wanted {
             sha256: self.sha256,
             size: Size::Exactly(self.size),
             patience: Patience::default(),
+            meter: None,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(download(&wanted, &|_| ()))?;

@@ -212,6 +212,9 @@ impl Device {
         let (mut files, last) = (0, way.steps.len().saturating_sub(1));
         for (place, step) in way.steps.iter().enumerate() {
             let path = fetcher.fetch(step).await.map_err(StageError::Download)?;
+            if step.kind == ArtifactKind::Archive {
+                self.manifest(release, fetcher).await?;
+            }
             if place == last {
                 checkpoint("agent-downloaded");
             }

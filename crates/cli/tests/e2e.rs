@@ -13,9 +13,16 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_gofleet");
 /// Two processors unpack and check three trees well within this.
 const MOVE_DEADLINE: Duration = Duration::from_secs(120);
 
+/// More than a compressed manifest of Go takes, and less than the text of one.
+const MANIFEST_BYTES: u64 = 1_000_000;
+/// Packing a whole Go and comparing two takes its time without optimization.
+const PREPARE_DEADLINE: Duration = Duration::from_secs(300);
+
 /// A fleet with these agents.
 fn fleet(agents: &[&str]) -> Fleet {
-    let mut fleet = Fleet::start_with(PROGRAM, &["--reconcile-every", "200ms"]);
+    // Nothing is made in the background but where a test is about that: it takes a processor.
+    let mut fleet =
+        Fleet::start_with(PROGRAM, &["--reconcile-every", "200ms", "--prepare", "false"]);
     for agent in agents {
         fleet.start_agent(agent);
     }
@@ -128,7 +135,10 @@ fn from_an_archive_to_a_proof_on_every_device_and_back() {
         check_receipt(&fleet, name, archive_bytes);
     }
     let status = fleet.json(["rollout", "status", "go 1.27.2"]);
-    assert_eq!(status["bytes_downloaded"], 3 * archive_bytes);
+    let bytes = status["bytes_downloaded"].as_u64().unwrap();
+    assert!(3 * archive_bytes < bytes && bytes < 3 * (archive_bytes + MANIFEST_BYTES), "{bytes}");
+    assert_eq!(status["traffic"]["ways"][0]["kind"], "archive");
+    assert_eq!(status["traffic"]["archive_bytes"], 3 * archive_bytes);
 
     upgrade_by_file(&fleet);
 }
@@ -139,7 +149,8 @@ fn check_receipt(fleet: &Fleet, hostname: &str, archive_bytes: u64) {
     assert_eq!(detail["device"]["facts"]["active"], "1.27.2");
     let receipt = &detail["history"][0]["receipt"];
     assert_eq!(receipt["outcome"], "accepted");
-    assert_eq!(receipt["bytes_downloaded"], archive_bytes);
+    let bytes = receipt["bytes_downloaded"].as_u64().unwrap();
+    assert!(archive_bytes < bytes && bytes < archive_bytes + MANIFEST_BYTES, "{bytes}");
     assert!(receipt["files_verified"].as_u64().unwrap() > 10_000, "{receipt}");
     let evidence = &receipt["evidence"];
     assert!(evidence["go_version"].as_str().unwrap().contains("go1.27.2"), "{evidence}");
@@ -382,4 +393,50 @@ fn the_demo_ends_as_it_should() {
     assert_eq!(story["rollouts"][2]["accepted"], 0, "{story:#}");
     assert!(story["bytes_downloaded"].as_u64().unwrap() > 100_000_000, "{story:#}");
     assert!(story["seconds"].as_f64().unwrap() > 1.0, "{story:#}");
+}
+
+#[test]
+fn a_patch_upgrade_takes_the_delta_from_the_distribution_point_of_its_site() {
+    let mut fleet = Fleet::start_with(PROGRAM, &["--reconcile-every", "200ms"]);
+    let (old, new) = (fleet.import_go("1.27.2"), fleet.import_go("1.27.3"));
+    wait_until("the pack and the delta", PREPARE_DEADLINE, || {
+        let states = |id: &str| {
+            let shown = fleet.json(["release", "show", id]);
+            let all = shown["artifacts"].as_array().unwrap().clone();
+            all.iter().map(|it| format!("{} {}", it["kind"], it["state"])).collect::<Vec<_>>()
+        };
+        let is_ready = states(&new) == ["\"pack\" \"ready\"", "\"delta\" \"ready\""]
+            && states(&old) == ["\"pack\" \"ready\""];
+        is_ready.then_some(())
+    });
+    let edge = fleet.start_edge("berlin");
+    let labels = vec![("site".to_owned(), "berlin".to_owned())];
+    fleet.start_agent_with("one", &AgentOptions { labels, ..AgentOptions::default() });
+    fleet.wait_devices(1);
+    let archive_bytes = fs::metadata(go::archive("1.27.3", go::HOST)).unwrap().len();
+    let begin = |version: &str, name: &str| {
+        fleet.ok([
+            "rollout", "start", version, "--name", name, "--yes", "--soak", "0s", "--rings",
+            "all:rest",
+        ]);
+        let status = wait_state(&fleet, name, "completed");
+        assert_eq!(
+            fleet.agent("one").go_version().split(' ').nth(2),
+            Some(&*format!("go{version}"))
+        );
+        status["traffic"].clone()
+    };
+    let first = begin("1.27.2", "first");
+    assert_eq!(first["ways"][0]["kind"], "pack", "{first}");
+    let pack_bytes = first["ways"][0]["bytes"].as_u64().unwrap();
+    assert!(pack_bytes < archive_bytes * 6 / 10, "{first}");
+    let next = begin("1.27.3", "next");
+    assert_eq!(next["ways"][0]["kind"], "delta", "{next}");
+    let delta_bytes = next["ways"][0]["bytes"].as_u64().unwrap();
+    assert!(delta_bytes < 400_000, "{next}");
+    assert_eq!(next["edge_bytes"], delta_bytes, "all of it from {edge}: {next}");
+    assert_eq!(next["saved_bytes"], archive_bytes - delta_bytes);
+    let edges = fleet.json(["edge", "list"]);
+    assert_eq!((&edges[0]["site"], &edges[0]["url"]), (&"berlin".into(), &edge.into()));
+    println!("pack {pack_bytes}, delta {delta_bytes}, archive {archive_bytes}");
 }

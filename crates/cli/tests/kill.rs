@@ -6,12 +6,14 @@
 //! stands, the tree is taken away first.
 #![cfg(unix)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gofleet_platform::checkpoint;
+use gofleet_testkit::archive::{small_go, zip};
 use gofleet_testkit::fleet::{AgentOptions, Fleet, Ran};
 use gofleet_testkit::{go, wait_until};
 use serde_json::Value;
@@ -31,7 +33,8 @@ struct Bed {
 impl Bed {
     #[track_caller]
     fn new() -> Self {
-        let mut fleet = Fleet::start_with(PROGRAM, &["--reconcile-every", "100ms"]);
+        let mut fleet =
+            Fleet::start_with(PROGRAM, &["--reconcile-every", "100ms", "--prepare", "false"]);
         for version in [OLD, NEW] {
             fleet.import_go(version);
         }
@@ -403,4 +406,44 @@ fn a_clock_set_an_hour_back_in_mid_soak_prolongs_nothing() {
     let receipt = &detail["history"][0]["receipt"];
     // It really was set back, and no time is negative.
     assert_eq!(receipt["started_at"], receipt["finished_at"], "{receipt:#}");
+}
+
+#[test]
+fn a_server_killed_while_it_makes_a_pack_makes_it_again() {
+    let mut fleet = Fleet::start_with(PROGRAM, &["--prepare", "true"]);
+    let archive = fleet.folder().join("go.zip");
+    for (n, point) in ["prepare-made", "prepare-named"].into_iter().enumerate() {
+        let version = format!("1.27.{n}");
+        fs::write(&archive, zip(&small_go(&version))).unwrap();
+        let reached = fleet.folder().join(point);
+        fleet.kill_server();
+        let asked = format!("{point}={}", reached.display());
+        fleet.set_server_environment(&[("GOFLEET_CHECKPOINT", &asked)]);
+        fleet.start_server();
+        fleet.ok(["release".as_ref(), "import".as_ref(), archive.as_os_str()]);
+        wait_until(&format!("the server at {point}"), DEADLINE, || reached.exists().then_some(()));
+        fleet.kill_server();
+        fleet.set_server_environment(&[]);
+        fleet.start_server();
+        let id = format!("go-{version}-linux-amd64");
+        let shown = wait_until("the pack", DEADLINE, || {
+            let shown = fleet.json(["release", "show", &id]);
+            (shown["artifacts"][0]["state"] == "ready").then_some(shown)
+        });
+        let sha256 = shown["artifacts"][0]["sha256"].as_str().unwrap();
+        assert!(fleet.data().join("artifacts").join(sha256).exists(), "{point}");
+        let left = fs::read_dir(fleet.data().join("incoming")).unwrap().count();
+        assert_eq!(left, 0, "{point}");
+    }
+    let mut named = BTreeSet::new();
+    for release in fleet.json(["release", "list"]).as_array().unwrap() {
+        named.insert(release["archive"]["sha256"].as_str().unwrap().to_owned());
+        let shown = fleet.json(["release", "show", release["id"].as_str().unwrap()]);
+        let made = shown["artifacts"].as_array().unwrap().iter();
+        named.extend(made.filter_map(|it| it["sha256"].as_str()).map(str::to_owned));
+    }
+    let files = fs::read_dir(fleet.data().join("artifacts")).unwrap();
+    let there: BTreeSet<_> =
+        files.map(|file| file.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    assert_eq!(there, named, "whatever a kill left without a name is gone");
 }

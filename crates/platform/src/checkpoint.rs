@@ -9,7 +9,7 @@
 pub const ALL: &[(&str, &str)] = &[
     ("agent-enrolled", "the credential is saved, nothing has been asked with it"),
     ("agent-order-recorded", "the ledger holds the order, nothing has been done for it"),
-    ("agent-downloaded", "the whole archive is in downloads, nothing is unpacked"),
+    ("agent-downloaded", "all that is needed is in downloads, nothing is unpacked"),
     ("depot-stage-begun", "the staging folder is there and empty"),
     ("depot-stage-shared", "what installed trees hold is in the staging folder, nothing else"),
     ("depot-stage-unpacked", "all files are in the staging folder, not yet synced"),

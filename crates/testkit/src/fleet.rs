@@ -28,6 +28,7 @@ const LOG_TAIL_LINES: usize = 40;
 pub struct Fleet {
     program: PathBuf,
     server: Option<Process>,
+    edges: Vec<Process>,
     agents: BTreeMap<String, Agent>,
     address: Option<String>,
     server_arguments: Vec<String>,
@@ -127,6 +128,7 @@ impl Fleet {
         let mut fleet = Self {
             program: program.as_ref().to_owned(),
             server: None,
+            edges: Vec::new(),
             agents: BTreeMap::new(),
             address: None,
             server_arguments: server_arguments.iter().map(ToString::to_string).collect(),
@@ -318,6 +320,21 @@ impl Fleet {
         self.agent_mut(name).environment = environment.iter().map(owned).collect();
     }
 
+    /// Starts a distribution point of a site, and waits until it answers; its address.
+    #[track_caller]
+    pub fn start_edge(&mut self, site: &str) -> String {
+        let (data, token) = (self.folder.path().join(site), self.enrolment_token());
+        let mut command = self.command();
+        command.args(["edge", "--upstream", self.url(), "--token", &token, "--site", site]);
+        command.args(["--listen", "127.0.0.1:0", "--data"]).arg(&data);
+        let log = self.folder.path().join(format!("edge-{site}.log"));
+        self.edges.push(Process::start(&mut command, &log));
+        wait_until("the distribution point's address", START_DEADLINE, || {
+            let url = fs::read_to_string(data.join("address")).ok()?;
+            Some(url.trim().to_owned()).filter(|url| !url.is_empty())
+        })
+    }
+
     /// An agent by its name.
     #[track_caller]
     pub fn agent(&self, name: &str) -> &Agent {
@@ -409,6 +426,7 @@ impl Drop for Fleet {
         for agent in self.agents.values_mut() {
             agent.process = None;
         }
+        self.edges.clear();
         self.server = None;
         if thread::panicking() {
             print_tail("server", &self.server_log());

@@ -1,8 +1,10 @@
 //! A distribution point's life: open the folder, enrol, listen, report, stop.
 
+use std::convert::Infallible;
 use std::fs;
 use std::future::Future;
-use std::path::{Path as FilePath, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +15,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use gofleet_api::throttle::{Throttle, local_clock};
 use gofleet_api::{API_PREFIX, Client, EdgeReport, Health, ProblemCode};
+use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::digest::Digest;
 use gofleet_platform::file::{Access, atomic_write, create_private_folder};
 use gofleet_platform::{FileLock, LockError, machine};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::cache::Cache;
@@ -61,77 +65,92 @@ pub async fn serve_edge(
     on_ready: impl FnOnce(&str),
 ) -> Result<(), EdgeError> {
     let _lock = open_folder(&config.data)?;
-    let unusable =
-        |path: PathBuf| move |source| EdgeError::Data(DataError::Unusable { path, source });
     let folder = config.data.join("artifacts");
-    let cache = Cache::open(&folder, config.cache_bytes).map_err(unusable(folder))?;
-    let address = config.listen;
-    let failed = |source| EdgeError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let local = listener.local_addr().map_err(failed)?;
-    let url = format!("http://{local}");
-    let public_url = config.public_url.clone().unwrap_or_else(|| {
-        // Nobody reaches a machine by "all of its addresses".
-        let everywhere = local.ip().is_unspecified();
-        if everywhere {
-            format!("http://{}:{}", machine::hostname(), local.port())
-        } else {
-            url.clone()
-        }
-    });
-    let counters = load_counters(&config.data);
-    let report = EdgeReport {
-        name: machine::hostname(),
-        site: config.site.clone(),
-        url: public_url,
-        served_bytes: counters.served_bytes,
-        fetched_bytes: counters.fetched_bytes,
-    };
-    tokio::pin!(shutdown);
+    let cache = Cache::open(&folder, config.cache_bytes).map_err(unusable(&folder))?;
+    let (listener, local) = listen(config.listen).await?;
+    let report = first_report(&config, local);
     let public = Client::public(&config.upstream).map_err(EdgeError::Upstream)?;
+    tokio::pin!(shutdown);
     let client = tokio::select! {
         client = identity::enrolled(&config, public, report.clone()) => client?,
         () = &mut shutdown => return Ok(()),
     };
-    let throttle = |limit, bytes| Arc::new(Throttle::new(limit, local_clock, bytes));
-    let fetched = throttle(config.limit.clone(), counters.fetched_bytes);
-    let sent = throttle(config.device_limit.clone(), counters.served_bytes);
+    let throttle =
+        |limit: &Bandwidth, bytes| Arc::new(Throttle::new(limit.clone(), local_clock, bytes));
+    let fetched = throttle(&config.limit, report.fetched_bytes);
+    let sent = throttle(&config.device_limit, report.served_bytes);
     let cache = Arc::new(cache);
     let fetching = Fetching::new(client.clone(), Arc::clone(&cache), Arc::clone(&fetched));
     let edge = Edge { cache, fetching, sent: Arc::clone(&sent) };
-    let path = config.data.join("address");
-    atomic_write(&path, format!("{url}\n").as_bytes(), Access::Everyone).map_err(unusable(path))?;
+    let (url, path) = (format!("http://{local}"), config.data.join("address"));
+    atomic_write(&path, format!("{url}\n").as_bytes(), Access::Everyone)
+        .map_err(unusable(&path))?;
     on_ready(&url);
-    let stopping = tokio_util::sync::CancellationToken::new();
+    let reporting = report_for_ever(&config.data, &client, report, &sent, &fetched);
+    tokio::select! {
+        () = answer(listener, edge, shutdown) => {}
+        never = reporting => match never {},
+    }
+    save_counters(&config.data, &sent, &fetched);
+    // It is only a hint for those who look for it; there is nobody to tell.
+    let _ = fs::remove_file(path);
+    Ok(())
+}
+
+fn unusable(path: &FilePath) -> impl FnOnce(std::io::Error) -> EdgeError {
+    let path = path.to_owned();
+    move |source| EdgeError::Data(DataError::Unusable { path, source })
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), EdgeError> {
+    let failed = |source| EdgeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    Ok((listener, local))
+}
+
+/// What it tells of itself, with what was moved before this start.
+fn first_report(config: &EdgeConfig, local: SocketAddr) -> EdgeReport {
+    let Counters { served_bytes, fetched_bytes } = load_counters(&config.data);
+    // Nobody reaches a machine by "all of its addresses".
+    let own = if local.ip().is_unspecified() {
+        format!("http://{}:{}", machine::hostname(), local.port())
+    } else {
+        format!("http://{local}")
+    };
+    EdgeReport {
+        name: machine::hostname(),
+        site: config.site.clone(),
+        url: config.public_url.clone().unwrap_or(own),
+        served_bytes,
+        fetched_bytes,
+    }
+}
+
+/// Answers until `shutdown` is done and what was under way has ended, or too much time has passed.
+async fn answer(listener: TcpListener, edge: Edge, shutdown: impl Future<Output = ()>) {
+    let stopping = CancellationToken::new();
     let server = axum::serve(listener, router(edge))
         .with_graceful_shutdown(stopping.clone().cancelled_owned());
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
-        () = &mut shutdown => {}
+        () = shutdown => {}
         _ = &mut server => warn!("the listener ended by itself"),
-        () = report_for_ever(&config.data, &client, report, &sent, &fetched) => {}
     }
     info!("stopping");
     stopping.cancel();
     if tokio::time::timeout(STOP_LIMIT, &mut server).await.is_err() {
         server.abort();
     }
-    save_counters(&config.data, &sent, &fetched);
-    // It is only a hint for those who look for it; there is nobody to tell.
-    let _ = fs::remove_file(config.data.join("address"));
-    Ok(())
 }
 
 fn open_folder(data: &FilePath) -> Result<FileLock, EdgeError> {
-    let unusable = |path: &FilePath, source| {
-        EdgeError::Data(DataError::Unusable { path: path.to_owned(), source })
-    };
-    create_private_folder(data).map_err(|source| unusable(data, source))?;
+    create_private_folder(data).map_err(unusable(data))?;
     FileLock::acquire(&data.join("lock")).map_err(|error| match error {
         LockError::Held { .. } => {
             EdgeError::Data(DataError::InUse { path: data.to_owned(), source: error })
         }
-        LockError::Unusable { path, source } => unusable(&path, source),
+        LockError::Unusable { path, source } => unusable(&path)(source),
     })
 }
 
@@ -225,7 +244,7 @@ async fn report_for_ever(
     mut report: EdgeReport,
     sent: &Throttle,
     fetched: &Throttle,
-) {
+) -> Infallible {
     loop {
         (report.served_bytes, report.fetched_bytes) = (sent.bytes(), fetched.bytes());
         if let Err(error) = client.edge_report(&report).await {
