@@ -249,7 +249,8 @@ impl Depot {
     ///
     /// # Errors
     ///
-    /// As [`stage`](Self::stage).
+    /// [`DepotError::Vouched`] if it would replace a release whose manifest is known, or as
+    /// [`stage`](Self::stage).
     pub fn adopt(
         &self,
         id: &ReleaseId,
@@ -259,6 +260,10 @@ impl Depot {
         is_unverified: bool,
     ) -> Result<StageReport, DepotError> {
         let _alone = self.alone();
+        let is_vouched = self.is_installed(id) && !self.is_unverified(id)?;
+        if is_unverified && is_vouched && self.manifest(id)? != *manifest {
+            return Err(DepotError::Vouched { id: id.clone() });
+        }
         let mut sources = vec![Source::Folder(folder)];
         sources.extend(others.iter().map(Supply::source));
         self.work(id, manifest, &sources, &(), is_unverified).bring()

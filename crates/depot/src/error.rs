@@ -150,6 +150,12 @@ pub enum DepotError {
         /// For what.
         need: Need,
     },
+    /// What nobody vouches for does not take the place of what somebody does.
+    #[error("{id} is installed already, with a manifest that is known; nothing was changed")]
+    Vouched {
+        /// The release.
+        id: ReleaseId,
+    },
     /// There is nothing to go back to.
     #[error("`{}` has no earlier release to go back to", root.display())]
     NoFallback {
@@ -182,9 +188,10 @@ impl DepotError {
             | Self::Damaged { .. }
             | Self::Corrupt { .. } => FailureKind::Integrity,
             Self::NoFallback { .. } | Self::NotInstalled { .. } => FailureKind::NothingToRevertTo,
-            Self::Locked { .. } | Self::FileSystem { .. } | Self::Needed { .. } => {
-                FailureKind::FileSystem
-            }
+            Self::Locked { .. }
+            | Self::FileSystem { .. }
+            | Self::Needed { .. }
+            | Self::Vouched { .. } => FailureKind::FileSystem,
         }
     }
 }

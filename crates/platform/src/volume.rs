@@ -71,6 +71,13 @@ mod tests {
         assert_eq!(sync_file_system(folder.path()).unwrap(), expected);
     }
 
+    #[test]
+    fn room_is_reserved_or_that_is_unsupported() {
+        let file = tempfile::tempfile().unwrap();
+        let first = reserve(&file, 1 << 20).unwrap();
+        assert_eq!(reserve(&file, 0).unwrap(), first);
+    }
+
     #[cfg(unix)]
     #[test]
     fn room_is_taken_and_given_back() {

@@ -101,6 +101,8 @@ fn what_nobody_vouches_for_is_marked_until_somebody_does() {
     let report = known.stage(&depot).unwrap();
     assert_eq!((report.was_there, report.shared_files), (false, 6));
     assert!(!depot.is_unverified(&id).unwrap() && !depot.tree(&id).join("mine.txt").exists());
+    let error = depot.adopt(&id, &survey.found, &folder, &[], true).unwrap_err();
+    assert!(matches!(error, DepotError::Vouched { .. }), "{error}");
     // And the other way round only the mark changes.
     depot.remove(&id).unwrap();
     fs::remove_file(folder.join("mine.txt")).unwrap();
