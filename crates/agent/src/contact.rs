@@ -111,7 +111,7 @@ impl Device {
     /// Waits until there is something to tell.
     async fn next_report(&self, facts: &mut ToldFacts) -> Report {
         loop {
-            let progress = self.ledger.borrow().next_report().cloned();
+            let progress = self.ledger.borrow().memory().next_report().cloned();
             // With the end of an order, what is active has changed.
             let is_end = progress.as_ref().is_some_and(|progress| !progress.step.is_in_flight());
             let mut news = None;

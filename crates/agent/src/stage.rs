@@ -193,7 +193,7 @@ impl Device {
             downloaded = download(&wanted, &progress) => downloaded.map_err(StageError::Download)?,
             () = tell => return Ok(()),
         };
-        let before = self.ledger.borrow().task().map_or(0, |task| task.bytes_downloaded);
+        let before = self.ledger.borrow().memory().task().map_or(0, |task| task.bytes_downloaded);
         if downloaded.transferred > 0 || before > 0 {
             self.tell_bytes(downloaded.bytes);
         }
@@ -204,10 +204,10 @@ impl Device {
     fn tell_bytes(&self, bytes: u64) {
         let active = facts::active_version(&self.root);
         let mut ledger = self.ledger.borrow_mut();
-        if ledger.task().is_none_or(|task| task.bytes_downloaded == bytes) {
+        if ledger.memory().task().is_none_or(|task| task.bytes_downloaded == bytes) {
             return;
         }
-        match ledger.report_again(active.as_deref(), |task| task.bytes_downloaded = bytes) {
+        match ledger.note_bytes(bytes, active.as_deref()) {
             Ok(()) => self.report_news.notify_one(),
             Err(error) => tracing::warn!(%error, "progress is not reported"),
         }

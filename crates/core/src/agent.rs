@@ -5,6 +5,8 @@
 //! between reads the step and the disk at its next start and [`decide`]s again: every action may
 //! be repeated.
 
+mod memory;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -12,6 +14,8 @@ use crate::digest::Digest;
 use crate::ids::{DeviceId, ReleaseId};
 use crate::order::{Order, Step, Want};
 use crate::time::Span;
+
+pub use memory::{MAX_OUTBOX, Memory, OnDisk, Outcome, Task, Unproven};
 
 /// The newest order that a device has seen: what the next one is measured against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -166,7 +166,9 @@ struct Fixed<'a> {
 
 impl Fixed<'_> {
     fn common(&self, bytes: &mut Vec<u8>, name: &str, extra: usize) {
-        bytes.extend([20u16, self.entry.flags, self.entry.method, 0, 0].map(u16::to_le_bytes).concat());
+        bytes.extend(
+            [20u16, self.entry.flags, self.entry.method, 0, 0].map(u16::to_le_bytes).concat(),
+        );
         let is_wide = extra > 0;
         let size = |size: u64| if is_wide { u32::MAX } else { size as u32 };
         let numbers = [self.crc, size(self.packed), size(self.entry.told_size)];

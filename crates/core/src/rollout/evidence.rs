@@ -1,17 +1,70 @@
 //! What a device's report counts for: evidence, not claims.
 
 use super::WantKind;
-use crate::order::{Evidence, Failure, FailureKind, Progress, Step};
+use crate::order::{Evidence, Failure, FailureKind, Order, Progress, Step, Want};
+
+/// An order, and what its device has told of it so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// The order.
+    pub order: &'a Order,
+    /// Where the device stood.
+    pub step: Step,
+    /// The sequence of the latest report that counted.
+    pub sequence: Option<u64>,
+    /// Bytes that it had downloaded.
+    pub bytes_downloaded: u64,
+    /// What had failed.
+    pub failure: Option<&'a Failure>,
+}
+
+/// What a report brings that was not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Where the device stands.
+    pub step: Step,
+    /// What failed.
+    pub failure: Option<Failure>,
+    /// Whether it took another step or got more bytes.
+    pub has_moved: bool,
+}
+
+/// What a report under an order's generation brings; none if it came late or twice.
+pub fn take_report(told: &Told<'_>, progress: &Progress) -> Option<News> {
+    if told.sequence.is_some_and(|latest| progress.sequence <= latest) {
+        return None;
+    }
+    let (step, failure) = match &told.order.want {
+        Want::Activate { release, .. } => {
+            accept_progress(WantKind::Activate, &release.version, progress)
+        }
+        Want::Revert { .. } | Want::Hold => (progress.step, progress.failure.clone()),
+    };
+    let in_receipt = progress.receipt.as_ref().and_then(|receipt| receipt.failure.clone());
+    // The way back keeps the reason for it.
+    let kept = match step {
+        Step::Failed | Step::Reverting | Step::Reverted | Step::Quarantined => {
+            told.failure.cloned()
+        }
+        Step::Waiting
+        | Step::Offered
+        | Step::Fetching
+        | Step::Staged
+        | Step::Activating
+        | Step::Verifying
+        | Step::Soaking
+        | Step::Accepted
+        | Step::Skipped => None,
+    };
+    let has_moved = step != told.step || progress.bytes_downloaded > told.bytes_downloaded;
+    Some(News { step, failure: failure.or(in_receipt).or(kept), has_moved })
+}
 
 /// The step that a report stands for, and what failed.
 ///
 /// A device that says `accepted` must show it: a receipt with that outcome, the wanted version
 /// active, and checks that name it. Else the report counts as a failure.
-pub fn accept_progress(
-    want: WantKind,
-    version: &str,
-    progress: &Progress,
-) -> (Step, Option<Failure>) {
+fn accept_progress(want: WantKind, version: &str, progress: &Progress) -> (Step, Option<Failure>) {
     let claims_success = want == WantKind::Activate && progress.step == Step::Accepted;
     let lack = if claims_success { lack_of_evidence(version, progress) } else { None };
     match lack {
