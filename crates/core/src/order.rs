@@ -176,6 +176,10 @@ pub struct Report {
 pub struct Progress {
     /// The order's generation.
     pub generation: u64,
+    /// The order's digest, as in [`Seen`](crate::agent::Seen): a server whose database was put
+    /// back may have given the generation again. Agents of before do not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Digest>,
     /// Grows with each report under one generation: a late or doubled report changes nothing.
     pub sequence: u64,
     /// Where the device stands.

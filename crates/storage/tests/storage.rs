@@ -212,6 +212,7 @@ fn release(version: &str, content: &[u8]) -> (Release, Manifest) {
 fn progress(generation: u64, sequence: u64, step: Step) -> Progress {
     Progress {
         generation,
+        order: None,
         sequence,
         step,
         active: Some("1.27.2".to_owned()),

@@ -172,6 +172,7 @@ fn report(player: &mut Player, order: &Order, step: Step) -> Report {
     let is_final = matches!(step, Step::Accepted | Step::Reverted);
     let progress = Progress {
         generation: order.generation,
+        order: None,
         sequence: player.sequence,
         step,
         bytes_downloaded: ARCHIVE_BYTES,

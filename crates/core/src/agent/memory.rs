@@ -226,7 +226,8 @@ impl Memory {
     fn report(&mut self, active: Option<&str>) {
         let Some(task) = &mut self.task else { return };
         task.sequence += 1;
-        let progress = task.progress(active);
+        let digest = self.seen.map(|seen| seen.digest);
+        let progress = task.progress(digest, active);
         self.outbox
             .retain(|other| other.generation != progress.generation || !other.step.is_in_flight());
         self.outbox.push(progress);
@@ -237,9 +238,10 @@ impl Memory {
 }
 
 impl Task {
-    fn progress(&self, active: Option<&str>) -> Progress {
+    fn progress(&self, order: Option<Digest>, active: Option<&str>) -> Progress {
         Progress {
             generation: self.order.generation,
+            order,
             sequence: self.sequence,
             step: self.step,
             active: active.map(str::to_owned),

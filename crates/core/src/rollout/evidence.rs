@@ -1,6 +1,7 @@
 //! What a device's report counts for: evidence, not claims.
 
 use super::WantKind;
+use crate::agent::Seen;
 use crate::order::{Evidence, Failure, FailureKind, Order, Progress, Step, Want};
 
 /// An order, and what its device has told of it so far.
@@ -29,8 +30,12 @@ pub struct News {
     pub has_moved: bool,
 }
 
-/// What a report under an order's generation brings; none if it came late or twice.
+/// What a report under an order's generation brings; none if it came late or twice, or is about
+/// another order that had the same generation before the server's database was put back.
 pub fn take_report(told: &Told<'_>, progress: &Progress) -> Option<News> {
+    if progress.order.is_some_and(|about| about != Seen::of(told.order).digest) {
+        return None;
+    }
     if told.sequence.is_some_and(|latest| progress.sequence <= latest) {
         return None;
     }
@@ -135,6 +140,7 @@ mod tests {
         };
         Progress {
             generation: 1,
+            order: None,
             sequence: 1,
             step: Step::Accepted,
             active: receipt.active.clone(),
@@ -177,5 +183,29 @@ mod tests {
             "go1.27.30",
         );
         check(|it| it.step = Step::Soaking, Step::Soaking, "");
+    }
+
+    #[test]
+    fn a_report_about_a_lost_order_does_not_count_for_another_of_its_generation() {
+        let order = |issued_ms| Order {
+            device: "d1".parse().unwrap(),
+            epoch: 1,
+            generation: 1,
+            issued_at: Timestamp::from_millis(issued_ms),
+            rollout: "r1".parse().unwrap(),
+            want: Want::Hold,
+        };
+        let (lost, given) = (order(1), order(2));
+        let told = Told {
+            order: &given,
+            step: Step::Offered,
+            sequence: None,
+            bytes_downloaded: 0,
+            failure: None,
+        };
+        let about = |order: &Order| Progress { order: Some(Seen::of(order).digest), ..accepted() };
+        assert_eq!(take_report(&told, &about(&lost)), None);
+        assert!(take_report(&told, &about(&given)).is_some());
+        assert!(take_report(&told, &accepted()).is_some(), "of an agent that does not tell");
     }
 }
