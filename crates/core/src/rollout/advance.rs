@@ -345,39 +345,45 @@ impl Engine {
 
     /// Judges every ring that has begun. Whether one of them failed.
     fn stop_on_failure(&mut self) -> bool {
-        for ring in 0..self.view.rings.len() {
-            let Verdict::Fail(failure) = judge(&self.view, ring, self.now) else { continue };
-            let has_failed = match (self.view.rings[ring].state, failure) {
-                (RingState::Running, _) => true,
-                // It has shown enough already; only new failures can take that away.
-                (RingState::Passed, GateFailure::TooManyFailures { .. }) => true,
-                (RingState::Passed, GateFailure::TooFewSuccesses { .. })
-                | (
-                    RingState::Waiting
-                    | RingState::Failed
-                    | RingState::RollingBack
-                    | RingState::RolledBack,
-                    _,
-                ) => false,
-            };
-            if has_failed {
-                self.fail(ring, failure);
-                return true;
-            }
-        }
-        false
+        let rings = 0..self.view.rings.len();
+        let failed: Vec<(usize, GateFailure)> =
+            rings.filter_map(|ring| Some((ring, self.has_failed(ring)?))).collect();
+        self.fail(&failed)
     }
 
-    fn fail(&mut self, ring: usize, failure: GateFailure) {
-        let name = self.view.spec.rings[ring].name.clone();
-        let cause = Some(Cause::GateFailed { ring: name, failure });
+    /// How a ring has failed just now, if it has.
+    fn has_failed(&self, ring: usize) -> Option<GateFailure> {
+        let Verdict::Fail(failure) = judge(&self.view, ring, self.now) else { return None };
+        match (self.view.rings[ring].state, failure) {
+            (RingState::Running, _) => Some(failure),
+            // It has shown enough already; only new failures can take that away.
+            (RingState::Passed, GateFailure::TooManyFailures { .. }) => Some(failure),
+            (RingState::Passed, GateFailure::TooFewSuccesses { .. })
+            | (
+                RingState::Waiting
+                | RingState::Failed
+                | RingState::RollingBack
+                | RingState::RolledBack,
+                _,
+            ) => None,
+        }
+    }
+
+    /// Acts on the rings that failed; the first of them is told as the cause. Whether there is one.
+    fn fail(&mut self, failed: &[(usize, GateFailure)]) -> bool {
+        let Some((first, failure)) = failed.first() else { return false };
+        let ring = self.view.spec.rings[*first].name.clone();
+        let cause = Some(Cause::GateFailed { ring, failure: *failure });
         let (ring_state, state) = match self.view.spec.on_failure {
             OnFailure::Pause => (RingState::Failed, RolloutState::Paused),
             OnFailure::RollBackRing => (RingState::RollingBack, RolloutState::Paused),
             OnFailure::RollBackAll => (RingState::Failed, RolloutState::RollingBack),
         };
-        self.set_ring(ring, ring_state, Some(failure));
+        for (ring, failure) in failed {
+            self.set_ring(*ring, ring_state, Some(*failure));
+        }
         self.set_state(state, cause);
+        true
     }
 
     /// Puts back the devices of each ring that is rolling back, and closes it when they are.
@@ -407,7 +413,10 @@ impl Engine {
             match judge(&self.view, ring, self.now) {
                 Verdict::Pass => self.set_ring(ring, RingState::Passed, None),
                 Verdict::Wait => return,
-                Verdict::Fail(failure) => return self.fail(ring, failure),
+                Verdict::Fail(failure) => {
+                    self.fail(&[(ring, failure)]);
+                    return;
+                }
             }
         }
     }

@@ -323,3 +323,20 @@ fn commands_are_refused_by_name_where_they_mean_nothing() {
         }
     }
 }
+
+#[test]
+fn rings_that_fail_at_once_are_all_told_at_once() {
+    let gate = ", gate: {min_successes: 1, max_failures: 0}";
+    let mut world = two_rings(gate, [2, 2]);
+    world.tick();
+    world.machine(1).is_online = false;
+    world.run_until(|view| view.rings[1].state == RingState::Running);
+    for place in 2..4 {
+        world.machine(place).is_online = false;
+    }
+    // Both rings have silent devices from the same moment on.
+    world.pass(Span::from_secs(61));
+    world.tick();
+    assert_eq!(world.ring_states(), [RingState::Failed, RingState::Failed]);
+    assert_eq!(world.tick(), [], "a second look finds nothing to do");
+}
