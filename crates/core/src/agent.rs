@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::digest::Digest;
+use crate::guard::{Guard, detects, permits};
 use crate::ids::{DeviceId, ReleaseId};
 use crate::order::{Order, Step, Want};
 use crate::time::Span;
@@ -85,20 +86,20 @@ pub fn accept_order(
     seen: Option<&Seen>,
     order: &Order,
 ) -> Result<Novelty, Refusal> {
-    if order.device != *device {
+    if detects(Guard::OtherDevice, order.device != *device) {
         return Err(Refusal::OtherDevice);
     }
     let Some(seen) = seen else { return Ok(Novelty::New) };
     if order.epoch != seen.epoch {
         // A new epoch counts its generations anew: the server may have lost the latest ones.
-        return if order.epoch > seen.epoch {
+        return if permits(Guard::OlderEpoch, order.epoch > seen.epoch) {
             Ok(Novelty::New)
         } else {
             Err(Refusal::OlderEpoch { found: order.epoch, seen: seen.epoch })
         };
     }
     if order.generation != seen.generation {
-        return if order.generation > seen.generation {
+        return if permits(Guard::OlderGeneration, order.generation > seen.generation) {
             Ok(Novelty::New)
         } else {
             Err(Refusal::OlderGeneration { found: order.generation, seen: seen.generation })
@@ -106,6 +107,8 @@ pub fn accept_order(
     }
     if Seen::of(order) == *seen {
         Ok(Novelty::Known)
+    } else if !detects(Guard::ChangedOrder, true) {
+        Ok(Novelty::New)
     } else {
         Err(Refusal::Changed { generation: order.generation })
     }
@@ -186,7 +189,7 @@ pub fn decide(situation: &Situation<'_>) -> Action {
 }
 
 fn decide_activate(situation: &Situation<'_>, wanted: &ReleaseId) -> Action {
-    let is_active = situation.active == Some(wanted);
+    let is_active = permits(Guard::ChangedByHand, situation.active == Some(wanted));
     match situation.step {
         Step::Waiting | Step::Offered => Action::Note(Event::Begun),
         Step::Fetching => Action::Stage,
@@ -220,7 +223,9 @@ fn decide_revert(step: Step) -> Action {
 
 fn decide_hold(situation: &Situation<'_>) -> Action {
     match situation.step {
-        Step::Waiting | Step::Offered if situation.is_unproven => Action::Note(Event::Doubted),
+        Step::Waiting | Step::Offered if detects(Guard::DoubtUnderHold, situation.is_unproven) => {
+            Action::Note(Event::Doubted)
+        }
         Step::Waiting | Step::Offered => Action::Note(Event::Dropped),
         Step::Verifying if situation.is_unproven => Action::Check,
         Step::Verifying => Action::Note(Event::Dropped),

@@ -27,6 +27,7 @@ pub mod device;
 pub mod digest;
 pub mod event;
 pub mod facts;
+pub mod guard;
 pub mod ids;
 pub mod manifest;
 pub mod order;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::facts::Facts;
+use crate::guard::{Guard, detects};
 use crate::ids::{DeviceId, RolloutId};
 use crate::release::ReleaseRef;
 use crate::time::{Span, Timestamp};
@@ -35,11 +36,17 @@ pub struct Order {
 /// Each epoch begins beyond all that an earlier one can have given. So even over a restore no two
 /// orders share a generation: a late report about a lost order is never taken for one about
 /// another, and a device that asks for what came after a lost order is not kept waiting.
-pub const fn next_generation(epoch: u64, latest: u64) -> u64 {
+pub fn next_generation(epoch: u64, latest: u64) -> u64 {
     // Nobody gets 4 billion orders in one epoch, nor does a server see 2 million epochs, up to
     // which the number is exact in a JSON number too.
     let first = (epoch.saturating_sub(1) << 32) + 1;
-    if latest < first { first } else { latest + 1 }
+    if latest < first {
+        first
+    } else if detects(Guard::GenerationsGrow, true) {
+        latest + 1
+    } else {
+        latest
+    }
 }
 
 /// What an order wants.

@@ -14,6 +14,12 @@ pub struct Invariant {
     pub words: &'static str,
 }
 
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invariant {} ({})", self.number, self.words)
+    }
+}
+
 /// That an invariant did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -28,7 +34,7 @@ pub struct Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { invariant, seen, .. } = self;
-        write!(f, "invariant {} ({}) does not hold: {seen}", invariant.number, invariant.words)
+        write!(f, "{invariant} does not hold: {seen}")
     }
 }
 

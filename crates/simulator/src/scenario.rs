@@ -54,8 +54,9 @@ pub struct Network {
 #[expect(missing_docs, reason = "the words of each variant say what its fields are")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The agent is killed at its n-th action, before or after the action has its effect.
-    Crash { device: u32, action: u32, is_done: bool, down_ms: u64 },
+    /// The agent is killed at its n-th action from here, before or after the action has its effect.
+    /// Somebody may activate a version by hand before it comes back.
+    Crash { device: u32, action: u32, is_done: bool, down_ms: u64, by_hand: Option<usize> },
     /// The device is switched off; for ever, if no time is given.
     SwitchedOff { device: u32, for_ms: Option<u64> },
     /// Nothing gets from or to a site.
@@ -121,12 +122,15 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let span = Span::from_millis;
         match self {
-            Self::Crash { device, action, is_done, down_ms } => {
+            Self::Crash { device, action, is_done, down_ms, by_hand } => {
                 let when = if *is_done { "after" } else { "before" };
-                let down = span(*down_ms);
+                let hand = by_hand.map(|it| format!(", {} by hand", VERSIONS[it]));
                 write!(
                     f,
-                    "agent d{device:03} is killed {when} the effect of its action {action}, down for {down}"
+                    "agent d{device:03} is killed {when} the effect of its action {action} from \
+                     here, down for {}{}",
+                    span(*down_ms),
+                    hand.unwrap_or_default()
                 )
             }
             Self::SwitchedOff { device, for_ms: None } => {

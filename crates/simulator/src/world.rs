@@ -120,7 +120,7 @@ pub struct World<'a> {
     /// The faults that are on: site cut off, version broken so and so.
     cut_off: HashSet<u64>,
     broken: Vec<Option<(u64, u64)>>,
-    crashes: BTreeMap<(usize, u32), (bool, u64)>,
+    crashes: BTreeMap<(usize, u32), Crash>,
     messages: Vec<u64>,
     faults_have_ended: bool,
     has_been_restored: bool,
@@ -132,6 +132,14 @@ pub struct World<'a> {
     is_over: bool,
     events: u64,
     story: Option<Vec<(u64, String)>>,
+}
+
+/// How a process ends.
+#[derive(Debug, Clone, Copy)]
+struct Crash {
+    is_done: bool,
+    down_ms: u64,
+    by_hand: Option<usize>,
 }
 
 /// An event in the queue; the queue orders by time and number alone.
@@ -220,6 +228,7 @@ impl<'a> World<'a> {
     }
 
     fn set_out(&mut self) {
+        self.at(0, Event::Backup);
         for (place, (at, _)) in self.scenario.faults.iter().enumerate() {
             self.at(*at, Event::Fault { place });
         }
@@ -229,7 +238,6 @@ impl<'a> World<'a> {
         for device in 0..self.devices.len() {
             self.at(0, Event::Boot { device });
         }
-        self.at(0, Event::Backup);
         self.at(0, Event::Tick { server: 0, is_regular: true });
         self.at(self.scenario.faults_end_ms, Event::FaultsEnd);
     }
@@ -251,10 +259,7 @@ impl<'a> World<'a> {
 
     fn happen(&mut self, event: Event) -> Held {
         match event {
-            Event::Start { rollout } => {
-                self.start_rollout(rollout);
-                Ok(())
-            }
+            Event::Start { rollout } => self.start_rollout(rollout),
             Event::Fault { place } => self.begin_fault(place),
             Event::FaultEnds { place } => {
                 self.end_fault(place);
@@ -321,7 +326,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn start_rollout(&mut self, rollout: usize) {
+    fn start_rollout(&mut self, rollout: usize) -> Held {
         let now = self.server_now();
         let spec = &self.scenario.rollouts[rollout].1;
         let started = self.servers[self.current].database.start(spec, now);
@@ -332,6 +337,7 @@ impl<'a> World<'a> {
             }
         });
         self.nudge(self.current);
+        started.map_or(Ok(()), |place| self.check_planned(place))
     }
 
     /// Something has changed: the server looks at its rollouts soon.
@@ -343,7 +349,7 @@ impl<'a> World<'a> {
     }
 
     fn tick(&mut self, server: usize, is_regular: bool) -> Held {
-        if is_regular && server == self.current {
+        if is_regular && (server == self.current || self.servers[server].is_up) {
             self.later(TICK_EVERY_MS, Event::Tick { server, is_regular });
         }
         if !is_regular {

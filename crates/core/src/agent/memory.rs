@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, Event, Impossible, Seen, Situation, advance, decide};
 use crate::digest::Digest;
+use crate::guard::{Guard, permits};
 use crate::ids::ReleaseId;
 use crate::order::{Evidence, Failure, Order, Progress, Receipt, Step, Want};
 use crate::time::{Span, Timestamp};
@@ -307,7 +308,9 @@ fn mark(
 ) {
     match event {
         Event::Switching => {
-            unproven.get_or_insert_with(|| Unproven { earlier: earlier() });
+            if permits(Guard::FirstEarlierStays, unproven.is_none()) {
+                *unproven = Some(Unproven { earlier: earlier() });
+            }
         }
         Event::Soaked | Event::PutBack | Event::Dropped => *unproven = None,
         Event::Begun

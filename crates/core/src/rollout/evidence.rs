@@ -2,6 +2,7 @@
 
 use super::WantKind;
 use crate::agent::Seen;
+use crate::guard::{Guard, detects};
 use crate::order::{Evidence, Failure, FailureKind, Order, Progress, Step, Want};
 
 /// An order, and what its device has told of it so far.
@@ -33,10 +34,12 @@ pub struct News {
 /// What a report under an order's generation brings; none if it came late or twice, or is about
 /// another order that had the same generation before the server's database was put back.
 pub fn take_report(told: &Told<'_>, progress: &Progress) -> Option<News> {
-    if progress.order.is_some_and(|about| about != Seen::of(told.order).digest) {
+    let is_about_another = progress.order.is_some_and(|about| about != Seen::of(told.order).digest);
+    if detects(Guard::ForeignReport, is_about_another) {
         return None;
     }
-    if told.sequence.is_some_and(|latest| progress.sequence <= latest) {
+    let is_known = told.sequence.is_some_and(|latest| progress.sequence <= latest);
+    if detects(Guard::RepeatedReport, is_known) {
         return None;
     }
     let (step, failure) = match &told.order.want {
@@ -70,7 +73,8 @@ pub fn take_report(told: &Told<'_>, progress: &Progress) -> Option<News> {
 /// A device that says `accepted` must show it: a receipt with that outcome, the wanted version
 /// active, and checks that name it. Else the report counts as a failure.
 fn accept_progress(want: WantKind, version: &str, progress: &Progress) -> (Step, Option<Failure>) {
-    let claims_success = want == WantKind::Activate && progress.step == Step::Accepted;
+    let claims_success =
+        detects(Guard::Evidence, want == WantKind::Activate && progress.step == Step::Accepted);
     let lack = if claims_success { lack_of_evidence(version, progress) } else { None };
     match lack {
         None => (progress.step, progress.failure.clone()),

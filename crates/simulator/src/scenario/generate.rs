@@ -30,6 +30,10 @@ impl Scenario {
         kinds.server_fails();
         kinds.releases_fail();
         kinds.people_meddle();
+        if kinds.dice.chance(100) {
+            rollouts.truncate(1);
+            rollouts.push(kinds.hasty_restore());
+        }
         let Kinds { mut dice, mut faults, .. } = kinds;
         faults.sort_by_key(|(at, _)| *at);
         let network = network(&mut dice);
@@ -130,6 +134,7 @@ impl Kinds {
             action: dice.below(16) as u32,
             is_done: dice.chance(500),
             down_ms: dice.between(SECOND, 10 * MINUTE),
+            by_hand: dice.chance(150).then(|| dice.below(VERSIONS.len() as u64) as usize),
         });
         self.some(many, |dice, device| Fault::SwitchedOff {
             device,
@@ -191,6 +196,18 @@ impl Kinds {
                 for_ms: dice.between(MINUTE, HOUR),
             });
         }
+    }
+
+    /// The server is restored from before the first rollout, in the middle of it, and another
+    /// version is rolled out at once, onto devices that are still proving the first.
+    fn hasty_restore(&mut self) -> (u64, RolloutSpec) {
+        let at = self.dice.between(MINUTE, 20 * MINUTE);
+        self.faults.push((at, Fault::Restored { age_ms: HOUR, old_lives_ms: 0 }));
+        for version in 1..VERSIONS.len() {
+            let after_ms = *self.dice.pick(&[0, 5 * MINUTE]);
+            self.faults.push((0, Fault::BadRelease { version, per_mille: 500, after_ms }));
+        }
+        (at + MINUTE, spec(&mut self.dice, "second", VERSIONS[2], self.devices))
     }
 
     fn people_meddle(&mut self) {

@@ -8,7 +8,8 @@ use gofleet_core::ids::ReleaseId;
 use gofleet_core::order::{FailureKind, Step, Want};
 use gofleet_core::time::{Span, Timestamp};
 
-use super::{Event, GoesOn, Held, Wake, World};
+use super::{Crash, Event, GoesOn, Held, Wake, World};
+use crate::device::version_of;
 use crate::invariant;
 use crate::scenario::VERSIONS;
 
@@ -194,7 +195,7 @@ impl World<'_> {
         let number = self.devices[device].actions;
         self.devices[device].actions += 1;
         let crash = self.crashes.remove(&(device, number));
-        if let Some((is_done, down_ms)) = crash {
+        if let Some(Crash { is_done, down_ms, by_hand }) = crash {
             if is_done {
                 effect(self);
             }
@@ -205,6 +206,9 @@ impl World<'_> {
                 )
             });
             self.kill(device, Some(down_ms));
+            if let Some(version) = by_hand {
+                self.activate_by_hand(device, version);
+            }
             self.check_disk(device)?;
             return Ok(false);
         }
@@ -223,6 +227,7 @@ impl World<'_> {
     fn record(&mut self, device: usize, outcome: Outcome) -> Held {
         let now = self.clock(device);
         let event = outcome.event;
+        self.check_dropped(device, event)?;
         let it = &mut self.devices[device];
         let seen = it.disk.seen();
         if let Err(impossible) = it.memory.record(outcome, &seen, now) {
@@ -294,10 +299,10 @@ impl World<'_> {
         })
     }
 
-    /// Whether what is active works on this device now.
-    pub(super) fn is_healthy(&self, device: usize) -> bool {
+    /// Whether a release that has been active since its switch works on this device now.
+    fn is_healthy(&self, device: usize, release: Option<&ReleaseId>) -> bool {
         let it = &self.devices[device];
-        let Some(version) = it.disk.version() else { return true };
+        let Some(version) = release.map(version_of) else { return true };
         let Some(version) = VERSIONS.iter().position(|known| *known == version) else {
             return true;
         };
@@ -310,8 +315,8 @@ impl World<'_> {
     fn passes(&self, device: usize, concerned: Option<&ReleaseId>) -> bool {
         let it = &self.devices[device];
         let is_blind = it.lie == Some(crate::scenario::Lie::Blind);
-        // The checks run the wanted tree, and look at what PATH leads to.
-        is_blind || it.disk.active.as_ref() == concerned && self.is_healthy(device)
+        // The checks run the wanted tree, whatever is active.
+        is_blind || self.is_healthy(device, concerned)
     }
 
     fn check(&mut self, device: usize) -> GoesOn {
@@ -332,7 +337,7 @@ impl World<'_> {
     /// Another stretch of soaking, or its end.
     fn soak(&mut self, device: usize, left: Span) -> GoesOn {
         let concerned = self.concerned(device);
-        if self.devices[device].disk.active != concerned {
+        if left > Span::ZERO && self.devices[device].disk.active != concerned {
             let outcome = self.changed_by_somebody(device);
             return self.act(device, outcome, |_| true);
         }
@@ -387,7 +392,7 @@ impl World<'_> {
     fn is_healthy_with(&self, device: usize, disk: &crate::device::Disk) -> bool {
         let it = &self.devices[device];
         if it.lie == Some(crate::scenario::Lie::Blind) || disk.active == it.disk.active {
-            return self.is_healthy(device);
+            return self.is_healthy(device, it.disk.active.as_ref());
         }
         let Some(version) = disk.version() else { return true };
         let Some(version) = VERSIONS.iter().position(|known| *known == version) else {

@@ -9,6 +9,7 @@ use gofleet_core::rollout::{
 
 use super::{Held, World};
 use crate::invariant as must;
+use crate::scenario::VERSIONS;
 use crate::server::NOWHERE;
 
 /// How long a device may take to go back, in ms of running with a disk that can be written.
@@ -54,11 +55,22 @@ impl World<'_> {
                     None => Ok(()),
                 }
             }
+            Action::Requeue { device } => {
+                let mut known = self.view(server, rollout).devices.iter();
+                let was_put_back = |it: &DeviceView| {
+                    it.want() == Some(WantKind::Revert) && it.step == Step::Reverted
+                };
+                match known.find(|it| it.device == *device).filter(|it| was_put_back(it)) {
+                    Some(_) => Ok(()),
+                    None => {
+                        self.broke(must::ATTEMPTS, format!("{device} failed, and is tried again"))
+                    }
+                }
+            }
             Action::SetRing { .. }
             | Action::SetState { .. }
             | Action::MarkSilent { .. }
-            | Action::Waive { .. }
-            | Action::Requeue { .. } => Ok(()),
+            | Action::Waive { .. } => Ok(()),
         }
     }
 
@@ -309,6 +321,67 @@ impl World<'_> {
             return self.broke(must::REDELIVERY, said);
         }
         Ok(())
+    }
+
+    /// A device is about to write down that it rests under a hold: nothing unproven may be active.
+    pub(super) fn check_dropped(&self, device: usize, event: Happened) -> Held {
+        let it = &self.devices[device];
+        let is_unchecked =
+            it.memory.task().is_some_and(|task| matches!(task.step, Step::Waiting | Step::Offered));
+        if event == Happened::Dropped && is_unchecked && it.memory.unproven().is_some() {
+            let seen =
+                format!("{} rests with {:?}, which no check has passed", it.id, it.disk.active);
+            return self.broke(must::EARLIER, seen);
+        }
+        Ok(())
+    }
+
+    /// A rollout has just been planned: nobody goes back to an older version unless it says so.
+    pub(super) fn check_planned(&self, rollout: usize) -> Held {
+        let view = self.view(self.current, rollout);
+        let place = |version: &str| VERSIONS.iter().position(|known| *known == version);
+        let is_newer = |it: &&DeviceView| {
+            let active = it.active.as_deref().and_then(place);
+            active.is_some() && active > place(&view.spec.version)
+        };
+        let rollouts = &self.servers[self.current].database.rollouts;
+        let is_busy = |it: &&DeviceView| {
+            let row = self.servers[self.current].database.row_of(&it.device);
+            rollouts[..rollout].iter().any(|other| {
+                let place = other.places[row];
+                place != NOWHERE
+                    && !other.view.state.is_final()
+                    && other.view.devices[place as usize].step != Step::Skipped
+            })
+        };
+        if let Some(it) = view.devices.iter().find(is_busy) {
+            let seen =
+                format!("{} is planned into r{} and moves in another", it.device, rollout + 1);
+            return self.broke(must::ONE_ORDER, seen);
+        }
+        match view.devices.iter().find(is_newer) {
+            Some(it) if !view.spec.allow_downgrade => self.broke(
+                must::MEMBERSHIP,
+                format!("{} would go back from {:?}", it.device, it.active),
+            ),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A stop has been committed and acted on: who has not switched is held.
+    pub(super) fn check_stopped(&self, server: usize, rollout: usize) -> Held {
+        let view = self.view(server, rollout);
+        let goes_on = |it: &&DeviceView| {
+            matches!(it.step, Step::Offered | Step::Fetching | Step::Staged)
+                && it.superseded_by.is_none()
+                && it.want() == Some(WantKind::Activate)
+        };
+        match view.devices.iter().find(goes_on).filter(|_| view.state == RolloutState::Stopping) {
+            Some(it) => {
+                self.broke(must::STOP, format!("{} is {} and was not held", it.device, it.step))
+            }
+            None => Ok(()),
+        }
     }
 
     /// A device is about to make a release active.

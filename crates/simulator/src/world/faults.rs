@@ -2,7 +2,7 @@
 
 use gofleet_core::rollout::{Command, command};
 
-use super::{Event, Held, World};
+use super::{Crash, Event, Held, World};
 use crate::invariant;
 use crate::scenario::{Fault, VERSIONS};
 use crate::server::{Server, release_id};
@@ -57,9 +57,10 @@ impl World<'_> {
     /// A fault of one device.
     fn trouble(&mut self, device: usize, fault: &Fault, place: usize) {
         match fault {
-            Fault::Crash { action, is_done, down_ms, .. } => {
+            Fault::Crash { action, is_done, down_ms, by_hand, .. } => {
                 let action = self.devices[device].actions + action;
-                self.crashes.insert((device, action), (*is_done, *down_ms));
+                let crash = Crash { is_done: *is_done, down_ms: *down_ms, by_hand: *by_hand };
+                self.crashes.insert((device, action), crash);
             }
             Fault::SwitchedOff { for_ms, .. } => self.kill(device, *for_ms),
             Fault::DiskFull { for_ms, .. } => {
@@ -87,7 +88,7 @@ impl World<'_> {
     }
 
     /// Somebody at the device makes another release active.
-    fn activate_by_hand(&mut self, device: usize, version: usize) {
+    pub(super) fn activate_by_hand(&mut self, device: usize, version: usize) {
         let (release, at) = (release_id(VERSIONS[version]), self.now_ms);
         let it = &mut self.devices[device];
         it.disk.trees.insert(release.clone());
@@ -199,7 +200,8 @@ impl World<'_> {
                 self.last_progress_ms = self.now_ms;
             }
         }
-        self.advance(server, rollout)
+        self.advance(server, rollout)?;
+        self.check_stopped(server, rollout)
     }
 
     /// Whether a stop is a stop as soon as it is committed.
