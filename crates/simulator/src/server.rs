@@ -339,13 +339,13 @@ impl Database {
     }
 
     /// Takes what a device tells of itself.
-    pub fn take_facts(&mut self, row: usize, active: Option<String>, team: &'static str) {
+    pub fn take_facts(&mut self, row: usize, active: &Option<String>, team: &'static str) {
         self.devices[row].team = team;
-        if self.devices[row].active != active {
+        if self.devices[row].active != *active {
             let previous = self.previous(active.as_deref());
-            self.devices[row].active.clone_from(&active);
+            self.devices[row].active.clone_from(active);
             self.in_views(row, |device, _| {
-                device.active.clone_from(&active);
+                device.active.clone_from(active);
                 if device.order.is_none() {
                     device.previous.clone_from(&previous);
                 }

@@ -46,7 +46,8 @@ pub struct Ended {
     pub story: Vec<(u64, String)>,
 }
 
-/// Something that happens.
+/// Something that happens. In the queue it stands behind a pointer, so its size matters little.
+#[expect(clippy::large_enum_variant, reason = "boxed where there are many of them")]
 #[derive(Debug, Clone)]
 enum Event {
     Start { rollout: usize },
@@ -64,6 +65,7 @@ enum Event {
 }
 
 /// What a device asks of a server.
+#[expect(clippy::large_enum_variant, reason = "boxed where there are many of them")]
 #[derive(Debug, Clone)]
 enum Request {
     Poll {

@@ -450,19 +450,17 @@ impl World<'_> {
                 it.good.clone_from(&it.disk.active);
             }
             (Happened::PutBack, Some(Want::Revert { .. })) => it.good.clone_from(&it.disk.active),
-            (Happened::PutBack, Some(Want::Activate { .. } | Want::Hold)) => {
-                if it.disk.active != it.good && !it.is_meddled_with {
-                    let seen = format!(
-                        "{} went back to {:?}, and what worked was {:?}",
-                        it.id, it.disk.active, it.good
-                    );
-                    return self.broke(must::EARLIER, seen);
-                }
+            (Happened::PutBack, Some(Want::Activate { .. } | Want::Hold))
+                if it.disk.active != it.good && !it.is_meddled_with =>
+            {
+                let seen = format!(
+                    "{} went back to {:?}, and what worked was {:?}",
+                    it.id, it.disk.active, it.good
+                );
+                return self.broke(must::EARLIER, seen);
             }
-            (Happened::Dropped, _) => {
-                if it.memory.unproven().is_none() {
-                    it.good.clone_from(&it.disk.active);
-                }
+            (Happened::Dropped, _) if it.memory.unproven().is_none() => {
+                it.good.clone_from(&it.disk.active);
             }
             _ => {}
         }

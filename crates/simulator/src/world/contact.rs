@@ -70,8 +70,8 @@ impl World<'_> {
     fn reached(&self, device: usize) -> usize {
         let number = u64::from(self.devices[device].number);
         let mut dice = self.scenario.dice(&[5, number, self.messages[device]]);
-        let others = 0..self.servers.len();
-        let old = others.filter(|at| *at != self.current && self.servers[*at].is_up).last();
+        let mut others = (0..self.servers.len()).rev();
+        let old = others.find(|at| *at != self.current && self.servers[*at].is_up);
         old.filter(|_| dice.chance(400)).unwrap_or(self.current)
     }
 
@@ -217,7 +217,7 @@ impl World<'_> {
                 active.clone_from(&progress.active);
             }
         }
-        database.take_facts(device, active, team);
+        database.take_facts(device, &active, team);
     }
 
     /// What a server knows of a device, apart from when it heard of it.
