@@ -38,3 +38,4 @@ pub mod selector;
 pub mod time;
 pub mod toolchain;
 pub mod version;
+pub mod window;
