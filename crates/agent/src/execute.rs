@@ -1,10 +1,12 @@
 //! Obeying the newest order: one action after the other, each written down before the next.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use gofleet_core::agent::{Action, Event, OnDisk, Outcome, Task};
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::order::{Failure, FailureKind, Step, Want};
+use gofleet_core::time::Timestamp;
 use gofleet_depot::{Depot, DepotError};
 use gofleet_platform::checkpoint;
 
@@ -13,6 +15,9 @@ use crate::device::{Device, blocking, now, open_depot};
 use crate::facts;
 use crate::ledger::LedgerError;
 use crate::soak::{broken, changed_by_somebody, with_causes};
+
+/// How long a change of the clock or the zone may stay unseen by one who waits for a window.
+const WINDOW_LOOKED_AT_EVERY: Duration = Duration::from_secs(60);
 
 impl Device {
     /// Obeys orders for ever.
@@ -41,6 +46,9 @@ impl Device {
             return Ok(());
         };
         tracing::debug!(generation = task.order.generation, step = %task.step, ?action);
+        if let Action::Await { opens } = action {
+            return self.await_window(opens).await;
+        }
         let outcome = tokio::select! {
             biased;
             // Only what leaves no trace when it is given up.
@@ -48,6 +56,22 @@ impl Device {
             outcome = self.perform(&task, action) => outcome,
         };
         self.record(outcome)
+    }
+
+    /// Waits for the window of the order, or for another order. The clock and the zone may be
+    /// changed meanwhile, so both are looked at every minute.
+    async fn await_window(&self, opens: Option<Timestamp>) -> Result<(), LedgerError> {
+        let version = facts::active_version(&self.root);
+        if self.ledger.borrow_mut().note_waiting(opens, version.as_deref())? {
+            tracing::info!(opens = opens.map(tracing::field::display), "outside the window");
+            self.report_news.notify_one();
+        }
+        let left = opens.map_or(WINDOW_LOOKED_AT_EVERY, |opens| opens.since(now()).as_duration());
+        tokio::select! {
+            () = self.order_news.notified() => {}
+            () = tokio::time::sleep(left.min(WINDOW_LOOKED_AT_EVERY)) => {}
+        }
+        Ok(())
     }
 
     fn take_up_pending(&self) -> Result<(), LedgerError> {
@@ -61,13 +85,13 @@ impl Device {
 
     fn next_action(&self) -> Action {
         let active = self.root.active().ok().flatten().map(|active| active.active);
-        self.ledger.borrow().memory().next_action(active.as_ref())
+        self.ledger.borrow().memory().next_action(active.as_ref(), now(), &facts::zone())
     }
 
     async fn perform(&self, task: &Task, action: Action) -> Outcome {
         let step = task.step;
         match action {
-            Action::Rest => std::future::pending().await,
+            Action::Rest | Action::Await { .. } => std::future::pending().await,
             Action::Note(event) => Outcome::of(event),
             Action::NoticeChange => Outcome::failed(changed_by_somebody(step)),
             Action::PutBack => self.put_back(task).await,
@@ -115,9 +139,11 @@ impl Device {
                 }
                 Err(failure) => Outcome::failed(failure),
             },
-            Action::Rest | Action::Note(_) | Action::PutBack | Action::NoticeChange => {
-                Outcome::failed(changed_by_somebody(step))
-            }
+            Action::Rest
+            | Action::Await { .. }
+            | Action::Note(_)
+            | Action::PutBack
+            | Action::NoticeChange => Outcome::failed(changed_by_somebody(step)),
         }
     }
 
@@ -225,7 +251,9 @@ fn restore(
 
 fn may_be_given_up(action: &Action) -> bool {
     match action {
-        Action::Rest | Action::Stage | Action::Check | Action::Soak(_) => true,
+        Action::Rest | Action::Await { .. } | Action::Stage | Action::Check | Action::Soak(_) => {
+            true
+        }
         Action::Note(_) | Action::Switch | Action::PutBack | Action::NoticeChange => false,
     }
 }

@@ -158,6 +158,24 @@ impl Ledger {
         self.change(|memory| memory.note_soaked(slice))
     }
 
+    /// Writes down until when the window is closed. Whether that is news.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unwritable`], and the ledger is as before.
+    pub fn note_waiting(
+        &mut self,
+        opens: Option<Timestamp>,
+        active: Option<&str>,
+    ) -> Result<bool, LedgerError> {
+        let mut memory = self.content.memory.clone();
+        let is_news = memory.note_waiting(opens, active);
+        if is_news {
+            self.change(|known| *known = memory)?;
+        }
+        Ok(is_news)
+    }
+
     /// Writes down how many bytes have come, and that the server is to hear of it.
     ///
     /// # Errors

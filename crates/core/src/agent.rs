@@ -14,7 +14,8 @@ use crate::digest::Digest;
 use crate::guard::{Guard, detects, permits};
 use crate::ids::{DeviceId, ReleaseId};
 use crate::order::{Order, Step, Want};
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
+use crate::window::Opening;
 
 pub use memory::{MAX_OUTBOX, Memory, OnDisk, Outcome, Task, Unproven};
 
@@ -127,6 +128,8 @@ pub struct Situation<'a> {
     pub is_unproven: bool,
     /// How much of the soak time is left.
     pub soak_left: Span,
+    /// Whether the order's window is open by the device's clock and zone.
+    pub opening: Opening,
 }
 
 /// What to do next.
@@ -138,6 +141,11 @@ pub enum Action {
     Note(Event),
     /// Download the release, unpack and verify it: [`Event::Staged`].
     Stage,
+    /// Wait for the window to open, and look again; then decide anew.
+    Await {
+        /// When it opens; none if that is too far ahead to tell.
+        opens: Option<Timestamp>,
+    },
     /// Make the wanted release the active one: [`Event::Switched`].
     Switch,
     /// Check the active release: [`Event::Passed`].
@@ -189,6 +197,14 @@ pub fn decide(situation: &Situation<'_>) -> Action {
 }
 
 fn decide_activate(situation: &Situation<'_>, wanted: &ReleaseId) -> Action {
+    if let Opening::Closed { opens } = situation.opening
+        // An agent that was killed just before the switch finds itself outside too.
+        && matches!(situation.step, Step::Staged | Step::Activating)
+        && detects(Guard::Window, true)
+        && !is_switched_already(situation, wanted)
+    {
+        return Action::Await { opens };
+    }
     let is_active = permits(Guard::ChangedByHand, situation.active == Some(wanted));
     match situation.step {
         Step::Waiting | Step::Offered => Action::Note(Event::Begun),
@@ -202,6 +218,11 @@ fn decide_activate(situation: &Situation<'_>, wanted: &ReleaseId) -> Action {
         Step::Reverting => Action::PutBack,
         Step::Accepted | Step::Reverted | Step::Skipped | Step::Quarantined => Action::Rest,
     }
+}
+
+/// Whether a kill came between the switch and its note.
+fn is_switched_already(situation: &Situation<'_>, wanted: &ReleaseId) -> bool {
+    situation.step == Step::Activating && situation.active == Some(wanted)
 }
 
 fn decide_revert(step: Step) -> Action {

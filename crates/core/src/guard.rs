@@ -45,6 +45,8 @@ guards! {
     FirstEarlierStays,
     /// A device proves, before it rests under a hold, what an unfinished order left active.
     DoubtUnderHold,
+    /// A device activates only while its window is open.
+    Window,
     /// A report that comes late or twice counts for nothing.
     RepeatedReport,
     /// A report about another order of the same generation counts for nothing.

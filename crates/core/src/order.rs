@@ -10,6 +10,7 @@ use crate::guard::{Guard, detects};
 use crate::ids::{DeviceId, RolloutId};
 use crate::release::ReleaseRef;
 use crate::time::{Span, Timestamp};
+use crate::window::Window;
 
 /// What the server wants of one device. A device obeys the order with the highest generation that
 /// it has seen, and refuses an older one, or another one under the same generation.
@@ -60,6 +61,9 @@ pub enum Want {
         release: ReleaseRef,
         /// How long it must stay healthy after activation.
         soak: Span,
+        /// When it may be made active, by the device's clock and zone; at any time if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        window: Option<Window>,
     },
     /// The earlier release active again; needs no network.
     Revert {
@@ -194,6 +198,9 @@ pub struct Progress {
     /// What is active in the device's root, like `1.27.3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<String>,
+    /// When the window opens that the device waits for, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_until: Option<Timestamp>,
     /// Bytes downloaded for this order so far.
     pub bytes_downloaded: u64,
     /// What failed, in words for an operator.

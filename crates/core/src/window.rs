@@ -138,6 +138,12 @@ impl Zone {
     }
 }
 
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.iana_name().unwrap_or("UTC"))
+    }
+}
+
 impl Window {
     /// Whether it is open at `now` for a device in `zone`.
     pub fn opening(&self, now: Timestamp, zone: &Zone) -> Opening {

@@ -7,6 +7,7 @@ use gofleet_core::digest::Digest;
 use gofleet_core::ids::{DeviceId, ReleaseId};
 use gofleet_core::order::{Evidence, Failure, FailureKind, Order, Progress, Receipt, Step, Want};
 use gofleet_core::time::{Span, Timestamp};
+use gofleet_core::window::Zone;
 
 use crate::scenario::Lie;
 use crate::server::release_id;
@@ -54,6 +55,8 @@ pub struct Device {
     pub is_full: bool,
     /// How wrong its clock is.
     pub clock_ms: i64,
+    /// The zone that its clock is set to.
+    pub zone: Zone,
     /// How it lies.
     pub lie: Option<Lie>,
     /// When what is active became so, in ms.

@@ -17,6 +17,11 @@ use crate::dice::Dice;
 pub const VERSIONS: [&str; 3] = ["1.27.2", "1.27.3", "1.27.4"];
 /// A version that some devices have and the catalog has not.
 pub const UNKNOWN_VERSION: &str = "1.25.9";
+/// Windows in which releases may be activated, with their days (Monday first) and hours.
+pub const WINDOWS: [(&str, [bool; 7], std::ops::Range<i8>); 2] = [
+    ("Sat,Sun 01:00-05:00", [false, false, false, false, false, true, true], 1..5),
+    ("daily 00:00-12:00", [true; 7], 0..12),
+];
 /// How many sites the devices stand at.
 pub const SITES: u64 = 4;
 

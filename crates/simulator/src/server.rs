@@ -286,7 +286,8 @@ impl Database {
             WantKind::Hold => Want::Hold,
             WantKind::Activate => {
                 let release = named(&device.release).expect("the plan took it from the catalog");
-                Want::Activate { release: release.release.clone(), soak: view.spec.soak }
+                let (soak, window) = (view.spec.soak, view.spec.window.clone());
+                Want::Activate { release: release.release.clone(), soak, window }
             }
             WantKind::Revert => match &device.previous {
                 Previous::Release(id) => {
@@ -373,12 +374,14 @@ impl Database {
         };
         (order.step, order.sequence) = (step, Some(progress.sequence));
         order.failure.clone_from(&failure);
+        let waits_until = progress.waits_until;
         let (of, generation) = (order.order.rollout.clone(), progress.generation);
         self.in_views(row, |device, rollout| {
             let Some(order) = &mut device.order else { return };
             if *rollout != of || order.generation != generation {
                 return;
             }
+            order.waits_until = waits_until;
             if has_moved {
                 order.progressed_at = now;
             }

@@ -18,14 +18,18 @@ use gofleet_core::digest::Digest;
 use gofleet_core::order::{Order, Progress, next_generation};
 use gofleet_core::rollout::advance;
 use gofleet_core::time::{Span, Timestamp};
+use gofleet_core::window::Zone;
 
 use crate::device::{Device, Disk};
 use crate::invariant::{Invariant, Violation};
 use crate::scenario::{Scenario, UNKNOWN_VERSION, VERSIONS};
 use crate::server::{Database, Row, Server, releases};
 
-/// The story's beginning: 2026-03-02 08:00 UTC, a Monday.
-const BEGINNING_MS: i64 = 1_772_438_400_000;
+/// The story's beginning: 2026-03-07 20:00 UTC, a Saturday. In the night, clocks go forward in New
+/// York.
+const BEGINNING_MS: i64 = 1_772_913_600_000;
+/// The zones that devices are in.
+const ZONES: [&str; 4] = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Tokyo"];
 /// How often a server looks at everything, besides when something has changed.
 const TICK_EVERY_MS: u64 = 15_000;
 /// How often a backup is made.
@@ -184,8 +188,9 @@ impl<'a> World<'a> {
     }
 
     fn new(scenario: &'a Scenario, is_told: bool) -> Self {
+        let zones = ZONES.map(|name| Zone::named(name).expect("the rules of all zones come along"));
         let devices: Vec<Device> =
-            scenario.devices.iter().map(|number| new_device(scenario, *number)).collect();
+            scenario.devices.iter().map(|number| new_device(scenario, *number, &zones)).collect();
         let start = Timestamp::from_millis(BEGINNING_MS);
         let database = Database {
             epoch: 1,
@@ -446,8 +451,9 @@ impl<'a> World<'a> {
     }
 }
 
-fn new_device(scenario: &Scenario, number: u32) -> Device {
+fn new_device(scenario: &Scenario, number: u32, zones: &[Zone]) -> Device {
     let mut dice = scenario.dice(&[4, u64::from(number)]);
+    let zone = dice.pick(zones);
     let mut device = Device {
         number,
         id: format!("d{number:03}").parse().expect("a short word"),
@@ -469,6 +475,7 @@ fn new_device(scenario: &Scenario, number: u32) -> Device {
         tries: 0,
         is_full: false,
         clock_ms: 0,
+        zone: zone.clone(),
         lie: None,
         switched_at: 0,
         good: None,

@@ -174,7 +174,7 @@ async fn update_order(
     sqlx::query(
         "UPDATE orders SET step_at = CASE WHEN step = $3 THEN step_at ELSE $4 END, step = $3, \
          progressed_at = $5, sequence = $6, bytes_downloaded = $7, failure = $8, \
-         receipt = COALESCE($9, receipt) WHERE device = $1 AND generation = $2",
+         receipt = COALESCE($9, receipt), waits_until = $10 WHERE device = $1 AND generation = $2",
     )
     .bind(device.to_string())
     .bind(to_i64(progress.generation))
@@ -185,6 +185,7 @@ async fn update_order(
     .bind(to_i64(progress.bytes_downloaded))
     .bind(optional_json(failure))
     .bind(optional_json(progress.receipt.as_ref()))
+    .bind(progress.waits_until.map(Timestamp::as_millis))
     .execute(&mut *write.transaction)
     .await
     .during("take a report")?;

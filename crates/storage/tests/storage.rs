@@ -213,6 +213,7 @@ fn progress(generation: u64, sequence: u64, step: Step) -> Progress {
     Progress {
         generation,
         order: None,
+        waits_until: None,
         sequence,
         step,
         active: Some("1.27.2".to_owned()),

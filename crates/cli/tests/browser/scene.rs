@@ -173,6 +173,7 @@ fn report(player: &mut Player, order: &Order, step: Step) -> Report {
     let progress = Progress {
         generation: order.generation,
         order: None,
+        waits_until: None,
         sequence: player.sequence,
         step,
         bytes_downloaded: ARCHIVE_BYTES,

@@ -13,6 +13,7 @@ use crate::guard::{Guard, permits};
 use crate::ids::ReleaseId;
 use crate::order::{Evidence, Failure, Order, Progress, Receipt, Step, Want};
 use crate::time::{Span, Timestamp};
+use crate::window::{Opening, Zone};
 
 /// Final answers that wait for the server: more than a device gets orders while a server is away.
 pub const MAX_OUTBOX: usize = 64;
@@ -57,6 +58,9 @@ pub struct Task {
     pub steps: Vec<(Step, Span)>,
     /// How long the release has been healthy after activation.
     pub soaked: Span,
+    /// When the window opens that it waits for, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_until: Option<Timestamp>,
     /// Bytes downloaded for the order.
     pub bytes_downloaded: u64,
     /// Files that were compared with the manifest.
@@ -120,12 +124,13 @@ impl Memory {
         self.outbox.first()
     }
 
-    /// What to do next while `active` is the active release.
-    pub fn next_action(&self, active: Option<&ReleaseId>) -> Action {
+    /// What to do next while `active` is the active release, at `now` by the device's clock, in
+    /// its zone.
+    pub fn next_action(&self, active: Option<&ReleaseId>, now: Timestamp, zone: &Zone) -> Action {
         let Some(task) = &self.task else { return Action::Rest };
-        let soak = match &task.order.want {
-            Want::Activate { soak, .. } => *soak,
-            Want::Revert { .. } | Want::Hold => Span::ZERO,
+        let (soak, window) = match &task.order.want {
+            Want::Activate { soak, window, .. } => (*soak, window.as_ref()),
+            Want::Revert { .. } | Want::Hold => (Span::ZERO, None),
         };
         decide(&Situation {
             want: &task.order.want,
@@ -133,6 +138,7 @@ impl Memory {
             active,
             is_unproven: self.unproven.is_some(),
             soak_left: soak.saturating_sub(task.soaked),
+            opening: window.map_or(Opening::Open, |window| window.opening(now, zone)),
         })
     }
 
@@ -161,6 +167,7 @@ impl Memory {
             step_since: now,
             steps: Vec::new(),
             soaked: Span::ZERO,
+            waits_until: None,
             bytes_downloaded: 0,
             files_verified: 0,
             failure: None,
@@ -186,7 +193,7 @@ impl Memory {
         let Outcome { event, failure, evidence, files_verified } = outcome;
         let next = advance(task.step, event)?;
         task.steps.push((task.step, now.since(task.step_since)));
-        (task.step, task.step_since) = (next, now);
+        (task.step, task.step_since, task.waits_until) = (next, now, None);
         task.failure = failure.or(task.failure.take());
         task.files_verified = files_verified.unwrap_or(task.files_verified);
         mark(event, || earlier_than(&task.order.want, disk), &mut self.unproven);
@@ -202,6 +209,16 @@ impl Memory {
         if let Some(task) = &mut self.task {
             task.soaked = task.soaked.saturating_add(slice);
         }
+    }
+
+    /// The window is closed until then; the server is to hear of it. Whether that is news.
+    pub fn note_waiting(&mut self, opens: Option<Timestamp>, active: Option<&str>) -> bool {
+        let Some(task) = self.task.as_mut().filter(|task| task.waits_until != opens) else {
+            return false;
+        };
+        task.waits_until = opens;
+        self.report(active);
+        true
     }
 
     /// So many bytes have come; the server is to hear of it.
@@ -246,6 +263,7 @@ impl Task {
             sequence: self.sequence,
             step: self.step,
             active: active.map(str::to_owned),
+            waits_until: self.waits_until,
             bytes_downloaded: self.bytes_downloaded,
             failure: self.failure.clone(),
             receipt: self.receipt.clone(),

@@ -132,7 +132,13 @@ impl DeviceView {
 
     fn order(&mut self, want: WantKind, now: Timestamp) {
         let generation = self.order.map_or(1, |order| order.generation + 1);
-        self.order = Some(OrderView { generation, want, ordered_at: now, progressed_at: now });
+        self.order = Some(OrderView {
+            generation,
+            want,
+            ordered_at: now,
+            progressed_at: now,
+            waits_until: None,
+        });
         (self.step, self.since) = (Step::Offered, now);
     }
 
@@ -215,7 +221,10 @@ impl RolloutView {
     /// Whether the device has been silent for so long that it counts as a failure.
     fn is_overdue(&self, device: &DeviceView, now: Timestamp) -> bool {
         let Some(order) = device.order.filter(|_| device.is_in_flight()) else { return false };
+        // Who waits for a window is not silent before it opens, if it is still heard of.
+        let waits_until = order.waits_until.filter(|_| self.was_heard(device, now));
         let heard = order.progressed_at.max(self.listening_since);
+        let heard = waits_until.map_or(heard, |opens| heard.max(opens));
         let soak = if device.step == Step::Soaking { self.spec.soak.as_millis() } else { 0 };
         let patience = self.spec.silence_after.as_millis().saturating_add(soak);
         detects(Guard::SilenceFails, now.since(heard).as_millis() > patience)

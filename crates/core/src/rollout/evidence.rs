@@ -148,6 +148,7 @@ mod tests {
             sequence: 1,
             step: Step::Accepted,
             active: receipt.active.clone(),
+            waits_until: None,
             bytes_downloaded: 0,
             failure: None,
             receipt: Some(receipt),

@@ -6,8 +6,9 @@
 
 use gofleet_core::rollout::{Command, Gate, OnFailure, RingSize, RingSpec, RolloutSpec};
 use gofleet_core::time::Span;
+use gofleet_core::window::Window;
 
-use super::{Fault, Lie, Network, Scenario, VERSIONS};
+use super::{Fault, Lie, Network, Scenario, VERSIONS, WINDOWS};
 use crate::dice::Dice;
 
 const SECOND: u64 = 1000;
@@ -68,6 +69,10 @@ fn spec(dice: &mut Dice, name: &str, version: &str, devices: u32) -> RolloutSpec
         max_in_flight,
         soak: Span::from_millis(dice.between(10 * SECOND, 20 * MINUTE)),
         gate: gate(dice, devices),
+        window: dice.chance(150).then(|| Window {
+            open: vec![dice.pick(&WINDOWS).0.parse().expect("it is written as it should be")],
+            closed: Vec::new(),
+        }),
         silence_after: Span::from_millis(dice.between(5 * MINUTE, HOUR)),
         offline_after: Span::from_millis(dice.between(3 * MINUTE, 20 * MINUTE)),
         on_failure: *dice.pick(&[
@@ -190,9 +195,9 @@ impl Kinds {
             let after_ms = *self.dice.pick(&[0, 0, 5 * MINUTE, HOUR]);
             self.faults.push((0, Fault::BadRelease { version, per_mille, after_ms }));
         }
-        if self.dice.chance(300) {
-            self.some(2, |dice, _| Fault::Blocked {
-                version: dice.below(VERSIONS.len() as u64) as usize,
+        if self.dice.chance(600) {
+            self.some(4, |dice, _| Fault::Blocked {
+                version: dice.between(1, 2) as usize,
                 for_ms: dice.between(MINUTE, HOUR),
             });
         }

@@ -17,6 +17,8 @@ use crate::scenario::VERSIONS;
 const SLICE_MS: u64 = 5 * 60_000;
 /// How often a device tells its facts, changed or not.
 pub(super) const FACTS_EVERY_MS: u64 = 60 * 60_000;
+/// How often a device looks whether its window is open.
+const WINDOW_LOOKED_AT_EVERY_MS: u64 = 10 * 60_000;
 /// How often a download is tried before it counts as failed.
 const TRIES: u32 = 8;
 
@@ -104,7 +106,7 @@ impl World<'_> {
         self.later(30_000, Event::Wake { device, boot, what: Wake::ThinkAgain });
     }
 
-    fn clock(&self, device: usize) -> Timestamp {
+    pub(super) fn clock(&self, device: usize) -> Timestamp {
         Timestamp::from_millis(self.now().as_millis() + self.devices[device].clock_ms)
     }
 
@@ -128,8 +130,11 @@ impl World<'_> {
                 }
                 continue;
             }
-            let action =
-                self.devices[device].memory.next_action(self.devices[device].disk.active.as_ref());
+            let action = {
+                let now = self.clock(device);
+                let it = &self.devices[device];
+                it.memory.next_action(it.disk.active.as_ref(), now, &it.zone)
+            };
             match action {
                 Action::Rest => return Ok(()),
                 Action::Note(event) => {
@@ -145,6 +150,14 @@ impl World<'_> {
                     }
                 }
                 action => {
+                    if let Action::Await { opens } = action
+                        && self.can_write(device)
+                    {
+                        let it = &mut self.devices[device];
+                        let version = it.disk.version().map(str::to_owned);
+                        it.memory.note_waiting(opens, version.as_deref());
+                        self.deliver(device);
+                    }
                     self.begin(device, action);
                     return Ok(());
                 }
@@ -160,6 +173,10 @@ impl World<'_> {
             Action::Switch => dice.between(50, 500),
             Action::Check | Action::PutBack => dice.between(2_000, 20_000),
             Action::Soak(left) => left.as_millis().clamp(5_000, SLICE_MS),
+            Action::Await { opens } => {
+                let left = opens.map_or(u64::MAX, |it| it.since(self.clock(device)).as_millis());
+                left.clamp(1000, WINDOW_LOOKED_AT_EVERY_MS)
+            }
             Action::Rest | Action::Note(_) | Action::NoticeChange => 0,
         };
         let it = &mut self.devices[device];
@@ -179,7 +196,7 @@ impl World<'_> {
             Action::Check => self.check(device)?,
             Action::Soak(left) => self.soak(device, left)?,
             Action::PutBack => self.put_back(device)?,
-            Action::Rest | Action::Note(_) | Action::NoticeChange => true,
+            Action::Rest | Action::Await { .. } | Action::Note(_) | Action::NoticeChange => true,
         };
         if goes_on { self.think(device) } else { Ok(()) }
     }

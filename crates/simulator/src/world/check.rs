@@ -7,9 +7,11 @@ use gofleet_core::rollout::{
     Action, DeviceView, RingState, RolloutState, RolloutView, WantKind, advance, status,
 };
 
+use gofleet_core::window::Window;
+
 use super::{Held, World};
 use crate::invariant as must;
-use crate::scenario::VERSIONS;
+use crate::scenario::{VERSIONS, WINDOWS};
 use crate::server::NOWHERE;
 
 /// How long a device may take to go back, in ms of running with a disk that can be written.
@@ -388,11 +390,28 @@ impl World<'_> {
     pub(super) fn check_switch(&self, device: usize) -> Held {
         let it = &self.devices[device];
         match it.memory.task().map(|task| &task.order.want) {
-            Some(Want::Activate { .. }) => Ok(()),
+            Some(Want::Activate { window, .. }) => self.check_window(device, window.as_ref()),
             Some(Want::Revert { .. } | Want::Hold) | None => {
                 self.broke(must::STOP, format!("{} switches without an order for it", it.id))
             }
         }
+    }
+
+    /// The window is open by the device's clock: looked up by hand.
+    fn check_window(&self, device: usize, window: Option<&Window>) -> Held {
+        let it = &self.devices[device];
+        let Some(window) = window else { return Ok(()) };
+        let text = window.open[0].to_string();
+        let known = WINDOWS.iter().find(|(written, ..)| *written == text);
+        let Some((_, days, hours)) = known else { return Ok(()) };
+        let now = jiff::Timestamp::from_millisecond(self.clock(device).as_millis());
+        let local = now.map(|now| now.in_tz(&it.zone.to_string()));
+        let Ok(Ok(local)) = local else { return Ok(()) };
+        let day = usize::from(local.weekday().to_monday_zero_offset().unsigned_abs());
+        if days[day] && hours.contains(&local.hour()) {
+            return Ok(());
+        }
+        self.broke(must::WINDOWS, format!("{} activates at {local}, outside of {text}", it.id))
     }
 
     /// After an action had its effect, or half of it.

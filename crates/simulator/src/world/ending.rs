@@ -11,6 +11,8 @@ use crate::invariant as must;
 const LOOK_EVERY_MS: u64 = 2 * 60_000;
 /// How often an operator resumes before having a rollout put back.
 const RESUMES: u32 = 6;
+/// How long a window is closed at most, and some more.
+const LONGEST_CLOSED_MS: u64 = 8 * 24 * 3_600_000;
 /// What a wrong clock of the server may have added to what it waits for, and some more.
 const SLACK_MS: u64 = 5 * 3_600_000;
 
@@ -60,7 +62,11 @@ impl World<'_> {
     /// After so long without any progress, nothing will come of itself any more.
     fn patience_ms(&self) -> u64 {
         let spans = self.scenario.rollouts.iter().map(|(_, spec)| {
-            spec.silence_after.as_millis() + spec.soak.as_millis() + spec.offline_after.as_millis()
+            let window_ms = if spec.window.is_some() { LONGEST_CLOSED_MS } else { 0 };
+            window_ms
+                + spec.silence_after.as_millis()
+                + spec.soak.as_millis()
+                + spec.offline_after.as_millis()
         });
         spans.max().unwrap_or(0) + SLACK_MS
     }

@@ -249,7 +249,8 @@ impl Write<'_> {
             WantKind::Hold => Want::Hold,
             WantKind::Activate => {
                 let release = self.release_ref(&device.release).await?;
-                Want::Activate { release, soak: view.spec.soak }
+                let window = view.spec.window.clone();
+                Want::Activate { release, soak: view.spec.soak, window }
             }
             WantKind::Revert => match &device.previous {
                 Previous::Release(id) => {

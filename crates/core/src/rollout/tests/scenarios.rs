@@ -340,3 +340,36 @@ fn rings_that_fail_at_once_are_all_told_at_once() {
     assert_eq!(world.ring_states(), [RingState::Failed, RingState::Failed]);
     assert_eq!(world.tick(), [], "a second look finds nothing to do");
 }
+
+#[test]
+fn who_waits_for_a_window_is_not_silent_before_it_opens() {
+    let mut world = two_rings("", [1, 1]);
+    world.tick();
+    for _ in 0..2 {
+        world.work(0);
+        world.report(0);
+    }
+    let opens = world.now + Span::from_secs(3600);
+    world.view.devices[0].order.as_mut().unwrap().waits_until = Some(opens);
+    assert_eq!(world.reason(0).as_deref(), Some("window"));
+    world.pass(Span::from_secs(3600));
+    assert_eq!(world.tick(), []);
+    // It was to answer within a minute of its window's opening.
+    world.pass(Span::from_secs(61));
+    world.tick();
+    assert!(world.view.devices[0].is_silent);
+}
+
+#[test]
+fn who_waits_for_a_window_and_is_heard_no_more_is_silent() {
+    let mut world = two_rings("", [1, 1]);
+    world.tick();
+    world.work(0);
+    world.report(0);
+    let opens = world.now + Span::from_secs(3600);
+    world.view.devices[0].order.as_mut().unwrap().waits_until = Some(opens);
+    world.machine(0).is_online = false;
+    world.pass(Span::from_secs(61));
+    world.tick();
+    assert!(world.view.devices[0].is_silent);
+}
