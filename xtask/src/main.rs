@@ -5,6 +5,7 @@ mod bench;
 mod docs;
 mod run;
 mod setup;
+mod simulate;
 mod suites;
 mod tidy;
 
@@ -29,6 +30,8 @@ enum Verb {
     Test(suites::Arguments),
     /// Measure, and compare with the budgets
     Bench(bench::Arguments),
+    /// Play many stories of a fleet under faults, and check what must always hold
+    Simulate(simulate::Arguments),
     /// Check the walls between the crates and the shape of the files
     Tidy,
     /// Write the references in docs/ from the program itself
@@ -50,6 +53,7 @@ fn obey(verb: Verb) -> Result<()> {
         Verb::Setup(arguments) => setup::main(&arguments),
         Verb::Test(arguments) => suites::main(&arguments),
         Verb::Bench(arguments) => bench::main(&arguments),
+        Verb::Simulate(arguments) => simulate::main(&arguments),
         Verb::Tidy => tidy::main(),
         Verb::Docs(arguments) => docs::main(&arguments),
     }

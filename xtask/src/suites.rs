@@ -14,6 +14,7 @@ use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
 use crate::setup::{self, Part};
+use crate::simulate;
 use table::{Outcome, Row};
 
 #[derive(clap::Args)]
@@ -39,6 +40,8 @@ pub enum Suite {
     Browser,
     /// Clippy, unit tests and a whole upgrade for Windows, under Wine
     Windows,
+    /// 1,000 stories of 200 devices under faults
+    Simulation,
     /// Documentation without warnings, its examples, and the references in docs/
     Docs,
 }
@@ -47,7 +50,7 @@ impl Suite {
     /// What must be there to run it.
     const fn needs(self) -> &'static [Part] {
         match self {
-            Self::Lint | Self::Docs => &[],
+            Self::Lint | Self::Simulation | Self::Docs => &[],
             Self::Unit | Self::E2e => &[Part::Archives],
             Self::Browser => &[Part::Archives, Part::Chromium],
             Self::Windows => &[Part::Archives, Part::Windows, Part::Wine],
@@ -61,6 +64,7 @@ impl Suite {
             Self::E2e => steps::end_to_end(),
             Self::Browser => steps::browser(),
             Self::Windows => steps::windows(),
+            Self::Simulation => simulate::suite(),
             Self::Docs => steps::docs(),
         }
     }

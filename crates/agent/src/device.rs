@@ -111,7 +111,7 @@ impl Device {
     /// The newest order that was accepted.
     pub fn seen(&self) -> Option<Seen> {
         let pending = self.pending.borrow().as_ref().map(Seen::of);
-        pending.or_else(|| self.ledger.borrow().seen().copied())
+        pending.or_else(|| self.ledger.borrow().memory().seen().copied())
     }
 
     /// The agent's own folder below the root.

@@ -1,30 +1,24 @@
 //! Obeying the newest order: one action after the other, each written down before the next.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
-use gofleet_core::agent::{Action, Event, Situation, decide};
+use gofleet_core::agent::{Action, Event, OnDisk, Outcome, Task};
 use gofleet_core::ids::ReleaseId;
-use gofleet_core::order::{Evidence, Failure, FailureKind, Receipt, Step, Taken, Want};
-use gofleet_core::release::ReleaseRef;
-use gofleet_core::time::Span;
+use gofleet_core::order::{Failure, FailureKind, Step, Want};
+use gofleet_core::time::Timestamp;
 use gofleet_depot::{Depot, DepotError};
 use gofleet_platform::checkpoint;
 
 use crate::backoff::{Backoff, random};
 use crate::device::{Device, blocking, now, open_depot};
 use crate::facts;
-use crate::ledger::{LedgerError, Task, Unproven};
+use crate::ledger::LedgerError;
 use crate::soak::{broken, changed_by_somebody, with_causes};
 use crate::stage::Staged;
 
-/// What an action brought.
-struct Outcome {
-    event: Event,
-    failure: Option<Failure>,
-    evidence: Option<Evidence>,
-    files_verified: Option<u64>,
-    way: Option<Taken>,
-}
+/// How long a change of the clock or the zone may stay unseen by one who waits for a window.
+const WINDOW_LOOKED_AT_EVERY: Duration = Duration::from_secs(60);
 
 impl Device {
     /// Obeys orders for ever.
@@ -45,21 +39,40 @@ impl Device {
     /// Takes up a new order if there is one, and does the next action, or waits.
     async fn act(&self) -> Result<(), LedgerError> {
         self.take_up_pending()?;
-        let task = self.ledger.borrow().task().cloned();
-        let action = task.as_ref().map_or(Action::Rest, |task| self.next_action(task));
+        let task = self.ledger.borrow().memory().task().cloned();
+        let action = self.next_action();
         self.resting.send_replace(action == Action::Rest);
         let Some(task) = task.filter(|_| action != Action::Rest) else {
             self.order_news.notified().await;
             return Ok(());
         };
         tracing::debug!(generation = task.order.generation, step = %task.step, ?action);
+        if let Action::Await { opens } = action {
+            return self.await_window(opens).await;
+        }
         let outcome = tokio::select! {
             biased;
             // Only what leaves no trace when it is given up.
             () = self.order_news.notified(), if may_be_given_up(&action) => return Ok(()),
             outcome = self.perform(&task, action) => outcome,
         };
-        self.record(&task, outcome)
+        self.record(outcome)
+    }
+
+    /// Waits for the window of the order, or for another order. The clock and the zone may be
+    /// changed meanwhile, so both are looked at every minute.
+    async fn await_window(&self, opens: Option<Timestamp>) -> Result<(), LedgerError> {
+        let version = facts::active_version(&self.root);
+        if self.ledger.borrow_mut().note_waiting(opens, version.as_deref())? {
+            tracing::info!(opens = opens.map(tracing::field::display), "outside the window");
+            self.report_news.notify_one();
+        }
+        let left = opens.map_or(WINDOW_LOOKED_AT_EVERY, |opens| opens.since(now()).as_duration());
+        tokio::select! {
+            () = self.order_news.notified() => {}
+            () = tokio::time::sleep(left.min(WINDOW_LOOKED_AT_EVERY)) => {}
+        }
+        Ok(())
     }
 
     fn take_up_pending(&self) -> Result<(), LedgerError> {
@@ -71,26 +84,15 @@ impl Device {
         Ok(())
     }
 
-    fn next_action(&self, task: &Task) -> Action {
+    fn next_action(&self) -> Action {
         let active = self.root.active().ok().flatten().map(|active| active.active);
-        let soak = match &task.order.want {
-            Want::Activate { soak, .. } => *soak,
-            Want::Revert { .. } | Want::Hold => Span::ZERO,
-        };
-        let left = soak.as_millis().saturating_sub(task.soaked.as_millis());
-        decide(&Situation {
-            want: &task.order.want,
-            step: task.step,
-            active: active.as_ref(),
-            is_unproven: self.ledger.borrow().unproven().is_some(),
-            soak_left: Span::from_millis(left),
-        })
+        self.ledger.borrow().memory().next_action(active.as_ref(), now(), &facts::zone())
     }
 
     async fn perform(&self, task: &Task, action: Action) -> Outcome {
         let step = task.step;
         match action {
-            Action::Rest => std::future::pending().await,
+            Action::Rest | Action::Await { .. } => std::future::pending().await,
             Action::Note(event) => Outcome::of(event),
             Action::NoticeChange => Outcome::failed(changed_by_somebody(step)),
             Action::PutBack => self.put_back(task).await,
@@ -138,9 +140,11 @@ impl Device {
                 }
                 Err(failure) => Outcome::failed(failure),
             },
-            Action::Rest | Action::Note(_) | Action::PutBack | Action::NoticeChange => {
-                Outcome::failed(changed_by_somebody(step))
-            }
+            Action::Rest
+            | Action::Await { .. }
+            | Action::Note(_)
+            | Action::PutBack
+            | Action::NoticeChange => Outcome::failed(changed_by_somebody(step)),
         }
     }
 
@@ -176,7 +180,7 @@ impl Device {
             // The checks of the earlier release need a little room themselves.
             self.clear_downloads();
         }
-        let target = self.target_of(task);
+        let target = self.ledger.borrow().memory().target();
         let depot = match open_depot(&self.root).await {
             Ok(depot) => depot,
             Err(error) => return Outcome::stuck(task, depot_failure(task.step, &error)),
@@ -198,55 +202,22 @@ impl Device {
         }
     }
 
-    /// What to go back to.
-    fn target_of(&self, task: &Task) -> Target {
-        match (&task.order.want, self.ledger.borrow().unproven()) {
-            (Want::Revert { release }, _) => {
-                Some(release.as_ref().map(|release: &ReleaseRef| release.id.clone()))
-            }
-            (Want::Activate { .. } | Want::Hold, Some(unproven)) => Some(unproven.earlier.clone()),
-            // It failed before anything was switched.
-            (Want::Activate { .. } | Want::Hold, None) => None,
-        }
-    }
-
     /// Writes down what an action brought.
-    fn record(&self, task: &Task, outcome: Outcome) -> Result<(), LedgerError> {
+    fn record(&self, outcome: Outcome) -> Result<(), LedgerError> {
         let active = self.root.active().ok().flatten();
-        let active_version = facts::active_version(&self.root);
-        let earlier = earlier_than(task, active.as_ref().map(|a| (&a.active, a.fallback.as_ref())));
+        let version = facts::active_version(&self.root);
         let manifest = active.as_ref().and_then(|active| self.root.manifest(&active.active).ok());
-        let Outcome { event, failure, evidence, files_verified, way } = outcome;
-        if let Some(failure) = &failure {
+        let disk = OnDisk {
+            active: active.as_ref().map(|active| &active.active),
+            fallback: active.as_ref().and_then(|active| active.fallback.as_ref()),
+            version: version.as_deref(),
+            manifest: manifest.map(|manifest| manifest.digest()),
+        };
+        if let Some(failure) = &outcome.failure {
             tracing::warn!(step = %failure.step, kind = ?failure.kind, "{}", failure.message);
         }
-        self.ledger.borrow_mut().record(
-            event,
-            active_version.as_deref(),
-            now(),
-            |task, unproven| {
-                task.failure = failure.or(task.failure.take());
-                task.files_verified = files_verified.unwrap_or(task.files_verified);
-                task.way = way.or(task.way.take());
-                mark(event, earlier, unproven);
-                if !task.step.is_in_flight() {
-                    task.receipt = Some(Receipt {
-                        outcome: task.step,
-                        active: active_version.clone(),
-                        manifest: manifest.map(|manifest| manifest.digest()),
-                        files_verified: task.files_verified,
-                        evidence,
-                        bytes_downloaded: task.bytes_downloaded,
-                        way: task.way.clone(),
-                        started_at: task.started_at,
-                        finished_at: now().max(task.started_at),
-                        steps: task.steps.clone(),
-                        failure: task.failure.clone(),
-                    });
-                }
-            },
-        )?;
-        if let Some(task) = self.ledger.borrow().task() {
+        self.ledger.borrow_mut().record(outcome, &disk, now())?;
+        if let Some(task) = self.ledger.borrow().memory().task() {
             tracing::info!(generation = task.order.generation, step = %task.step);
             if task.step == Step::Accepted {
                 checkpoint("agent-accepted");
@@ -256,9 +227,6 @@ impl Device {
         Ok(())
     }
 }
-
-/// Where to go back to: outer none leaves what is active, inner none means no release at all.
-type Target = Option<Option<ReleaseId>>;
 
 /// Makes the target active and compares its tree with its manifest; tells which release is active
 /// then and how many files were compared.
@@ -284,60 +252,12 @@ fn restore(
     Ok(Some((active.active, verified.files)))
 }
 
-/// What was active before the wanted release.
-fn earlier_than(
-    task: &Task,
-    active: Option<(&ReleaseId, Option<&ReleaseId>)>,
-) -> Option<ReleaseId> {
-    let (active, fallback) = active?;
-    match &task.order.want {
-        Want::Activate { release, .. } if release.id == *active => fallback.cloned(),
-        Want::Activate { .. } | Want::Revert { .. } | Want::Hold => Some(active.clone()),
-    }
-}
-
-/// Keeps the mark that a release may be active which no check has passed. The first mark stays
-/// over several unfinished orders: what was active before them all is what is known to work.
-fn mark(event: Event, earlier: Option<ReleaseId>, unproven: &mut Option<Unproven>) {
-    match event {
-        Event::Switching => {
-            unproven.get_or_insert(Unproven { earlier });
-        }
-        Event::Soaked | Event::PutBack | Event::Dropped => *unproven = None,
-        Event::Begun
-        | Event::Staged
-        | Event::Switched
-        | Event::Passed
-        | Event::Broke
-        | Event::GoingBack
-        | Event::Stuck
-        | Event::Doubted => {}
-    }
-}
-
 fn may_be_given_up(action: &Action) -> bool {
     match action {
-        Action::Rest | Action::Stage | Action::Check | Action::Soak(_) => true,
-        Action::Note(_) | Action::Switch | Action::PutBack | Action::NoticeChange => false,
-    }
-}
-
-impl Outcome {
-    const fn of(event: Event) -> Self {
-        Self { event, failure: None, evidence: None, files_verified: None, way: None }
-    }
-
-    fn failed(failure: Failure) -> Self {
-        Self { failure: Some(failure), ..Self::of(Event::Broke) }
-    }
-
-    /// Going back failed too; what failed first is told with it.
-    fn stuck(task: &Task, mut failure: Failure) -> Self {
-        if let Some(first) = &task.failure {
-            failure.message =
-                format!("{}; it was to be put back since {}", failure.message, first.message);
+        Action::Rest | Action::Await { .. } | Action::Stage | Action::Check | Action::Soak(_) => {
+            true
         }
-        Self { failure: Some(failure), ..Self::of(Event::Stuck) }
+        Action::Note(_) | Action::Switch | Action::PutBack | Action::NoticeChange => false,
     }
 }
 

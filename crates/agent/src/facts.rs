@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use gofleet_core::facts::{Facts, FoundGo, GoOrigin};
 use gofleet_core::release::Platform;
+use gofleet_core::window::Zone;
 use gofleet_depot::Root;
 use gofleet_platform::{canonical, free_space, machine};
 
@@ -96,6 +97,13 @@ pub fn has_changed(told: &Facts, now: &Facts) -> bool {
 pub fn active_version(root: &Root) -> Option<String> {
     let active = root.active().ok().flatten()?;
     version_of(&root.tree(&active.active))
+}
+
+/// The zone that the device's clock is set to; UTC where the system does not say, or names one that
+/// nobody knows.
+pub fn zone() -> Zone {
+    let system = jiff::tz::TimeZone::system();
+    system.iana_name().and_then(|name| Zone::named(name).ok()).unwrap_or_else(Zone::utc)
 }
 
 /// Every Go on the machine, each once, in the order of paths.

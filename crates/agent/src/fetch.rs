@@ -134,10 +134,10 @@ impl Device {
     pub fn tell_bytes(&self, bytes: u64) {
         let active = facts::active_version(&self.root);
         let mut ledger = self.ledger.borrow_mut();
-        if ledger.task().is_none_or(|task| task.bytes_downloaded == bytes) {
+        if ledger.memory().task().is_none_or(|task| task.bytes_downloaded == bytes) {
             return;
         }
-        match ledger.report_again(active.as_deref(), |task| task.bytes_downloaded = bytes) {
+        match ledger.note_bytes(bytes, active.as_deref()) {
             Ok(()) => self.report_news.notify_one(),
             Err(error) => tracing::warn!(%error, "progress is not reported"),
         }

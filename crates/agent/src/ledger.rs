@@ -1,16 +1,12 @@
-//! What an agent must not forget: the newest order, how far it came with it, and what the server
-//! has not heard yet. One file, replaced as a whole.
-//!
-//! The ledger never says what is active: that is `active.json`, the depot's own. So a lost ledger
-//! costs history but cannot make the agent believe something wrong about the disk.
+//! The agent's memory on disk: one file, replaced as a whole. What is remembered, and what a
+//! change of it is, stands in [`Memory`]; that it is on disk before it is believed, here.
 
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use gofleet_core::agent::{Event, Impossible, Seen, advance};
-use gofleet_core::ids::ReleaseId;
-use gofleet_core::order::{Failure, Order, Progress, Receipt, Step, Taken};
+use gofleet_core::agent::{Impossible, Memory, OnDisk, Outcome};
+use gofleet_core::order::{Order, Progress};
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_platform::{Access, atomic_write};
 use serde::{Deserialize, Serialize};
@@ -18,8 +14,6 @@ use thiserror::Error;
 
 /// The form of the file that this program writes, and the newest that it reads.
 const VERSION: u32 = 1;
-/// Final answers that wait for the server: more than a device gets orders while a server is away.
-const MAX_OUTBOX: usize = 64;
 
 /// The ledger with the file that it stands in.
 #[derive(Debug)]
@@ -32,54 +26,8 @@ pub struct Ledger {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Content {
     version: u32,
-    /// What the next order is measured against.
-    seen: Option<Seen>,
-    /// The newest order.
-    task: Option<Task>,
-    /// Set from the moment before a release is made active until its checks have passed: the
-    /// release to go back to.
-    unproven: Option<Unproven>,
-    /// What the server has not heard yet, oldest first.
-    outbox: Vec<Progress>,
-    /// What the sequence of the next order begins with.
-    first_sequence: u64,
-}
-
-/// A release may be active that no check has passed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unproven {
-    /// What was active before it; none: nothing.
-    pub earlier: Option<ReleaseId>,
-}
-
-/// An order and how far it came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Task {
-    /// The order.
-    pub order: Order,
-    /// Where the device stands with it.
-    pub step: Step,
-    /// The sequence of its last report.
-    pub sequence: u64,
-    /// When the order was taken up.
-    pub started_at: Timestamp,
-    /// When the present step began, by this device's clock: for the record only.
-    pub step_since: Timestamp,
-    /// How long the earlier steps took.
-    pub steps: Vec<(Step, Span)>,
-    /// How long the release has been healthy after activation.
-    pub soaked: Span,
-    /// Bytes downloaded for the order.
-    pub bytes_downloaded: u64,
-    /// How the release came onto the device.
-    #[serde(default)]
-    pub way: Option<Taken>,
-    /// Files that were compared with the manifest.
-    pub files_verified: u64,
-    /// What failed.
-    pub failure: Option<Failure>,
-    /// The evidence for how it ended.
-    pub receipt: Option<Receipt>,
+    #[serde(flatten)]
+    memory: Memory,
 }
 
 /// Why the ledger cannot be used.
@@ -136,14 +84,7 @@ pub enum Found {
 
 impl Content {
     const fn new(first_sequence: u64) -> Self {
-        Self {
-            version: VERSION,
-            seen: None,
-            task: None,
-            unproven: None,
-            outbox: Vec::new(),
-            first_sequence,
-        }
+        Self { version: VERSION, memory: Memory::new(first_sequence) }
     }
 }
 
@@ -178,114 +119,70 @@ impl Ledger {
         }
     }
 
-    /// What the next order is measured against.
-    pub fn seen(&self) -> Option<&Seen> {
-        self.content.seen.as_ref()
-    }
-
-    /// The newest order and how far it came.
-    pub fn task(&self) -> Option<&Task> {
-        self.content.task.as_ref()
-    }
-
-    /// Whether and what to go back to if what is active proves broken.
-    pub fn unproven(&self) -> Option<&Unproven> {
-        self.content.unproven.as_ref()
-    }
-
-    /// The oldest report that the server has not heard.
-    pub fn next_report(&self) -> Option<&Progress> {
-        self.content.outbox.first()
+    /// What is remembered.
+    pub fn memory(&self) -> &Memory {
+        &self.content.memory
     }
 
     /// Takes up an order.
-    ///
-    /// Crash ordering: before this is on disk nothing is done for the order, so a kill leaves the
-    /// device with the earlier one; afterwards the order is never asked for again.
     ///
     /// # Errors
     ///
     /// [`LedgerError::Unwritable`], and the earlier order stays.
     pub fn take_up(&mut self, order: Order, now: Timestamp) -> Result<(), LedgerError> {
-        self.change(|content| {
-            content.seen = Some(Seen::of(&order));
-            content.task = Some(Task {
-                order,
-                step: Step::Offered,
-                sequence: content.first_sequence,
-                started_at: now,
-                step_since: now,
-                steps: Vec::new(),
-                soaked: Span::ZERO,
-                bytes_downloaded: 0,
-                way: None,
-                files_verified: 0,
-                failure: None,
-                receipt: None,
-            });
-        })
+        self.change(|memory| memory.take_up(order, now))
     }
 
-    /// Writes down what happened and, with it, what the server is to hear of it. `change` adds
-    /// what is known besides.
-    ///
-    /// Crash ordering: whatever the next step does begins only after this returned. So the step in
-    /// the file is the one that was being worked on, and to repeat its action is always right.
+    /// Writes down what happened and, with it, what the server is to hear of it.
     ///
     /// # Errors
     ///
     /// [`LedgerError`], and the ledger is as before.
     pub fn record(
         &mut self,
-        event: Event,
-        active: Option<&str>,
+        outcome: Outcome,
+        disk: &OnDisk<'_>,
         now: Timestamp,
-        change: impl FnOnce(&mut Task, &mut Option<Unproven>),
     ) -> Result<(), LedgerError> {
-        let Some(task) = &self.content.task else { return Ok(()) };
-        let next = advance(task.step, event).map_err(LedgerError::Impossible)?;
-        self.change(|content| {
-            let Some(task) = &mut content.task else { return };
-            task.steps.push((task.step, now.since(task.step_since)));
-            task.step = next;
-            task.step_since = now;
-            change(task, &mut content.unproven);
-            task.sequence += 1;
-            let progress = task.progress(active);
-            put_out(&mut content.outbox, progress);
-        })
+        let mut memory = self.content.memory.clone();
+        memory.record(outcome, disk, now).map_err(LedgerError::Impossible)?;
+        self.change(|known| *known = memory)
     }
 
-    /// Changes what is known of the present step, without a report.
+    /// Writes down how much longer the release has been healthy.
     ///
     /// # Errors
     ///
     /// [`LedgerError::Unwritable`], and the ledger is as before.
-    pub fn note(&mut self, change: impl FnOnce(&mut Task)) -> Result<(), LedgerError> {
-        self.change(|content| {
-            if let Some(task) = &mut content.task {
-                change(task);
-            }
-        })
+    pub fn note_soaked(&mut self, slice: Span) -> Result<(), LedgerError> {
+        self.change(|memory| memory.note_soaked(slice))
     }
 
-    /// Reports the present step once more, with what is known of it now.
+    /// Writes down until when the window is closed. Whether that is news.
     ///
     /// # Errors
     ///
     /// [`LedgerError::Unwritable`], and the ledger is as before.
-    pub fn report_again(
+    pub fn note_waiting(
         &mut self,
+        opens: Option<Timestamp>,
         active: Option<&str>,
-        change: impl FnOnce(&mut Task),
-    ) -> Result<(), LedgerError> {
-        self.change(|content| {
-            let Some(task) = &mut content.task else { return };
-            change(task);
-            task.sequence += 1;
-            let progress = task.progress(active);
-            put_out(&mut content.outbox, progress);
-        })
+    ) -> Result<bool, LedgerError> {
+        let mut memory = self.content.memory.clone();
+        let is_news = memory.note_waiting(opens, active);
+        if is_news {
+            self.change(|known| *known = memory)?;
+        }
+        Ok(is_news)
+    }
+
+    /// Writes down how many bytes have come, and that the server is to hear of it.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unwritable`], and the ledger is as before.
+    pub fn note_bytes(&mut self, bytes: u64, active: Option<&str>) -> Result<(), LedgerError> {
+        self.change(|memory| memory.note_bytes(bytes, active))
     }
 
     /// The server has heard this report: it and those that it replaced need not be told again.
@@ -294,49 +191,19 @@ impl Ledger {
     ///
     /// [`LedgerError::Unwritable`]: then it is told again, which changes nothing.
     pub fn delivered(&mut self, told: &Progress) -> Result<(), LedgerError> {
-        let is_told = |progress: &Progress| {
-            progress.generation == told.generation && progress.sequence <= told.sequence
-        };
-        if self.content.outbox.iter().any(is_told) {
-            self.change(|content| content.outbox.retain(|progress| !is_told(progress)))
-        } else {
-            Ok(())
-        }
+        let mut memory = self.content.memory.clone();
+        if memory.delivered(told) { self.change(|known| *known = memory) } else { Ok(()) }
     }
 
     /// Writes first, and believes it only then.
-    fn change(&mut self, change: impl FnOnce(&mut Content)) -> Result<(), LedgerError> {
+    fn change(&mut self, change: impl FnOnce(&mut Memory)) -> Result<(), LedgerError> {
         let mut content = self.content.clone();
-        change(&mut content);
+        change(&mut content.memory);
         let bytes = serde_json::to_vec(&content).expect("a ledger is made of strings and numbers");
         atomic_write(&self.path, &bytes, Access::Private)
             .map_err(|source| LedgerError::Unwritable { path: self.path.clone(), source })?;
         self.content = content;
         Ok(())
-    }
-}
-
-impl Task {
-    fn progress(&self, active: Option<&str>) -> Progress {
-        Progress {
-            generation: self.order.generation,
-            sequence: self.sequence,
-            step: self.step,
-            active: active.map(str::to_owned),
-            bytes_downloaded: self.bytes_downloaded,
-            way: self.way.clone(),
-            failure: self.failure.clone(),
-            receipt: self.receipt.clone(),
-        }
-    }
-}
-
-/// A later step replaces an earlier one that was not told; how an order ended is never replaced.
-fn put_out(outbox: &mut Vec<Progress>, progress: Progress) {
-    outbox.retain(|other| other.generation != progress.generation || !other.step.is_in_flight());
-    outbox.push(progress);
-    if outbox.len() > MAX_OUTBOX {
-        outbox.remove(0);
     }
 }
 

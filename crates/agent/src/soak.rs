@@ -49,11 +49,9 @@ impl Device {
         while left > Span::ZERO {
             let slice = left.min(NOTED_EVERY);
             tokio::time::sleep(slice.as_duration()).await;
-            left = minus(left, slice);
-            unchecked = plus(unchecked, slice);
-            let noted = self.ledger.borrow_mut().note(|task| {
-                task.soaked = plus(task.soaked, slice);
-            });
+            left = left.saturating_sub(slice);
+            unchecked = unchecked.saturating_add(slice);
+            let noted = self.ledger.borrow_mut().note_soaked(slice);
             if let Err(error) = noted {
                 tracing::warn!(%error, "after a restart a part of the soak will be repeated");
             }
@@ -97,12 +95,4 @@ pub fn with_causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-fn minus(a: Span, b: Span) -> Span {
-    Span::from_millis(a.as_millis().saturating_sub(b.as_millis()))
-}
-
-fn plus(a: Span, b: Span) -> Span {
-    Span::from_millis(a.as_millis().saturating_add(b.as_millis()))
 }

@@ -133,7 +133,7 @@ impl Device {
             return Ok(Staged { files, way: None });
         }
         let answer = self.ways(release).await?;
-        let before = self.ledger.borrow().task().map_or(0, |task| task.bytes_downloaded);
+        let before = self.ledger.borrow().memory().task().map_or(0, |task| task.bytes_downloaded);
         let traffic = Throttle::new(self.config.limit.clone(), local_clock, before);
         let fetcher = Fetcher::new(self, &answer.edges, traffic);
         let staged = self.try_ways(release, &answer.ways, &fetcher).await;

@@ -215,7 +215,11 @@ impl Bed {
                 generation: 1,
                 issued_at: Timestamp::from_millis(0),
                 rollout: "r1".parse().unwrap(),
-                want: Want::Activate { release: new.reference.clone(), soak: Span::ZERO },
+                want: Want::Activate {
+                    release: new.reference.clone(),
+                    soak: Span::ZERO,
+                    window: None,
+                },
             });
         });
         let limit = Bandwidth::UNLIMITED;

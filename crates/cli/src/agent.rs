@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use gofleet_agent::AgentConfig;
 use gofleet_agent::identity::Identity;
-use gofleet_agent::ledger::Task;
+use gofleet_core::agent::Task;
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Failure, Step};

@@ -231,6 +231,7 @@ fn spec(name: String, version: &str, rings: Vec<RingSpec>) -> RolloutSpec {
         // Unpacking and compiling keep two processors busy; more at once would only look slower.
         max_in_flight: 4,
         soak: SOAK,
+        window: None,
         gate: Gate::default(),
         silence_after: Span::from_secs(10 * 60),
         offline_after: Span::from_secs(5 * 60),

@@ -5,13 +5,19 @@
 //! between reads the step and the disk at its next start and [`decide`]s again: every action may
 //! be repeated.
 
+mod memory;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::digest::Digest;
+use crate::guard::{Guard, detects, permits};
 use crate::ids::{DeviceId, ReleaseId};
 use crate::order::{Order, Step, Want};
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
+use crate::window::Opening;
+
+pub use memory::{MAX_OUTBOX, Memory, OnDisk, Outcome, Task, Unproven};
 
 /// The newest order that a device has seen: what the next one is measured against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,20 +87,20 @@ pub fn accept_order(
     seen: Option<&Seen>,
     order: &Order,
 ) -> Result<Novelty, Refusal> {
-    if order.device != *device {
+    if detects(Guard::OtherDevice, order.device != *device) {
         return Err(Refusal::OtherDevice);
     }
     let Some(seen) = seen else { return Ok(Novelty::New) };
     if order.epoch != seen.epoch {
         // A new epoch counts its generations anew: the server may have lost the latest ones.
-        return if order.epoch > seen.epoch {
+        return if permits(Guard::OlderEpoch, order.epoch > seen.epoch) {
             Ok(Novelty::New)
         } else {
             Err(Refusal::OlderEpoch { found: order.epoch, seen: seen.epoch })
         };
     }
     if order.generation != seen.generation {
-        return if order.generation > seen.generation {
+        return if permits(Guard::OlderGeneration, order.generation > seen.generation) {
             Ok(Novelty::New)
         } else {
             Err(Refusal::OlderGeneration { found: order.generation, seen: seen.generation })
@@ -102,6 +108,8 @@ pub fn accept_order(
     }
     if Seen::of(order) == *seen {
         Ok(Novelty::Known)
+    } else if !detects(Guard::ChangedOrder, true) {
+        Ok(Novelty::New)
     } else {
         Err(Refusal::Changed { generation: order.generation })
     }
@@ -120,6 +128,8 @@ pub struct Situation<'a> {
     pub is_unproven: bool,
     /// How much of the soak time is left.
     pub soak_left: Span,
+    /// Whether the order's window is open by the device's clock and zone.
+    pub opening: Opening,
 }
 
 /// What to do next.
@@ -131,6 +141,11 @@ pub enum Action {
     Note(Event),
     /// Download the release, unpack and verify it: [`Event::Staged`].
     Stage,
+    /// Wait for the window to open, and look again; then decide anew.
+    Await {
+        /// When it opens; none if that is too far ahead to tell.
+        opens: Option<Timestamp>,
+    },
     /// Make the wanted release the active one: [`Event::Switched`].
     Switch,
     /// Check the active release: [`Event::Passed`].
@@ -182,7 +197,15 @@ pub fn decide(situation: &Situation<'_>) -> Action {
 }
 
 fn decide_activate(situation: &Situation<'_>, wanted: &ReleaseId) -> Action {
-    let is_active = situation.active == Some(wanted);
+    if let Opening::Closed { opens } = situation.opening
+        // An agent that was killed just before the switch finds itself outside too.
+        && matches!(situation.step, Step::Staged | Step::Activating)
+        && detects(Guard::Window, true)
+        && !is_switched_already(situation, wanted)
+    {
+        return Action::Await { opens };
+    }
+    let is_active = permits(Guard::ChangedByHand, situation.active == Some(wanted));
     match situation.step {
         Step::Waiting | Step::Offered => Action::Note(Event::Begun),
         Step::Fetching => Action::Stage,
@@ -195,6 +218,11 @@ fn decide_activate(situation: &Situation<'_>, wanted: &ReleaseId) -> Action {
         Step::Reverting => Action::PutBack,
         Step::Accepted | Step::Reverted | Step::Skipped | Step::Quarantined => Action::Rest,
     }
+}
+
+/// Whether a kill came between the switch and its note.
+fn is_switched_already(situation: &Situation<'_>, wanted: &ReleaseId) -> bool {
+    situation.step == Step::Activating && situation.active == Some(wanted)
 }
 
 fn decide_revert(step: Step) -> Action {
@@ -216,7 +244,9 @@ fn decide_revert(step: Step) -> Action {
 
 fn decide_hold(situation: &Situation<'_>) -> Action {
     match situation.step {
-        Step::Waiting | Step::Offered if situation.is_unproven => Action::Note(Event::Doubted),
+        Step::Waiting | Step::Offered if detects(Guard::DoubtUnderHold, situation.is_unproven) => {
+            Action::Note(Event::Doubted)
+        }
         Step::Waiting | Step::Offered => Action::Note(Event::Dropped),
         Step::Verifying if situation.is_unproven => Action::Check,
         Step::Verifying => Action::Note(Event::Dropped),

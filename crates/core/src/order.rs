@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::facts::Facts;
+use crate::guard::{Guard, detects};
 use crate::ids::{DeviceId, RolloutId};
 use crate::release::ReleaseRef;
 use crate::time::{Span, Timestamp};
 use crate::ways::WayKind;
+use crate::window::Window;
 
 /// What the server wants of one device. A device obeys the order with the highest generation that
 /// it has seen, and refuses an older one, or another one under the same generation.
@@ -30,6 +32,25 @@ pub struct Order {
     pub want: Want,
 }
 
+/// The generation of a device's next order, after the highest that was ever given to it or heard
+/// from it.
+///
+/// Each epoch begins beyond all that an earlier one can have given. So even over a restore no two
+/// orders share a generation: a late report about a lost order is never taken for one about
+/// another, and a device that asks for what came after a lost order is not kept waiting.
+pub fn next_generation(epoch: u64, latest: u64) -> u64 {
+    // Nobody gets 4 billion orders in one epoch, nor does a server see 2 million epochs, up to
+    // which the number is exact in a JSON number too.
+    let first = (epoch.saturating_sub(1) << 32) + 1;
+    if latest < first {
+        first
+    } else if detects(Guard::GenerationsGrow, true) {
+        latest + 1
+    } else {
+        latest
+    }
+}
+
 /// What an order wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -41,6 +62,9 @@ pub enum Want {
         release: ReleaseRef,
         /// How long it must stay healthy after activation.
         soak: Span,
+        /// When it may be made active, by the device's clock and zone; at any time if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        window: Option<Window>,
     },
     /// The earlier release active again; needs no network.
     Revert {
@@ -164,6 +188,10 @@ pub struct Report {
 pub struct Progress {
     /// The order's generation.
     pub generation: u64,
+    /// The order's digest, as in [`Seen`](crate::agent::Seen): a server whose database was put
+    /// back may have given the generation again. Agents of before do not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Digest>,
     /// Grows with each report under one generation: a late or doubled report changes nothing.
     pub sequence: u64,
     /// Where the device stands.
@@ -171,6 +199,9 @@ pub struct Progress {
     /// What is active in the device's root, like `1.27.3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<String>,
+    /// When the window opens that the device waits for, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_until: Option<Timestamp>,
     /// Bytes downloaded for this order so far.
     pub bytes_downloaded: u64,
     /// How the release came onto the device; none while it has not, or where it was there already.
@@ -287,4 +318,20 @@ pub struct Evidence {
     pub program_output: String,
     /// How long all checks took.
     pub took: Span,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_generation_is_given_twice_over_a_restore() {
+        assert_eq!(next_generation(1, 0), 1);
+        assert_eq!(next_generation(1, 41), 42);
+        // Restored from a backup of before generation 42: epoch 2 begins beyond it.
+        assert_eq!(next_generation(2, 41), (1 << 32) + 1);
+        assert_eq!(next_generation(2, (1 << 32) + 1), (1 << 32) + 2);
+        // A device has told of a later one, which a lost server gave.
+        assert_eq!(next_generation(2, (7 << 32) + 5), (7 << 32) + 6);
+    }
 }

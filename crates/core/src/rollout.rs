@@ -27,7 +27,7 @@ mod view;
 
 pub use advance::{Action, advance, apply};
 pub use command::{Command, Refused, command};
-pub use evidence::accept_progress;
+pub use evidence::{News, Told, take_report};
 pub use explain::{WaitingOn, status, summary};
 pub use gate::tally;
 pub use plan::{FleetDevice, LeftOutReason, PlanError, Planning, plan};

@@ -3,8 +3,8 @@
 use gofleet_core::event::Change;
 use gofleet_core::facts::Facts;
 use gofleet_core::ids::{DeviceId, RolloutId};
-use gofleet_core::order::{Failure, Order, Progress, Report, Step, Want};
-use gofleet_core::rollout::{WantKind, accept_progress};
+use gofleet_core::order::{Failure, Order, Progress, Report, Step};
+use gofleet_core::rollout::{self, News, Told};
 use gofleet_core::time::Timestamp;
 use sqlx::any::AnyRow;
 
@@ -96,31 +96,14 @@ impl Known {
         })
     }
 
-    /// Where the report says the device stands, and what failed.
-    fn judge(&self, progress: &Progress) -> (Step, Option<Failure>) {
-        let (step, failure) = match &self.order.want {
-            Want::Activate { release, .. } => {
-                accept_progress(WantKind::Activate, &release.version, progress)
-            }
-            Want::Revert { .. } | Want::Hold => (progress.step, progress.failure.clone()),
-        };
-        let told = progress.receipt.as_ref().and_then(|receipt| receipt.failure.clone());
-        // The way back keeps the reason for it.
-        let kept = match step {
-            Step::Failed | Step::Reverting | Step::Reverted | Step::Quarantined => {
-                self.failure.clone()
-            }
-            Step::Waiting
-            | Step::Offered
-            | Step::Fetching
-            | Step::Staged
-            | Step::Activating
-            | Step::Verifying
-            | Step::Soaking
-            | Step::Accepted
-            | Step::Skipped => None,
-        };
-        (step, failure.or(told).or(kept))
+    fn told(&self) -> Told<'_> {
+        Told {
+            order: &self.order,
+            step: self.step,
+            sequence: self.sequence,
+            bytes_downloaded: self.bytes,
+            failure: self.failure.as_ref(),
+        }
     }
 }
 
@@ -143,15 +126,14 @@ async fn take_progress(
         return Ok(true);
     };
     let known = Known::read(&row)?;
-    if known.sequence.is_some_and(|latest| progress.sequence <= latest) {
+    let Some(News { step, failure, has_moved }) = rollout::take_report(&known.told(), progress)
+    else {
         return Ok(false);
-    }
-    let (step, failure) = known.judge(progress);
-    let moved = step != known.step || progress.bytes_downloaded > known.bytes;
-    let progressed_at = if moved { write.now } else { known.progressed_at };
+    };
+    let progressed_at = if has_moved { write.now } else { known.progressed_at };
     update_order(write, device, progress, step, failure.as_ref(), progressed_at).await?;
     update_rollout(write, device, &known.rollout, progress, step, failure.as_ref()).await?;
-    if moved || failure != known.failure {
+    if has_moved || failure != known.failure {
         write
             .event(&Change::DeviceStep {
                 device: device.clone(),
@@ -191,7 +173,8 @@ async fn update_order(
     sqlx::query(
         "UPDATE orders SET step_at = CASE WHEN step = $3 THEN step_at ELSE $4 END, step = $3, \
          progressed_at = $5, sequence = $6, bytes_downloaded = $7, failure = $8, \
-         receipt = COALESCE($9, receipt), way = COALESCE($10, way) WHERE device = $1 AND generation = $2",
+         receipt = COALESCE($9, receipt), way = COALESCE($10, way), waits_until = $11 \
+         WHERE device = $1 AND generation = $2",
     )
     .bind(device.to_string())
     .bind(to_i64(progress.generation))
@@ -203,6 +186,7 @@ async fn update_order(
     .bind(optional_json(failure))
     .bind(optional_json(progress.receipt.as_ref()))
     .bind(optional_json(progress.way.as_ref()))
+    .bind(progress.waits_until.map(Timestamp::as_millis))
     .execute(&mut *write.transaction)
     .await
     .during("take a report")?;

@@ -215,6 +215,8 @@ fn release(version: &str, content: &[u8]) -> (Release, Manifest) {
 fn progress(generation: u64, sequence: u64, step: Step) -> Progress {
     Progress {
         generation,
+        order: None,
+        waits_until: None,
         sequence,
         step,
         active: Some("1.27.2".to_owned()),

@@ -1,6 +1,7 @@
 //! The ledger on disk: what comes back after a kill, and what becomes of a damaged one.
 
-use gofleet_core::order::Want;
+use gofleet_core::agent::{Event, MAX_OUTBOX, Seen, Unproven};
+use gofleet_core::order::{Step, Want};
 
 use super::*;
 
@@ -26,12 +27,13 @@ fn open(folder: &tempfile::TempDir) -> Ledger {
 }
 
 fn record(ledger: &mut Ledger, event: Event, ms: i64) {
-    ledger.record(event, Some("1.27.2"), at(ms), |_, _| {}).unwrap();
+    let disk = OnDisk { version: Some("1.27.2"), ..OnDisk::default() };
+    ledger.record(Outcome::of(event), &disk, at(ms)).unwrap();
 }
 
 fn steps_to_tell(ledger: &mut Ledger) -> Vec<(u64, u64, Step)> {
     let mut steps = Vec::new();
-    while let Some(progress) = ledger.next_report().cloned() {
+    while let Some(progress) = ledger.memory().next_report().cloned() {
         ledger.delivered(&progress).unwrap();
         steps.push((progress.generation, progress.sequence, progress.step));
     }
@@ -44,20 +46,17 @@ fn what_was_recorded_comes_back() {
     let mut ledger = open(&folder);
     ledger.take_up(order(4), at(10)).unwrap();
     record(&mut ledger, Event::Begun, 30);
-    ledger
-        .record(Event::Staged, Some("1.27.2"), at(50), |task, unproven| {
-            task.files_verified = 12_087;
-            *unproven = Some(Unproven { earlier: None });
-        })
-        .unwrap();
+    let staged = Outcome { files_verified: Some(12_087), ..Outcome::of(Event::Staged) };
+    ledger.record(staged, &OnDisk::default(), at(50)).unwrap();
+    ledger.record(Outcome::of(Event::Switching), &OnDisk::default(), at(50)).unwrap();
     let again = open(&folder);
     assert_eq!(again.content, ledger.content);
-    assert_eq!(again.seen(), Some(&Seen::of(&order(4))));
-    let task = again.task().unwrap();
-    assert_eq!((task.step, task.files_verified), (Step::Staged, 12_087));
+    assert_eq!(again.memory().seen(), Some(&Seen::of(&order(4))));
+    let task = again.memory().task().unwrap();
+    assert_eq!((task.step, task.files_verified), (Step::Activating, 12_087));
     let spans = [(Step::Offered, Span::from_millis(20)), (Step::Fetching, Span::from_millis(20))];
-    assert_eq!(task.steps, spans);
-    assert_eq!(again.unproven(), Some(&Unproven { earlier: None }));
+    assert_eq!(task.steps[..2], spans);
+    assert_eq!(again.memory().unproven(), Some(&Unproven { earlier: None }));
 }
 
 #[test]
@@ -66,7 +65,7 @@ fn a_clock_set_back_makes_no_negative_times() {
     let mut ledger = open(&folder);
     ledger.take_up(order(4), at(3_600_000)).unwrap();
     record(&mut ledger, Event::Begun, 0);
-    assert_eq!(ledger.task().unwrap().steps, [(Step::Offered, Span::ZERO)]);
+    assert_eq!(ledger.memory().task().unwrap().steps, [(Step::Offered, Span::ZERO)]);
 }
 
 #[test]
@@ -75,7 +74,7 @@ fn an_event_out_of_place_changes_nothing() {
     let mut ledger = open(&folder);
     ledger.take_up(order(4), at(0)).unwrap();
     let before = ledger.content.clone();
-    let error = ledger.record(Event::Soaked, None, at(0), |_, _| {}).unwrap_err();
+    let error = ledger.record(Outcome::of(Event::Soaked), &OnDisk::default(), at(0)).unwrap_err();
     assert!(matches!(error, LedgerError::Impossible(_)), "{error}");
     assert_eq!(ledger.content, before);
 }
@@ -90,10 +89,10 @@ fn only_the_latest_step_is_told_but_every_end() {
     for event in [Event::Begun, Event::Staged, Event::Switching] {
         record(&mut ledger, event, 0);
     }
-    ledger.report_again(None, |task| task.bytes_downloaded = 7).unwrap();
+    ledger.note_bytes(7, None).unwrap();
     let mut again = open(&folder);
     assert_eq!(steps_to_tell(&mut again), [(4, 1, Step::Skipped), (5, 4, Step::Activating)]);
-    assert_eq!(open(&folder).next_report(), None);
+    assert_eq!(open(&folder).memory().next_report(), None);
 }
 
 #[test]
@@ -102,7 +101,7 @@ fn a_late_confirmation_keeps_what_came_since() {
     let mut ledger = open(&folder);
     ledger.take_up(order(5), at(0)).unwrap();
     record(&mut ledger, Event::Begun, 0);
-    let told = ledger.next_report().cloned().unwrap();
+    let told = ledger.memory().next_report().cloned().unwrap();
     record(&mut ledger, Event::Staged, 0);
     ledger.delivered(&told).unwrap();
     assert_eq!(steps_to_tell(&mut ledger), [(5, 2, Step::Staged)]);
@@ -130,7 +129,7 @@ fn a_damaged_ledger_is_put_aside_and_its_sequences_are_not_used_again() {
         let Found::Damaged { aside, reason } = found else { panic!("{damage:?} was taken") };
         assert_eq!(fs::read(aside).unwrap(), damage);
         assert!(!reason.is_empty());
-        assert_eq!((ledger.seen(), ledger.task()), (None, None));
+        assert_eq!((ledger.memory().seen(), ledger.memory().task()), (None, None));
         ledger.take_up(order(4), at(0)).unwrap();
         record(&mut ledger, Event::Begun, 0);
         assert_eq!(steps_to_tell(&mut ledger), [(4, 1_000_001, Step::Fetching)]);

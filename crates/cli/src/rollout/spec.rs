@@ -103,6 +103,7 @@ impl SpecArguments {
             rings,
             max_in_flight: strategy.max_in_flight,
             soak: strategy.soak,
+            window: None,
             gate: Gate {
                 min_successes: strategy.min_successes,
                 max_failures: strategy.max_failures,

@@ -180,6 +180,8 @@ fn report(player: &mut Player, order: &Order, step: Step) -> Report {
     let is_final = matches!(step, Step::Accepted | Step::Reverted);
     let progress = Progress {
         generation: order.generation,
+        order: None,
+        waits_until: None,
         sequence: player.sequence,
         step,
         bytes_downloaded: DELTA_BYTES,

@@ -6,6 +6,7 @@ use super::*;
 use crate::ids::RolloutId;
 use crate::release::{Archive, ArchiveFormat, ReleaseRef};
 use crate::time::Timestamp;
+use crate::window::Opening;
 
 const EVENTS: [Event; 12] = [
     Event::Begun,
@@ -34,7 +35,7 @@ fn release(version: &str) -> ReleaseRef {
 }
 
 fn activate() -> Want {
-    Want::Activate { release: release("1.27.3"), soak: Span::from_secs(60) }
+    Want::Activate { release: release("1.27.3"), soak: Span::from_secs(60), window: None }
 }
 
 fn order(epoch: u64, generation: u64, want: Want) -> Order {
@@ -116,11 +117,36 @@ fn orders_to_hold_check_what_an_unfinished_order_left() {
             active: Some(&id),
             is_unproven,
             soak_left: Span::ZERO,
+            opening: Opening::Open,
         })
     };
     assert_eq!(hold(Step::Offered, true), Action::Note(Event::Doubted));
     assert_eq!(hold(Step::Verifying, true), Action::Check);
     assert_eq!(hold(Step::Verifying, false), Action::Note(Event::Dropped));
+}
+
+#[test]
+fn nothing_is_activated_outside_the_window_but_everything_else_goes_on() {
+    let want = activate();
+    let (wanted, earlier) = (release("1.27.3").id, release("1.27.2").id);
+    let opens = Some(Timestamp::from_millis(7));
+    let outside = |step, active| {
+        decide(&Situation {
+            want: &want,
+            step,
+            active: Some(active),
+            is_unproven: true,
+            soak_left: Span::ZERO,
+            opening: Opening::Closed { opens },
+        })
+    };
+    assert_eq!(outside(Step::Fetching, &earlier), Action::Stage);
+    assert_eq!(outside(Step::Staged, &earlier), Action::Await { opens });
+    // Killed after the step was noted and before the switch; or between the switch and its note.
+    assert_eq!(outside(Step::Activating, &earlier), Action::Await { opens });
+    assert_eq!(outside(Step::Activating, &wanted), Action::Switch);
+    assert_eq!(outside(Step::Verifying, &wanted), Action::Check);
+    assert_eq!(outside(Step::Reverting, &wanted), Action::PutBack);
 }
 
 /// Follows the decisions until there is nothing to do; `fault` may replace what an action brings.
@@ -135,9 +161,10 @@ fn walk(want: &Want, active: &str, fault: impl Fn(Step) -> Option<Event>) -> Vec
             active: Some(&active),
             is_unproven: false,
             soak_left: Span::ZERO,
+            opening: Opening::Open,
         };
         let event = match decide(&situation) {
-            Action::Rest => return steps,
+            Action::Rest | Action::Await { .. } => return steps,
             Action::Note(event) => event,
             Action::Stage => fault(step).unwrap_or(Event::Staged),
             Action::Switch => fault(step).unwrap_or(Event::Switched),
@@ -196,10 +223,11 @@ proptest! {
                 active: Some(if is_changed { &other } else { &wanted }),
                 is_unproven,
                 soak_left: Span::ZERO,
+            opening: Opening::Open,
             };
             let or_broke = |event| if is_broken { Event::Broke } else { event };
             let event = match decide(&situation) {
-                Action::Rest => break,
+                Action::Rest | Action::Await { .. } => break,
                 Action::Note(event) => event,
                 Action::Stage => or_broke(Event::Staged),
                 Action::Switch => or_broke(Event::Switched),

@@ -10,6 +10,7 @@ use super::{
     DeviceView, GateFailure, OnFailure, OrderView, Previous, RingState, RingView, RolloutState,
     RolloutView, WantKind,
 };
+use crate::guard::{Guard, detects, permits};
 use crate::ids::DeviceId;
 use crate::order::Step;
 use crate::time::Timestamp;
@@ -131,7 +132,13 @@ impl DeviceView {
 
     fn order(&mut self, want: WantKind, now: Timestamp) {
         let generation = self.order.map_or(1, |order| order.generation + 1);
-        self.order = Some(OrderView { generation, want, ordered_at: now, progressed_at: now });
+        self.order = Some(OrderView {
+            generation,
+            want,
+            ordered_at: now,
+            progressed_at: now,
+            waits_until: None,
+        });
         (self.step, self.since) = (Step::Offered, now);
     }
 
@@ -147,7 +154,8 @@ impl DeviceView {
 
     /// Whether it has no order yet, and may get one.
     pub fn waits(&self) -> bool {
-        self.order.is_none() && self.step == Step::Waiting
+        let has_none = permits(Guard::OnlyWaiting, self.order.is_none());
+        has_none && permits(Guard::OnlyWaiting, self.step == Step::Waiting)
     }
 
     /// Whether it has an order without a final answer, be it silent or not.
@@ -163,21 +171,28 @@ impl DeviceView {
     /// Whether it takes one of the places in flight. Silence does not free its place, since
     /// nobody knows what it does; a person can, by accepting the failure.
     pub fn takes_a_place(&self) -> bool {
-        self.is_in_flight() && !(self.is_silent && self.is_waived)
+        let is_given_up =
+            self.is_silent && (self.is_waived || !detects(Guard::SilenceKeepsPlace, true));
+        self.is_in_flight() && !is_given_up
     }
 
     /// Whether it failed, and is on its way back by itself.
     fn goes_back_by_itself(&self) -> bool {
-        matches!(self.step, Step::Failed | Step::Reverting) && !self.is_silent
+        let is_on_its_way = matches!(self.step, Step::Failed | Step::Reverting);
+        is_on_its_way && !self.is_silent
     }
 
     /// Whether a revert has something to do: it has the release, or may yet switch to it. One
     /// that was told to begin nothing may have had it active by then.
     fn is_to_be_reverted(&self, version: &str) -> bool {
         let was_held_late = self.step == Step::Skipped && self.active.as_deref() == Some(version);
-        let moved = self.step == Step::Accepted || was_held_late || self.is_in_flight();
+        let stays = detects(Guard::PutBackStays, self.step == Step::Reverted);
+        let moved = self.step == Step::Accepted
+            || was_held_late
+            || self.is_in_flight()
+            || self.step == Step::Reverted && !stays;
         moved
-            && self.superseded_by.is_none()
+            && permits(Guard::Superseded, self.superseded_by.is_none())
             && self.order.is_some_and(|order| order.want != WantKind::Revert)
             && !self.goes_back_by_itself()
     }
@@ -199,15 +214,20 @@ impl RolloutView {
 
     /// Whether the device was heard of lately enough to be given an order.
     fn was_heard(&self, device: &DeviceView, now: Timestamp) -> bool {
-        now.since(device.last_seen) <= self.spec.offline_after
+        let is_heard = now.since(device.last_seen) <= self.spec.offline_after;
+        permits(Guard::HeardLately, is_heard)
     }
 
     /// Whether the device has been silent for so long that it counts as a failure.
     fn is_overdue(&self, device: &DeviceView, now: Timestamp) -> bool {
         let Some(order) = device.order.filter(|_| device.is_in_flight()) else { return false };
+        // Who waits for a window is not silent before it opens, if it is still heard of.
+        let waits_until = order.waits_until.filter(|_| self.was_heard(device, now));
         let heard = order.progressed_at.max(self.listening_since);
+        let heard = waits_until.map_or(heard, |opens| heard.max(opens));
         let soak = if device.step == Step::Soaking { self.spec.soak.as_millis() } else { 0 };
-        now.since(heard).as_millis() > self.spec.silence_after.as_millis().saturating_add(soak)
+        let patience = self.spec.silence_after.as_millis().saturating_add(soak);
+        detects(Guard::SilenceFails, now.since(heard).as_millis() > patience)
     }
 
     /// The place of the first ring that has not passed; the number of rings if all have.
@@ -252,10 +272,11 @@ impl Engine {
 
     fn run(&mut self) {
         self.note_silence();
-        if self.stop_on_failure() {
+        if detects(Guard::FailuresFirst, true) && self.stop_on_failure() {
             return self.after_failure();
         }
-        if let Some(release) = self.view.unapproved.clone() {
+        let unapproved = self.view.unapproved.clone();
+        if let Some(release) = unapproved.filter(|_| detects(Guard::Approval, true)) {
             return self.set_state(RolloutState::Paused, Some(Cause::NotApproved { release }));
         }
         self.open_rings();
@@ -289,7 +310,9 @@ impl Engine {
 
     fn come_to_a_stop(&mut self) {
         self.note_silence();
-        self.order_where(WantKind::Hold, DeviceView::is_to_be_held);
+        self.order_where(WantKind::Hold, |device| {
+            detects(Guard::StopHolds, device.is_to_be_held())
+        });
         self.put_rings_back();
         if self.view.devices.iter().all(DeviceView::is_settled) {
             self.set_state(RolloutState::Stopped, self.view.cause.clone());
@@ -345,39 +368,45 @@ impl Engine {
 
     /// Judges every ring that has begun. Whether one of them failed.
     fn stop_on_failure(&mut self) -> bool {
-        for ring in 0..self.view.rings.len() {
-            let Verdict::Fail(failure) = judge(&self.view, ring, self.now) else { continue };
-            let has_failed = match (self.view.rings[ring].state, failure) {
-                (RingState::Running, _) => true,
-                // It has shown enough already; only new failures can take that away.
-                (RingState::Passed, GateFailure::TooManyFailures { .. }) => true,
-                (RingState::Passed, GateFailure::TooFewSuccesses { .. })
-                | (
-                    RingState::Waiting
-                    | RingState::Failed
-                    | RingState::RollingBack
-                    | RingState::RolledBack,
-                    _,
-                ) => false,
-            };
-            if has_failed {
-                self.fail(ring, failure);
-                return true;
-            }
-        }
-        false
+        let rings = 0..self.view.rings.len();
+        let failed: Vec<(usize, GateFailure)> =
+            rings.filter_map(|ring| Some((ring, self.has_failed(ring)?))).collect();
+        self.fail(&failed)
     }
 
-    fn fail(&mut self, ring: usize, failure: GateFailure) {
-        let name = self.view.spec.rings[ring].name.clone();
-        let cause = Some(Cause::GateFailed { ring: name, failure });
+    /// How a ring has failed just now, if it has.
+    fn has_failed(&self, ring: usize) -> Option<GateFailure> {
+        let Verdict::Fail(failure) = judge(&self.view, ring, self.now) else { return None };
+        match (self.view.rings[ring].state, failure) {
+            (RingState::Running, _) => Some(failure),
+            // It has shown enough already; only new failures can take that away.
+            (RingState::Passed, GateFailure::TooManyFailures { .. }) => Some(failure),
+            (RingState::Passed, GateFailure::TooFewSuccesses { .. })
+            | (
+                RingState::Waiting
+                | RingState::Failed
+                | RingState::RollingBack
+                | RingState::RolledBack,
+                _,
+            ) => None,
+        }
+    }
+
+    /// Acts on the rings that failed; the first of them is told as the cause. Whether there is one.
+    fn fail(&mut self, failed: &[(usize, GateFailure)]) -> bool {
+        let Some((first, failure)) = failed.first() else { return false };
+        let ring = self.view.spec.rings[*first].name.clone();
+        let cause = Some(Cause::GateFailed { ring, failure: *failure });
         let (ring_state, state) = match self.view.spec.on_failure {
             OnFailure::Pause => (RingState::Failed, RolloutState::Paused),
             OnFailure::RollBackRing => (RingState::RollingBack, RolloutState::Paused),
             OnFailure::RollBackAll => (RingState::Failed, RolloutState::RollingBack),
         };
-        self.set_ring(ring, ring_state, Some(failure));
+        for (ring, failure) in failed {
+            self.set_ring(*ring, ring_state, Some(*failure));
+        }
         self.set_state(state, cause);
+        true
     }
 
     /// Puts back the devices of each ring that is rolling back, and closes it when they are.
@@ -407,7 +436,10 @@ impl Engine {
             match judge(&self.view, ring, self.now) {
                 Verdict::Pass => self.set_ring(ring, RingState::Passed, None),
                 Verdict::Wait => return,
-                Verdict::Fail(failure) => return self.fail(ring, failure),
+                Verdict::Fail(failure) => {
+                    self.fail(&[(ring, failure)]);
+                    return;
+                }
             }
         }
     }
@@ -420,12 +452,14 @@ impl Engine {
         };
         let may_go = |device: &DeviceView| {
             device.waits()
-                && device.ring <= open
-                && device.superseded_by.is_none()
+                && permits(Guard::OpenRingsOnly, device.ring <= open)
                 && self.view.was_heard(device, self.now)
         };
         let ready = self.places_where(may_go);
-        let free = limit.saturating_sub(self.view.places_taken()) as usize;
+        let taken = self.view.places_taken();
+        let free =
+            if permits(Guard::FreePlaces, false) { limit } else { limit.saturating_sub(taken) };
+        let free = free as usize;
         let is_stuck =
             free == 0 && !ready.is_empty() && self.view.devices.iter().all(DeviceView::is_settled);
         for place in ready.into_iter().take(free) {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Action, Cause, DeviceView, RingState, RolloutState, RolloutView, WantKind};
+use crate::guard::{Guard, detects, permits};
 use crate::order::Step;
 
 /// What a person can ask of a rollout.
@@ -86,6 +87,9 @@ pub fn command(view: &RolloutView, command: Command, by: &str) -> Result<Vec<Act
     match (command, view.state) {
         (Command::Pause, S::Running) => person(S::Paused),
         (Command::Resume, S::Paused) => resume(view),
+        (Command::Stop, S::Running | S::Paused) if !detects(Guard::StopStops, true) => {
+            Ok(Vec::new())
+        }
         (Command::Stop, S::Running | S::Paused) => person(S::Stopping),
         (Command::Rollback, S::Running | S::Paused | S::Stopping | S::Completed | S::Stopped) => {
             person(S::RollingBack)
@@ -137,7 +141,8 @@ fn resume(view: &RolloutView) -> Result<Vec<Action>, Refused> {
 }
 
 fn was_put_back(device: &DeviceView) -> bool {
-    device.want() == Some(WantKind::Revert) && device.step == Step::Reverted
+    permits(Guard::RequeueOnlyPutBack, device.want() == Some(WantKind::Revert))
+        && device.step == Step::Reverted
 }
 
 fn has_failed(device: &DeviceView) -> bool {

@@ -1,18 +1,80 @@
 //! What a device's report counts for: evidence, not claims.
 
 use super::WantKind;
-use crate::order::{Evidence, Failure, FailureKind, Progress, Step};
+use crate::agent::Seen;
+use crate::guard::{Guard, detects};
+use crate::order::{Evidence, Failure, FailureKind, Order, Progress, Step, Want};
+
+/// An order, and what its device has told of it so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// The order.
+    pub order: &'a Order,
+    /// Where the device stood.
+    pub step: Step,
+    /// The sequence of the latest report that counted.
+    pub sequence: Option<u64>,
+    /// Bytes that it had downloaded.
+    pub bytes_downloaded: u64,
+    /// What had failed.
+    pub failure: Option<&'a Failure>,
+}
+
+/// What a report brings that was not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Where the device stands.
+    pub step: Step,
+    /// What failed.
+    pub failure: Option<Failure>,
+    /// Whether it took another step or got more bytes.
+    pub has_moved: bool,
+}
+
+/// What a report under an order's generation brings; none if it came late or twice, or is about
+/// another order that had the same generation before the server's database was put back.
+pub fn take_report(told: &Told<'_>, progress: &Progress) -> Option<News> {
+    let is_about_another = progress.order.is_some_and(|about| about != Seen::of(told.order).digest);
+    if detects(Guard::ForeignReport, is_about_another) {
+        return None;
+    }
+    let is_known = told.sequence.is_some_and(|latest| progress.sequence <= latest);
+    if detects(Guard::RepeatedReport, is_known) {
+        return None;
+    }
+    let (step, failure) = match &told.order.want {
+        Want::Activate { release, .. } => {
+            accept_progress(WantKind::Activate, &release.version, progress)
+        }
+        Want::Revert { .. } | Want::Hold => (progress.step, progress.failure.clone()),
+    };
+    let in_receipt = progress.receipt.as_ref().and_then(|receipt| receipt.failure.clone());
+    // The way back keeps the reason for it.
+    let kept = match step {
+        Step::Failed | Step::Reverting | Step::Reverted | Step::Quarantined => {
+            told.failure.cloned()
+        }
+        Step::Waiting
+        | Step::Offered
+        | Step::Fetching
+        | Step::Staged
+        | Step::Activating
+        | Step::Verifying
+        | Step::Soaking
+        | Step::Accepted
+        | Step::Skipped => None,
+    };
+    let has_moved = step != told.step || progress.bytes_downloaded > told.bytes_downloaded;
+    Some(News { step, failure: failure.or(in_receipt).or(kept), has_moved })
+}
 
 /// The step that a report stands for, and what failed.
 ///
 /// A device that says `accepted` must show it: a receipt with that outcome, the wanted version
 /// active, and checks that name it. Else the report counts as a failure.
-pub fn accept_progress(
-    want: WantKind,
-    version: &str,
-    progress: &Progress,
-) -> (Step, Option<Failure>) {
-    let claims_success = want == WantKind::Activate && progress.step == Step::Accepted;
+fn accept_progress(want: WantKind, version: &str, progress: &Progress) -> (Step, Option<Failure>) {
+    let claims_success =
+        detects(Guard::Evidence, want == WantKind::Activate && progress.step == Step::Accepted);
     let lack = if claims_success { lack_of_evidence(version, progress) } else { None };
     match lack {
         None => (progress.step, progress.failure.clone()),
@@ -83,9 +145,11 @@ mod tests {
         };
         Progress {
             generation: 1,
+            order: None,
             sequence: 1,
             step: Step::Accepted,
             active: receipt.active.clone(),
+            waits_until: None,
             bytes_downloaded: 0,
             way: None,
             failure: None,
@@ -126,5 +190,29 @@ mod tests {
             "go1.27.30",
         );
         check(|it| it.step = Step::Soaking, Step::Soaking, "");
+    }
+
+    #[test]
+    fn a_report_about_a_lost_order_does_not_count_for_another_of_its_generation() {
+        let order = |issued_ms| Order {
+            device: "d1".parse().unwrap(),
+            epoch: 1,
+            generation: 1,
+            issued_at: Timestamp::from_millis(issued_ms),
+            rollout: "r1".parse().unwrap(),
+            want: Want::Hold,
+        };
+        let (lost, given) = (order(1), order(2));
+        let told = Told {
+            order: &given,
+            step: Step::Offered,
+            sequence: None,
+            bytes_downloaded: 0,
+            failure: None,
+        };
+        let about = |order: &Order| Progress { order: Some(Seen::of(order).digest), ..accepted() };
+        assert_eq!(take_report(&told, &about(&lost)), None);
+        assert!(take_report(&told, &about(&given)).is_some());
+        assert!(take_report(&told, &accepted()).is_some(), "of an agent that does not tell");
     }
 }

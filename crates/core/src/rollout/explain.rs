@@ -49,6 +49,11 @@ pub enum WaitingOn {
         /// Since when.
         since: Timestamp,
     },
+    /// It has staged the release, and its window is closed.
+    Window {
+        /// When it opens, by the device's clock and zone.
+        opens: Timestamp,
+    },
     /// It is on its way.
     Step {
         /// Where it is.
@@ -102,6 +107,7 @@ impl WaitingOn {
             Self::MaxInFlight { .. } => "max_in_flight",
             Self::Order => "order",
             Self::Answer { .. } => "answer",
+            Self::Window { .. } => "window",
             Self::Step { .. } => "step",
             Self::Silent { .. } => "silent",
             Self::Failed(_) => "failed",
@@ -128,6 +134,7 @@ impl fmt::Display for WaitingOn {
             Self::MaxInFlight { max } => write!(f, "{max} devices are in flight, the most allowed"),
             Self::Order => f.write_str("is next"),
             Self::Answer { since } => write!(f, "has not answered its order of {since} yet"),
+            Self::Window { opens } => write!(f, "outside its window, which opens next at {opens}"),
             Self::Step { step, since } => write!(f, "{step} since {since}"),
             Self::Silent { since } => {
                 write!(f, "silent (last heard {since}), which counts as failure")
@@ -315,6 +322,9 @@ impl Words<'_> {
             Step::Accepted => None,
             Step::Offered => Some(WaitingOn::Answer { since: order.ordered_at }),
             Step::Fetching | Step::Staged | Step::Activating | Step::Verifying | Step::Soaking => {
+                if let Some(opens) = order.waits_until {
+                    return Some(WaitingOn::Window { opens });
+                }
                 Some(WaitingOn::Step { step: device.step, since })
             }
             Step::Reverted if order.want == WantKind::Revert => Some(WaitingOn::PutBack),

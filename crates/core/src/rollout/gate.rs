@@ -1,6 +1,7 @@
 //! When a ring counts as good, and when as failed.
 
 use super::{DeviceView, Gate, GateFailure, RolloutView, Tally, WantKind};
+use crate::guard::{Guard, detects, permits};
 use crate::order::Step;
 use crate::time::Timestamp;
 
@@ -29,14 +30,15 @@ impl RolloutView {
 pub(super) fn judge(view: &RolloutView, ring: usize, now: Timestamp) -> Verdict {
     let (gate, tally) = (view.gate(ring), tally(view, ring, now));
     let failures = tally.failures - tally.waived;
-    if failures > gate.max_failures {
+    if detects(Guard::TooManyFailures, failures > gate.max_failures) {
         return Verdict::Fail(GateFailure::TooManyFailures { failures, max: gate.max_failures });
     }
     let min = needed(gate, &tally);
-    let is_answered = tally.waiting == 0 && tally.in_flight == 0;
+    let is_answered = permits(Guard::EveryAnswer, tally.waiting == 0 && tally.in_flight == 0);
+    let is_enough = permits(Guard::EnoughSuccesses, tally.successes >= min);
     match gate.min_successes {
-        Some(_) if tally.successes >= min => Verdict::Pass,
-        None if is_answered && tally.successes >= min => Verdict::Pass,
+        Some(_) if is_enough => Verdict::Pass,
+        None if is_answered && is_enough => Verdict::Pass,
         Some(_) | None if !is_answered || tally.offline > 0 => Verdict::Wait,
         Some(_) | None => {
             Verdict::Fail(GateFailure::TooFewSuccesses { successes: tally.successes, min })
@@ -105,7 +107,11 @@ pub(super) fn standing(view: &RolloutView, device: &DeviceView, now: Timestamp) 
     }
     match device.step {
         // The device soaks by its own clock; by ours the time must have passed as well.
-        Step::Accepted if now.since(order.ordered_at) < view.spec.soak => Standing::InFlight,
+        Step::Accepted
+            if detects(Guard::SoakByOurClock, now.since(order.ordered_at) < view.spec.soak) =>
+        {
+            Standing::InFlight
+        }
         Step::Accepted => Standing::Success,
         Step::Failed | Step::Reverting => under_way,
         Step::Reverted | Step::Quarantined => failed,

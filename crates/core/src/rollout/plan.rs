@@ -15,6 +15,7 @@ use super::{LeftOut, PlannedDevice, PlannedRing, Reason, RingSize, RolloutPlan, 
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::facts::Facts;
+use crate::guard::{Guard, detects};
 use crate::ids::{DeviceId, PackageName, ReleaseId, RolloutId};
 use crate::release::{Platform, Release, ReleaseStatus};
 use crate::selector::Selector;
@@ -379,13 +380,14 @@ fn reason_to_stay(
     if let Some(active) = &facts.active {
         match version::compare(active, &spec.version) {
             std::cmp::Ordering::Equal => return Some(LeftOutReason::AlreadyActive(active.clone())),
-            std::cmp::Ordering::Greater if !spec.allow_downgrade => {
+            std::cmp::Ordering::Greater if detects(Guard::NewerStays, !spec.allow_downgrade) => {
                 return Some(LeftOutReason::NewerActive(active.clone()));
             }
             std::cmp::Ordering::Greater | std::cmp::Ordering::Less => {}
         }
     }
-    device.busy_with.clone().map(LeftOutReason::InAnotherRollout)
+    let busy = device.busy_with.clone().filter(|_| detects(Guard::BusyElsewhere, true));
+    busy.map(LeftOutReason::InAnotherRollout)
 }
 
 /// Takes a ring's devices out of those that are left, which stand in the order of their positions.

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::ids::PackageName;
 use crate::time::Span;
+use crate::window::Window;
 
 /// A rollout as a person asks for it: on the command line, in a file, or in the console.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,10 @@ pub struct RolloutSpec {
     /// How long a device must stay healthy after activation.
     #[serde(default = "five_minutes")]
     pub soak: Span,
+    /// When a device may activate, by its own clock and zone; at any time if absent. Fetching and
+    /// staging, and going back, need no window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
     /// When a ring counts as good, where the ring itself says nothing else.
     #[serde(default)]
     pub gate: Gate,

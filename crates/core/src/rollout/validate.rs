@@ -96,6 +96,9 @@ pub enum Mistake {
         /// What its gate asks for.
         min: u32,
     },
+    /// A window without a stretch: nothing would ever be activated.
+    #[error("`window` has nothing in `open`: it would never open")]
+    NeverOpen,
     /// A span that would count every order as failed at once.
     #[error("`{0}` is 0s: a device needs time to answer")]
     NoTime(&'static str),
@@ -133,6 +136,9 @@ fn check_head(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
         if span.as_millis() == 0 {
             mistakes.push(Mistake::NoTime(name));
         }
+    }
+    if spec.window.as_ref().is_some_and(|window| window.open.is_empty()) {
+        mistakes.push(Mistake::NeverOpen);
     }
     if spec.rings.is_empty() {
         mistakes.push(Mistake::NoRings);
@@ -255,13 +261,14 @@ mod tests {
     fn every_mistake_is_found_at_once() {
         check(
             "{name: ' ', version: go1.27.3, devices: 'oss = \"linux\"', silence_after: 0s, \
-             gate: {min_successes: 0}, rings: [{name: a, rest: true}, {name: a, count: 0}, \
+             gate: {min_successes: 0}, window: {open: []}, rings: [{name: a, rest: true}, {name: a, count: 0}, \
              {name: '', select: 'os ='}, {name: d, count: 2, gate: {min_successes: 3}}]}",
             &[
                 "`name` is empty",
                 "not `go1.27.3`",
                 "unknown field `oss`",
                 "`silence_after` is 0s",
+                "it would never open",
                 "two rings are called `a`",
                 "ring 3 has no name",
                 "ring `a` takes the rest",

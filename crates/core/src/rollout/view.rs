@@ -101,6 +101,8 @@ pub struct OrderView {
     pub ordered_at: Timestamp,
     /// When the device moved on with it last: took another step, or got more bytes.
     pub progressed_at: Timestamp,
+    /// When the window opens that the device waits for, by its own word.
+    pub waits_until: Option<Timestamp>,
 }
 
 /// What an order wants, without the details.

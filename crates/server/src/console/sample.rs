@@ -144,6 +144,7 @@ fn spec(rings: &[&str]) -> RolloutSpec {
             .collect(),
         max_in_flight: 4,
         soak: Span::from_secs(30),
+        window: None,
         gate: Gate { min_successes: None, max_failures: 1 },
         silence_after: Span::from_secs(3600),
         offline_after: Span::from_secs(900),

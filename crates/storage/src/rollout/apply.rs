@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use gofleet_core::event::Change;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
-use gofleet_core::order::{Order, Want};
+use gofleet_core::order::{Order, Want, next_generation};
 use gofleet_core::release::ReleaseRef;
 use gofleet_core::rollout::{
     Action, Cause, DeviceView, GateFailure, Previous, RingState, RolloutState, RolloutView,
@@ -194,10 +194,11 @@ impl Write<'_> {
         known: &DeviceView,
         want: WantKind,
     ) -> Result<(), StorageError> {
-        let generation = self.next_generation(&known.device).await?;
+        let epoch = self.epoch().await?;
+        let generation = self.next_generation(&known.device, epoch).await?;
         let order = Order {
             device: known.device.clone(),
-            epoch: self.epoch().await?,
+            epoch,
             generation,
             issued_at: self.now,
             rollout: view.id.clone(),
@@ -209,18 +210,24 @@ impl Write<'_> {
         self.event(&Change::DeviceOrdered { device, rollout, generation, want }).await
     }
 
-    async fn next_generation(&mut self, device: &DeviceId) -> Result<u64, StorageError> {
-        sqlx::query("UPDATE devices SET generation = generation + 1 WHERE id = $1")
-            .bind(device.to_string())
-            .execute(&mut *self.transaction)
-            .await
-            .during("raise a generation")?;
-        let generation: i64 = sqlx::query_scalar("SELECT generation FROM devices WHERE id = $1")
+    async fn next_generation(
+        &mut self,
+        device: &DeviceId,
+        epoch: u64,
+    ) -> Result<u64, StorageError> {
+        let latest: i64 = sqlx::query_scalar("SELECT generation FROM devices WHERE id = $1")
             .bind(device.to_string())
             .fetch_one(&mut *self.transaction)
             .await
             .during("read a generation")?;
-        Ok(from_i64(generation))
+        let generation = next_generation(epoch, from_i64(latest));
+        sqlx::query("UPDATE devices SET generation = $2 WHERE id = $1")
+            .bind(device.to_string())
+            .bind(to_i64(generation))
+            .execute(&mut *self.transaction)
+            .await
+            .during("raise a generation")?;
+        Ok(generation)
     }
 
     async fn epoch(&mut self) -> Result<u64, StorageError> {
@@ -242,7 +249,8 @@ impl Write<'_> {
             WantKind::Hold => Want::Hold,
             WantKind::Activate => {
                 let release = self.release_ref(&device.release).await?;
-                Want::Activate { release, soak: view.spec.soak }
+                let window = view.spec.window.clone();
+                Want::Activate { release, soak: view.spec.soak, window }
             }
             WantKind::Revert => match &device.previous {
                 Previous::Release(id) => {

@@ -208,7 +208,7 @@ async fn devices(
 ) -> Result<Vec<DeviceView>, StorageError> {
     let rows = sqlx::query(
         "SELECT m.*, d.hostname, d.platform, d.active, d.last_seen, \
-         o.want, o.issued_at, o.progressed_at, l.rollout AS latest_rollout \
+         o.want, o.issued_at, o.progressed_at, o.waits_until, l.rollout AS latest_rollout \
          FROM rollout_devices m JOIN devices d ON d.id = m.device \
          LEFT JOIN orders o ON o.device = m.device AND o.generation = m.generation \
          LEFT JOIN orders l ON l.device = m.device AND l.generation = \
@@ -266,6 +266,7 @@ fn order(row: &AnyRow) -> Result<Option<OrderView>, StorageError> {
         want: row.word("want")?,
         ordered_at: row.time("issued_at")?,
         progressed_at: row.time("progressed_at")?,
+        waits_until: row.optional_time("waits_until")?,
     }))
 }
 

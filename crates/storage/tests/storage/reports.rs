@@ -133,3 +133,15 @@ async fn a_generation_that_only_the_device_remembers_is_never_given_again() {
     assert_eq!(order.want, Want::Hold);
     assert_eq!(order.generation, generation + 8);
 }
+
+#[tokio::test]
+async fn until_when_a_device_waits_for_its_window_is_kept_until_it_moves_on() {
+    let (bench, rollout, device, generation) = ordered().await;
+    let opens = Timestamp::from_millis(1_800_000_000_000);
+    let waiting = Progress { waits_until: Some(opens), ..progress(generation, 1, Step::Staged) };
+    bench.report(&device, waiting).await;
+    let waits_until = |view: &RolloutView| view.devices[0].order.unwrap().waits_until;
+    assert_eq!(waits_until(&bench.view(&rollout).await), Some(opens));
+    bench.report(&device, progress(generation, 2, Step::Activating)).await;
+    assert_eq!(waits_until(&bench.view(&rollout).await), None);
+}

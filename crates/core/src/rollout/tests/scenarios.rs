@@ -353,3 +353,53 @@ fn what_was_saved_is_counted_for_the_devices_that_have_the_release() {
     );
     assert_eq!(status.bytes_downloaded, 76_001_600);
 }
+
+#[test]
+fn rings_that_fail_at_once_are_all_told_at_once() {
+    let gate = ", gate: {min_successes: 1, max_failures: 0}";
+    let mut world = two_rings(gate, [2, 2]);
+    world.tick();
+    world.machine(1).is_online = false;
+    world.run_until(|view| view.rings[1].state == RingState::Running);
+    for place in 2..4 {
+        world.machine(place).is_online = false;
+    }
+    // Both rings have silent devices from the same moment on.
+    world.pass(Span::from_secs(61));
+    world.tick();
+    assert_eq!(world.ring_states(), [RingState::Failed, RingState::Failed]);
+    assert_eq!(world.tick(), [], "a second look finds nothing to do");
+}
+
+#[test]
+fn who_waits_for_a_window_is_not_silent_before_it_opens() {
+    let mut world = two_rings("", [1, 1]);
+    world.tick();
+    for _ in 0..2 {
+        world.work(0);
+        world.report(0);
+    }
+    let opens = world.now + Span::from_secs(3600);
+    world.view.devices[0].order.as_mut().unwrap().waits_until = Some(opens);
+    assert_eq!(world.reason(0).as_deref(), Some("window"));
+    world.pass(Span::from_secs(3600));
+    assert_eq!(world.tick(), []);
+    // It was to answer within a minute of its window's opening.
+    world.pass(Span::from_secs(61));
+    world.tick();
+    assert!(world.view.devices[0].is_silent);
+}
+
+#[test]
+fn who_waits_for_a_window_and_is_heard_no_more_is_silent() {
+    let mut world = two_rings("", [1, 1]);
+    world.tick();
+    world.work(0);
+    world.report(0);
+    let opens = world.now + Span::from_secs(3600);
+    world.view.devices[0].order.as_mut().unwrap().waits_until = Some(opens);
+    world.machine(0).is_online = false;
+    world.pass(Span::from_secs(61));
+    world.tick();
+    assert!(world.view.devices[0].is_silent);
+}

@@ -1,0 +1,224 @@
+//! From a seed to a scenario.
+//!
+//! Not every kind of fault takes part in every story (swarm testing: Groce and others, *Swarm
+//! testing*, 2012): a story with all of them at once stops early, and hides what only a long quiet
+//! stretch with one of them would show.
+
+use gofleet_core::rollout::{Command, Gate, OnFailure, RingSize, RingSpec, RolloutSpec};
+use gofleet_core::time::Span;
+use gofleet_core::window::Window;
+
+use super::{Fault, Lie, Network, Scenario, VERSIONS, WINDOWS};
+use crate::dice::Dice;
+
+const SECOND: u64 = 1000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+
+impl Scenario {
+    /// The story of a seed, for so many devices.
+    pub fn of(seed: u64, devices: u32) -> Self {
+        let mut dice = Dice::new(seed).about(&[0, u64::from(devices)]);
+        let faults_end_ms = dice.between(30 * MINUTE, 4 * HOUR);
+        let mut rollouts = vec![(0, spec(&mut dice, "first", VERSIONS[1], devices))];
+        if dice.chance(500) {
+            let at = dice.below(faults_end_ms);
+            let version = *dice.pick(&[VERSIONS[2], VERSIONS[1], VERSIONS[0]]);
+            rollouts.push((at, spec(&mut dice, "second", version, devices)));
+        }
+        let mut kinds = Kinds { dice, devices, end: faults_end_ms, faults: Vec::new() };
+        kinds.devices_fail();
+        kinds.server_fails();
+        kinds.releases_fail();
+        kinds.people_meddle();
+        if kinds.dice.chance(100) {
+            rollouts.truncate(1);
+            rollouts.push(kinds.hasty_restore());
+        }
+        let Kinds { mut dice, mut faults, .. } = kinds;
+        faults.sort_by_key(|(at, _)| *at);
+        let network = network(&mut dice);
+        let devices = (0..devices).collect();
+        Self { seed, devices, rollouts, faults, network, faults_end_ms }
+    }
+}
+
+fn network(dice: &mut Dice) -> Network {
+    let mut per_mille = |most: u64| if dice.chance(500) { dice.below(most + 1) } else { 0 };
+    Network {
+        lost: per_mille(200),
+        doubled: per_mille(200),
+        late: per_mille(150),
+        misled: per_mille(20),
+    }
+}
+
+fn spec(dice: &mut Dice, name: &str, version: &str, devices: u32) -> RolloutSpec {
+    let max_in_flight = if dice.chance(400) {
+        0
+    } else {
+        let least = u64::from(devices.div_ceil(10));
+        dice.between(least, u64::from(devices)) as u32
+    };
+    RolloutSpec {
+        name: name.to_owned(),
+        package: "go".parse().expect("`go` is a name"),
+        version: version.to_owned(),
+        devices: String::new(),
+        rings: rings(dice, devices),
+        max_in_flight,
+        soak: Span::from_millis(dice.between(10 * SECOND, 20 * MINUTE)),
+        gate: gate(dice, devices),
+        window: dice.chance(150).then(|| Window {
+            open: vec![dice.pick(&WINDOWS).0.parse().expect("it is written as it should be")],
+            closed: Vec::new(),
+        }),
+        silence_after: Span::from_millis(dice.between(5 * MINUTE, HOUR)),
+        offline_after: Span::from_millis(dice.between(3 * MINUTE, 20 * MINUTE)),
+        on_failure: *dice.pick(&[
+            OnFailure::Pause,
+            OnFailure::RollBackRing,
+            OnFailure::RollBackAll,
+        ]),
+        allow_downgrade: dice.chance(500),
+    }
+}
+
+fn rings(dice: &mut Dice, devices: u32) -> Vec<RingSpec> {
+    let mut sizes = vec![RingSize::Count(dice.between(1, u64::from(devices.div_ceil(8))) as u32)];
+    if dice.chance(300) {
+        sizes.push(RingSize::Select("label.team = \"a\"".to_owned()));
+    }
+    for _ in 0..dice.below(3) {
+        sizes.push(RingSize::Percent(dice.between(5, 30) as f64));
+    }
+    sizes.push(RingSize::Rest);
+    let sizes = sizes.into_iter().enumerate();
+    sizes
+        .map(|(place, size)| RingSpec { name: format!("ring {place}"), size, gate: None })
+        .collect()
+}
+
+fn gate(dice: &mut Dice, devices: u32) -> Gate {
+    Gate {
+        min_successes: dice.chance(400).then(|| dice.between(1, 3) as u32),
+        max_failures: if dice.chance(500) {
+            0
+        } else {
+            dice.below(u64::from(devices / 10 + 2)) as u32
+        },
+    }
+}
+
+/// Draws faults kind by kind.
+struct Kinds {
+    dice: Dice,
+    devices: u32,
+    end: u64,
+    faults: Vec<(u64, Fault)>,
+}
+
+impl Kinds {
+    /// With the chance of a half, up to `most` faults of a kind.
+    fn some(&mut self, most: u64, fault: impl Fn(&mut Dice, u32) -> Fault) {
+        if !self.dice.chance(500) {
+            return;
+        }
+        for _ in 0..self.dice.between(1, most.max(1)) {
+            let at = self.dice.below(self.end);
+            let device = self.dice.below(u64::from(self.devices)) as u32;
+            let fault = fault(&mut self.dice, device);
+            self.faults.push((at, fault));
+        }
+    }
+
+    fn devices_fail(&mut self) {
+        let many = u64::from(self.devices / 4 + 1);
+        self.some(2 * many, |dice, device| Fault::Crash {
+            device,
+            action: dice.below(16) as u32,
+            is_done: dice.chance(500),
+            down_ms: dice.between(SECOND, 10 * MINUTE),
+            by_hand: dice.chance(150).then(|| dice.below(VERSIONS.len() as u64) as usize),
+        });
+        self.some(many, |dice, device| Fault::SwitchedOff {
+            device,
+            for_ms: dice.chance(800).then(|| dice.between(MINUTE, 3 * HOUR)),
+        });
+        self.some(many, |dice, device| Fault::DiskFull {
+            device,
+            for_ms: dice.between(MINUTE, HOUR),
+        });
+        self.some(many, |dice, device| {
+            let years = 365 * 24 * HOUR as i64;
+            let by_ms = *dice.pick(&[-10 * years, -300, -(HOUR as i64), HOUR as i64, 10 * years]);
+            Fault::DeviceClock { device, by_ms }
+        });
+        self.some(many / 2, |dice, device| Fault::Liar {
+            device,
+            lie: *dice.pick(&[Lie::Blind, Lie::Boast, Lie::Forgery, Lie::Complaint]),
+        });
+        self.some(many / 2, |dice, device| Fault::ByHand {
+            device,
+            version: dice.below(VERSIONS.len() as u64) as usize,
+        });
+        self.some(many, |_, device| Fault::Relabelled { device });
+    }
+
+    fn server_fails(&mut self) {
+        self.some(2, |dice, _| Fault::Partition {
+            site: dice.below(super::SITES),
+            for_ms: dice.between(MINUTE, 2 * HOUR),
+        });
+        self.some(2, |dice, _| Fault::ServerDown { for_ms: dice.between(SECOND, HOUR) });
+        if self.dice.chance(600) {
+            self.some(2, |dice, _| Fault::Restored {
+                age_ms: dice.between(0, HOUR),
+                old_lives_ms: if dice.chance(500) { 0 } else { dice.below(HOUR) },
+            });
+        }
+        if self.dice.chance(200) {
+            self.some(1, |dice, _| Fault::PutBackByHand { age_ms: dice.between(0, 30 * MINUTE) });
+        }
+        if self.dice.chance(500) {
+            self.some(2, |dice, _| Fault::ServerClock {
+                by_ms: *dice.pick(&[-(HOUR as i64), -300, MINUTE as i64, 3 * HOUR as i64]),
+                for_ms: dice.between(MINUTE, HOUR),
+            });
+        }
+    }
+
+    fn releases_fail(&mut self) {
+        if self.dice.chance(400) {
+            let version = self.dice.between(1, 2) as usize;
+            let per_mille = *self.dice.pick(&[10, 100, 1000]);
+            let after_ms = *self.dice.pick(&[0, 0, 5 * MINUTE, HOUR]);
+            self.faults.push((0, Fault::BadRelease { version, per_mille, after_ms }));
+        }
+        if self.dice.chance(600) {
+            self.some(4, |dice, _| Fault::Blocked {
+                version: dice.between(1, 2) as usize,
+                for_ms: dice.between(MINUTE, HOUR),
+            });
+        }
+    }
+
+    /// The server is restored from before the first rollout, in the middle of it, and another
+    /// version is rolled out at once, onto devices that are still proving the first.
+    fn hasty_restore(&mut self) -> (u64, RolloutSpec) {
+        let at = self.dice.between(MINUTE, 20 * MINUTE);
+        self.faults.push((at, Fault::Restored { age_ms: HOUR, old_lives_ms: 0 }));
+        for version in 1..VERSIONS.len() {
+            let after_ms = *self.dice.pick(&[0, 5 * MINUTE]);
+            self.faults.push((0, Fault::BadRelease { version, per_mille: 500, after_ms }));
+        }
+        (at + MINUTE, spec(&mut self.dice, "second", VERSIONS[2], self.devices))
+    }
+
+    fn people_meddle(&mut self) {
+        self.some(6, |dice, _| Fault::Asked {
+            rollout: dice.below(2) as usize,
+            command: *dice.pick(&Command::ALL),
+        });
+    }
+}

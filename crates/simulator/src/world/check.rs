@@ -1,0 +1,488 @@
+//! The invariants, asserted at the moment at which each could be broken. The rules are written
+//! down here a second time, and more simply than where they are kept.
+
+use gofleet_core::agent::{Event as Happened, Seen};
+use gofleet_core::order::{Order, Step, Want};
+use gofleet_core::rollout::{
+    Action, DeviceView, RingState, RolloutState, RolloutView, WantKind, advance, status,
+};
+
+use gofleet_core::window::Window;
+
+use super::{Held, World};
+use crate::invariant as must;
+use crate::scenario::{VERSIONS, WINDOWS};
+use crate::server::NOWHERE;
+
+/// How long a device may take to go back, in ms of running with a disk that can be written.
+const GOING_BACK_MS: u64 = 15 * 60_000;
+
+impl World<'_> {
+    fn view(&self, server: usize, rollout: usize) -> &RolloutView {
+        &self.servers[server].database.rollouts[rollout].view
+    }
+
+    /// Before a server makes a change.
+    pub(super) fn check_action(&self, server: usize, rollout: usize, action: &Action) -> Held {
+        match action {
+            Action::Order { device, want: WantKind::Activate } => {
+                let row = self.servers[server].database.row_of(device);
+                self.check_start(server, rollout, row)
+            }
+            Action::Order { device, want: WantKind::Revert | WantKind::Hold } => {
+                let view = self.view(server, rollout);
+                let known = view.devices.iter().find(|it| it.device == *device);
+                match known {
+                    Some(it) if it.step == Step::Reverted => self
+                        .broke(must::PUT_BACK, format!("{device} went back, and is ordered again")),
+                    Some(it) if it.superseded_by.is_some() => self.broke(
+                        must::ONE_ORDER,
+                        format!("{device} obeys a later rollout, and is ordered by an earlier one"),
+                    ),
+                    Some(_) => Ok(()),
+                    None => self.broke(must::MEMBERSHIP, format!("{device} is not in the rollout")),
+                }
+            }
+            Action::SetRing { ring, state: RingState::Passed, .. } => {
+                self.check_passed(server, rollout, *ring)
+            }
+            Action::SetState { state: RolloutState::Completed, .. } => {
+                let view = self.view(server, rollout);
+                let moves = |it: &&DeviceView| it.is_in_flight() && !it.is_silent;
+                match view.devices.iter().find(moves) {
+                    Some(it) => self.broke(
+                        must::RINGS,
+                        format!("r{} is completed while {} is {}", rollout + 1, it.device, it.step),
+                    ),
+                    None => Ok(()),
+                }
+            }
+            Action::Requeue { device } => {
+                let mut known = self.view(server, rollout).devices.iter();
+                let was_put_back = |it: &DeviceView| {
+                    it.want() == Some(WantKind::Revert) && it.step == Step::Reverted
+                };
+                match known.find(|it| it.device == *device).filter(|it| was_put_back(it)) {
+                    Some(_) => Ok(()),
+                    None => {
+                        self.broke(must::ATTEMPTS, format!("{device} failed, and is tried again"))
+                    }
+                }
+            }
+            Action::SetRing { .. }
+            | Action::SetState { .. }
+            | Action::MarkSilent { .. }
+            | Action::Waive { .. } => Ok(()),
+        }
+    }
+
+    /// Whether a device may be ordered the rollout's release now.
+    fn check_start(&self, server: usize, rollout: usize, row: usize) -> Held {
+        let kept = &self.servers[server].database.rollouts[rollout];
+        let view = &kept.view;
+        let id = &self.devices[row].id;
+        if view.state != RolloutState::Running {
+            return self.broke(
+                must::STOP,
+                format!("{id} is started while r{} is {}", rollout + 1, view.state),
+            );
+        }
+        if let Some(release) = &view.unapproved {
+            return self.broke(
+                must::APPROVAL,
+                format!("{id} is ordered {release}, which is not approved"),
+            );
+        }
+        let place = kept.places[row];
+        if place == NOWHERE {
+            return self.broke(must::MEMBERSHIP, format!("{id} is not in r{}", rollout + 1));
+        }
+        let device = &view.devices[place as usize];
+        let planned = &kept.plan.rings[device.ring as usize].devices;
+        if !planned.iter().any(|it| it.device == *id) {
+            return self.broke(must::MEMBERSHIP, format!("{id} was planned for another ring"));
+        }
+        if kept.attempts_left[place as usize] == 0 {
+            return self
+                .broke(must::ATTEMPTS, format!("{id} is ordered once more than was allowed"));
+        }
+        let earlier = &view.rings[..device.ring as usize];
+        if earlier.iter().any(|ring| ring.state != RingState::Passed) {
+            return self.broke(
+                must::RINGS,
+                format!("{id} of ring {} is started before its time", device.ring),
+            );
+        }
+        if self.server_now().since(device.last_seen) > view.spec.offline_after {
+            return self.broke(must::HEARD, format!("{id} was last heard at {}", device.last_seen));
+        }
+        for ring in 0..view.rings.len() as u32 {
+            if view.rings[ring as usize].state != RingState::Waiting {
+                self.check_failures(server, rollout, ring)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many devices of a ring have failed that nobody has waived, counted plainly.
+    fn failures(view: &RolloutView, ring: u32) -> usize {
+        let failed = |it: &&DeviceView| {
+            let gone_wrong = [Step::Failed, Step::Reverting, Step::Reverted, Step::Quarantined];
+            it.ring == ring
+                && it.want() == Some(WantKind::Activate)
+                && it.superseded_by.is_none()
+                && !it.is_waived
+                && (gone_wrong.contains(&it.step) || it.is_silent && it.step.is_in_flight())
+        };
+        view.devices.iter().filter(failed).count()
+    }
+
+    fn check_failures(&self, server: usize, rollout: usize, ring: u32) -> Held {
+        let view = self.view(server, rollout);
+        let gate = view.spec.rings[ring as usize].gate.as_ref().unwrap_or(&view.spec.gate);
+        let failures = Self::failures(view, ring);
+        if failures > gate.max_failures as usize {
+            let seen = format!("r{} goes on with {failures} failures in ring {ring}", rollout + 1);
+            return self.broke(must::FAILURES, seen);
+        }
+        Ok(())
+    }
+
+    /// Whether a ring has shown what its gate asks for.
+    fn check_passed(&self, server: usize, rollout: usize, ring: u32) -> Held {
+        let (view, now) = (self.view(server, rollout), self.server_now());
+        self.check_failures(server, rollout, ring)?;
+        let gate = view.spec.rings[ring as usize].gate.as_ref().unwrap_or(&view.spec.gate);
+        let here =
+            || view.devices.iter().filter(|it| it.ring == ring && it.superseded_by.is_none());
+        let proven = here().filter(|it| {
+            it.step == Step::Accepted
+                && it.want() == Some(WantKind::Activate)
+                && it.order.is_some_and(|order| now.since(order.ordered_at) >= view.spec.soak)
+        });
+        let could = here().filter(|it| {
+            let is_out = matches!(it.step, Step::Skipped | Step::Quarantined) && it.order.is_none();
+            !it.is_waived
+                && !is_out
+                && (it.order.is_none() || it.want() == Some(WantKind::Activate))
+        });
+        let needed = could.count().min(gate.min_successes.unwrap_or(1) as usize);
+        let proven = proven.count();
+        if proven < needed {
+            let seen = format!(
+                "ring {ring} of r{} passes with {proven} of {needed} successes",
+                rollout + 1
+            );
+            return self.broke(must::RINGS, seen);
+        }
+        let is_missing = |it: &&DeviceView| match it.order {
+            None => it.step == Step::Waiting && !view.is_offline(it, now),
+            Some(_) => {
+                it.step.is_in_flight()
+                    && !it.is_silent
+                    && !matches!(it.step, Step::Failed | Step::Reverting)
+            }
+        };
+        if gate.min_successes.is_none()
+            && let Some(it) = here().find(is_missing)
+        {
+            let seen =
+                format!("ring {ring} of r{} passes before {} has answered", rollout + 1, it.device);
+            return self.broke(must::EVIDENCE, seen);
+        }
+        Ok(())
+    }
+
+    /// After a server has made a change.
+    pub(super) fn check_applied(&mut self, server: usize, rollout: usize, action: &Action) -> Held {
+        let Action::Order { device, want } = action else { return Ok(()) };
+        let row = self.servers[server].database.row_of(device);
+        self.check_counters(server, row)?;
+        self.check_one_order(server, row)?;
+        if *want == WantKind::Activate {
+            let kept = &mut self.servers[server].database.rollouts[rollout];
+            let place = kept.places[row] as usize;
+            kept.attempts_left[place] = kept.attempts_left[place].saturating_sub(1);
+            self.check_places(server, rollout)?;
+        }
+        Ok(())
+    }
+
+    fn check_places(&self, server: usize, rollout: usize) -> Held {
+        let view = self.view(server, rollout);
+        let limit = view.spec.max_in_flight as usize;
+        let in_flight = view.devices.iter().filter(|it| {
+            it.order.is_some()
+                && it.superseded_by.is_none()
+                && it.step.is_in_flight()
+                && !(it.is_silent && it.is_waived)
+        });
+        let in_flight = in_flight.count();
+        if limit > 0 && in_flight > limit {
+            let seen =
+                format!("{in_flight} devices of r{} are in flight, {limit} may be", rollout + 1);
+            return self.broke(must::PLACES, seen);
+        }
+        Ok(())
+    }
+
+    /// Each order is newer than all before it.
+    fn check_counters(&self, server: usize, row: usize) -> Held {
+        let orders = &self.servers[server].database.devices[row].orders;
+        let numbers = |order: &Order| (order.epoch, order.generation);
+        let [.., before, last] = orders.as_slice() else { return Ok(()) };
+        if numbers(&last.order) <= numbers(&before.order) {
+            let seen = format!(
+                "{} is given generation {} again",
+                self.devices[row].id, last.order.generation
+            );
+            return self.broke(must::COUNTERS, seen);
+        }
+        Ok(())
+    }
+
+    fn check_one_order(&self, server: usize, row: usize) -> Held {
+        let database = &self.servers[server].database;
+        let active = database.rollouts.iter().filter(|rollout| {
+            let place = rollout.places[row];
+            place != NOWHERE && !rollout.view.state.is_final() && {
+                let it = &rollout.view.devices[place as usize];
+                it.is_in_flight()
+            }
+        });
+        if active.count() > 1 {
+            let seen = format!("{} is in flight in two rollouts", self.devices[row].id);
+            return self.broke(must::ONE_ORDER, seen);
+        }
+        Ok(())
+    }
+
+    /// Once applied, there is nothing left to do; and whoever has not moved has a reason.
+    pub(super) fn check_second_look(&self, server: usize, rollout: usize) -> Held {
+        let (view, now) = (self.view(server, rollout), self.server_now());
+        if let Some(action) = advance(view, now).first() {
+            return self.broke(must::IDEMPOTENT, format!("a second look finds {action:?}"));
+        }
+        let status = status(view, 0, now);
+        let lacks_reason = |device: &&gofleet_core::rollout::DeviceStatus| {
+            device.reason.is_none() && device.step != Step::Accepted
+        };
+        let mut devices = status.rings_detail.iter().flat_map(|ring| &ring.devices);
+        match devices.find(lacks_reason) {
+            Some(it) => {
+                self.broke(must::REASONS, format!("{} is {} without a reason", it.device, it.step))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A server has taken a report: whom it counts as accepted has shown it, for that very order.
+    pub(super) fn check_successes(&self, server: usize, device: usize) -> Held {
+        let row = &self.servers[server].database.devices[device];
+        let is_accepted = |it: &&crate::server::OrderRow| {
+            it.step == Step::Accepted && matches!(it.order.want, Want::Activate { .. })
+        };
+        for order in row.orders.iter().filter(is_accepted) {
+            if !self.claims.contains(&(device, order.digest)) {
+                let seen = format!(
+                    "{} counts as accepted under generation {}, and never showed it for that order",
+                    row.id, order.order.generation
+                );
+                return self.broke(must::EVIDENCE, seen);
+            }
+        }
+        Ok(())
+    }
+
+    /// A device has judged an order.
+    pub(super) fn check_considered(
+        &self,
+        device: usize,
+        seen: Option<&Seen>,
+        order: &Order,
+        is_obeyed: bool,
+    ) -> Held {
+        let id = &self.devices[device].id;
+        if is_obeyed && order.device != *id {
+            return self
+                .broke(must::ONE_ORDER, format!("{id} obeys an order for {}", order.device));
+        }
+        let Some(seen) = seen.filter(|_| is_obeyed) else { return Ok(()) };
+        if order.epoch < seen.epoch {
+            let said = format!("{id} obeys epoch {} after {}", order.epoch, seen.epoch);
+            return self.broke(must::OLD_EPOCH, said);
+        }
+        if order.epoch == seen.epoch && order.generation < seen.generation {
+            let said =
+                format!("{id} obeys generation {} after {}", order.generation, seen.generation);
+            return self.broke(must::COUNTERS, said);
+        }
+        let is_same = Seen::of(order) == *seen;
+        if order.epoch == seen.epoch && order.generation == seen.generation && !is_same {
+            let said = format!("{id} obeys two orders under generation {}", order.generation);
+            return self.broke(must::REDELIVERY, said);
+        }
+        Ok(())
+    }
+
+    /// A device is about to write down that it rests under a hold: nothing unproven may be active.
+    pub(super) fn check_dropped(&self, device: usize, event: Happened) -> Held {
+        let it = &self.devices[device];
+        let is_unchecked =
+            it.memory.task().is_some_and(|task| matches!(task.step, Step::Waiting | Step::Offered));
+        if event == Happened::Dropped && is_unchecked && it.memory.unproven().is_some() {
+            let seen =
+                format!("{} rests with {:?}, which no check has passed", it.id, it.disk.active);
+            return self.broke(must::EARLIER, seen);
+        }
+        Ok(())
+    }
+
+    /// A rollout has just been planned: nobody goes back to an older version unless it says so.
+    pub(super) fn check_planned(&self, rollout: usize) -> Held {
+        let view = self.view(self.current, rollout);
+        let place = |version: &str| VERSIONS.iter().position(|known| *known == version);
+        let is_newer = |it: &&DeviceView| {
+            let active = it.active.as_deref().and_then(place);
+            active.is_some() && active > place(&view.spec.version)
+        };
+        let rollouts = &self.servers[self.current].database.rollouts;
+        let is_busy = |it: &&DeviceView| {
+            let row = self.servers[self.current].database.row_of(&it.device);
+            rollouts[..rollout].iter().any(|other| {
+                let place = other.places[row];
+                place != NOWHERE
+                    && !other.view.state.is_final()
+                    && other.view.devices[place as usize].step != Step::Skipped
+            })
+        };
+        if let Some(it) = view.devices.iter().find(is_busy) {
+            let seen =
+                format!("{} is planned into r{} and moves in another", it.device, rollout + 1);
+            return self.broke(must::ONE_ORDER, seen);
+        }
+        match view.devices.iter().find(is_newer) {
+            Some(it) if !view.spec.allow_downgrade => self.broke(
+                must::MEMBERSHIP,
+                format!("{} would go back from {:?}", it.device, it.active),
+            ),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A stop has been committed and acted on: who has not switched is held.
+    pub(super) fn check_stopped(&self, server: usize, rollout: usize) -> Held {
+        let view = self.view(server, rollout);
+        let goes_on = |it: &&DeviceView| {
+            matches!(it.step, Step::Offered | Step::Fetching | Step::Staged)
+                && it.superseded_by.is_none()
+                && it.want() == Some(WantKind::Activate)
+        };
+        match view.devices.iter().find(goes_on).filter(|_| view.state == RolloutState::Stopping) {
+            Some(it) => {
+                self.broke(must::STOP, format!("{} is {} and was not held", it.device, it.step))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A device is about to make a release active.
+    pub(super) fn check_switch(&self, device: usize) -> Held {
+        let it = &self.devices[device];
+        match it.memory.task().map(|task| &task.order.want) {
+            Some(Want::Activate { window, .. }) => self.check_window(device, window.as_ref()),
+            Some(Want::Revert { .. } | Want::Hold) | None => {
+                self.broke(must::STOP, format!("{} switches without an order for it", it.id))
+            }
+        }
+    }
+
+    /// The window is open by the device's clock: looked up by hand.
+    fn check_window(&self, device: usize, window: Option<&Window>) -> Held {
+        let it = &self.devices[device];
+        let Some(window) = window else { return Ok(()) };
+        let text = window.open[0].to_string();
+        let known = WINDOWS.iter().find(|(written, ..)| *written == text);
+        let Some((_, days, hours)) = known else { return Ok(()) };
+        let now = jiff::Timestamp::from_millisecond(self.clock(device).as_millis());
+        let local = now.map(|now| now.in_tz(&it.zone.to_string()));
+        let Ok(Ok(local)) = local else { return Ok(()) };
+        let day = usize::from(local.weekday().to_monday_zero_offset().unsigned_abs());
+        if days[day] && hours.contains(&local.hour()) {
+            return Ok(());
+        }
+        self.broke(must::WINDOWS, format!("{} activates at {local}, outside of {text}", it.id))
+    }
+
+    /// After an action had its effect, or half of it.
+    pub(super) fn check_disk(&self, device: usize) -> Held {
+        let it = &self.devices[device];
+        match &it.disk.active {
+            Some(active) if !it.disk.trees.contains(active) => self.broke(
+                must::ONE_ACTIVE,
+                format!("{} has {active} active, which is not whole", it.id),
+            ),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A device has written down what happened.
+    pub(super) fn check_recorded(&mut self, device: usize, event: Happened) -> Held {
+        let at = self.now_ms;
+        let it = &mut self.devices[device];
+        match event {
+            Happened::Broke if !it.is_full => it.failed_at = Some(at),
+            Happened::PutBack | Happened::Stuck => {
+                let began = it.failed_at.take();
+                if began.is_some_and(|began| at - began > GOING_BACK_MS) && !self.has_slept(device)
+                {
+                    let seen = format!(
+                        "{} took {} ms to go back",
+                        self.devices[device].id,
+                        at - began.unwrap_or(at)
+                    );
+                    return self.broke(must::NO_NETWORK, seen);
+                }
+            }
+            _ => {}
+        }
+        self.check_goes_back_to_good(device, event)
+    }
+
+    /// Whether the device was down, or could not write, while it went back.
+    fn has_slept(&self, device: usize) -> bool {
+        self.devices[device].is_full || self.devices[device].boot > 1
+    }
+
+    fn check_goes_back_to_good(&mut self, device: usize, event: Happened) -> Held {
+        let it = &mut self.devices[device];
+        let task = it.memory.task();
+        match (event, task.map(|task| &task.order.want)) {
+            (Happened::Soaked, Some(Want::Activate { release, .. })) => {
+                if it.disk.active.as_ref() != Some(&release.id) {
+                    let seen = format!(
+                        "{} accepts {} with {:?} active",
+                        it.id, release.id, it.disk.active
+                    );
+                    return self.broke(must::EVIDENCE, seen);
+                }
+                it.good.clone_from(&it.disk.active);
+            }
+            (Happened::PutBack, Some(Want::Revert { .. })) => it.good.clone_from(&it.disk.active),
+            (Happened::PutBack, Some(Want::Activate { .. } | Want::Hold))
+                if it.disk.active != it.good && !it.is_meddled_with =>
+            {
+                let seen = format!(
+                    "{} went back to {:?}, and what worked was {:?}",
+                    it.id, it.disk.active, it.good
+                );
+                return self.broke(must::EARLIER, seen);
+            }
+            (Happened::Dropped, _) if it.memory.unproven().is_none() => {
+                it.good.clone_from(&it.disk.active);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
