@@ -1,6 +1,8 @@
 //! The ways to a release, and what an agent does where one leads nowhere: real packs and deltas,
 //! from a server and a distribution point that misbehave by a script.
 
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -341,8 +343,8 @@ async fn a_delta_brings_the_release_and_nothing_else_is_fetched() {
     let (delta, pack, archive) = (bed.delta(), bed.pack(), bed.archive());
     let ways = [
         (WayKind::Delta, std::slice::from_ref(&delta)),
-        (WayKind::Pack, &[pack.clone()]),
-        (WayKind::Archive, &[archive.clone()]),
+        (WayKind::Pack, std::slice::from_ref(&pack)),
+        (WayKind::Archive, std::slice::from_ref(&archive)),
     ];
     bed.offer(&ways, false);
     let outcome = bed.staged().await;

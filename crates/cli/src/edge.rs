@@ -21,8 +21,8 @@ It fetches each artifact once, however many devices ask. Devices find it by the 
 `--edge`; they trust the digest that the server told them, not the distribution point.
 
 Examples:
-  gofleet edge --upstream https://gofleet.example.org --data /var/lib/gofleet-edge --token TOKEN \\
-      --listen 0.0.0.0:8471 --site berlin --limit '20 MB/s, 2 MB/s from 9 to 18'
+  gofleet edge --upstream https://gofleet.example.org --data edge --token TOKEN --site berlin
+  gofleet edge --upstream URL --data edge --listen 0.0.0.0:8471 --limit '2 MB/s from 9 to 18'
   gofleet edge list")]
 pub struct EdgeArguments {
     #[command(subcommand)]

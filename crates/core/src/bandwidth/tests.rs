@@ -1,3 +1,5 @@
+//! Limits: what is read, what holds when, and that it is kept.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

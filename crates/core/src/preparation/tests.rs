@@ -1,3 +1,5 @@
+//! What is made, in which order, and what is not made again.
+
 use super::*;
 use crate::digest::Digest;
 use crate::release::{Archive, ArchiveFormat, ReleaseRef};

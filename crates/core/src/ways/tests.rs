@@ -1,3 +1,5 @@
+//! Ways: each can be gone, the cheapest comes first.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -209,8 +209,8 @@ pub(super) struct RolloutPage {
     elapsed_label: &'static str,
     elapsed: String,
     bytes: String,
-    /// Bytes, and their share of what the archives would have taken.
-    saved: Option<(String, String)>,
+    /// The share of what the archives would have taken that was not downloaded.
+    saved: String,
     /// How the release came onto the devices.
     traffic: Vec<Fact>,
     started: Moment,
@@ -285,13 +285,14 @@ fn what(status: &RolloutStatus) -> String {
     format!("{} {} for {devices}, started by {}", spec.package, spec.version, status.summary.author)
 }
 
-/// How many bytes the archives would have taken beyond what was downloaded, and which part of them
-/// that is; nothing until something has come.
-fn saved(traffic: &Traffic) -> Option<(String, String)> {
+/// Which part of what the archives would have taken was not downloaded; empty where that is nothing.
+fn saved(traffic: &Traffic) -> String {
     let Traffic { archive_bytes, saved_bytes, .. } = *traffic;
     // In tenths of a percent and never rounded up: all of it is not saved if something came.
-    let tenths = (saved_bytes.saturating_mul(1000)).checked_div(archive_bytes)?;
-    Some((format::bytes(saved_bytes), format!("{}.{}%", tenths / 10, tenths % 10)))
+    match saved_bytes.saturating_mul(1000).checked_div(archive_bytes) {
+        None | Some(0) => String::new(),
+        Some(tenths) => format!("{}.{}%", tenths / 10, tenths % 10),
+    }
 }
 
 /// How the release came onto the devices.
@@ -308,7 +309,11 @@ fn traffic(traffic: &Traffic) -> Vec<Fact> {
     };
     let edges = (traffic.edge_bytes > 0)
         .then(|| Fact::new("from edges", format::bytes(traffic.edge_bytes)));
-    traffic.ways.iter().map(way).chain(edges).collect()
+    let saved = (traffic.saved_bytes > 0).then(|| {
+        let (saved, whole) = (traffic.saved_bytes, traffic.archive_bytes);
+        Fact::new("saved", format!("{} of {}", format::bytes(saved), format::bytes(whole)))
+    });
+    traffic.ways.iter().map(way).chain(edges).chain(saved).collect()
 }
 
 /// What a screen reader is told: little enough to be heard at each change.

@@ -92,6 +92,24 @@ fn a_rollout_shows_each_device_with_state_and_reason() {
 }
 
 #[test]
+fn a_rollout_tells_how_the_release_came_and_what_that_saved() {
+    let text = text(&html(&RolloutPage::new(&sample::rollout(), lines(), NOW)));
+    for expect in [
+        "83.2% saved",
+        "saved 189 MB of 227 MB",
+        "How it came",
+        "delta 2 devices, 609 kB",
+        "from edges 37.7 MB",
+    ] {
+        assert!(text.contains(expect), "{expect}: {text}");
+    }
+    let mut untouched = sample::rollout();
+    untouched.traffic = Default::default();
+    let text = self::text(&html(&RolloutPage::new(&untouched, lines(), NOW)));
+    assert!(!text.contains("saved") && !text.contains("How it came"), "{text}");
+}
+
+#[test]
 fn a_rollout_is_drawn_up_to_a_limit_and_told_beyond_it() {
     let page = html(&RolloutPage::new(&sample::large_rollout(2_900), vec![], NOW));
     assert_eq!(page.matches("class=\"cell ").count(), 12 + 120 + 2_900);
