@@ -77,6 +77,8 @@ guards! {
     TooManyFailures,
     /// A gate waits until enough have succeeded.
     EnoughSuccesses,
+    /// A gate with a failure rate waits until it is shown to be low enough.
+    RateShown,
     /// A gate without a number of successes waits for every answer.
     EveryAnswer,
     /// A device counts only after the soak time has passed by the server's clock too.

@@ -39,6 +39,7 @@ pub mod release;
 pub mod resolve;
 pub mod rollout;
 pub mod selector;
+pub mod statistics;
 pub mod time;
 pub mod toolchain;
 pub mod version;

@@ -135,6 +135,7 @@ impl From<PlanError> for Failure {
             | PlanError::EmptyCollection { .. }
             | PlanError::NothingToDo { .. }
             | PlanError::EmptyRing { .. }
+            | PlanError::RateOutOfReach { .. }
             | PlanError::GateOutOfReach { .. } => Self::new(ProblemCode::InvalidRollout, text),
         }
     }

@@ -73,6 +73,7 @@ invariants! {
     HEARD = 29, "nobody is ordered who was not heard of lately";
     PUT_BACK = 30, "what an earlier release put back by itself stays as it is";
     STEPS = 31, "the agent's order of steps is never broken";
+    CONFIDENCE = 33, "a ring passes only if few enough failures are shown with confidence";
     PICTURE = 32, "with faults ended, the server knows what is active where";
 }
 

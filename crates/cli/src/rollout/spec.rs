@@ -107,6 +107,7 @@ impl SpecArguments {
             gate: Gate {
                 min_successes: strategy.min_successes,
                 max_failures: strategy.max_failures,
+                ..Gate::default()
             },
             silence_after: strategy.silence_after,
             offline_after: strategy.offline_after,

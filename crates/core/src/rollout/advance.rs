@@ -380,8 +380,14 @@ impl Engine {
         match (self.view.rings[ring].state, failure) {
             (RingState::Running, _) => Some(failure),
             // It has shown enough already; only new failures can take that away.
-            (RingState::Passed, GateFailure::TooManyFailures { .. }) => Some(failure),
-            (RingState::Passed, GateFailure::TooFewSuccesses { .. })
+            (
+                RingState::Passed,
+                GateFailure::TooManyFailures { .. } | GateFailure::FailureRate { .. },
+            ) => Some(failure),
+            (
+                RingState::Passed,
+                GateFailure::TooFewSuccesses { .. } | GateFailure::Inconclusive { .. },
+            )
             | (
                 RingState::Waiting
                 | RingState::Failed

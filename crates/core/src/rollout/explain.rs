@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::gate::{Standing as GateStanding, needed, standing, tally};
+use super::gate::{Shown, Standing as GateStanding, needed, shown, standing, tally};
 use super::{
     Cause, DeviceStatus, DeviceView, GateFailure, Previous, Reason, RingState, RingStatus,
     RolloutState, RolloutStatus, RolloutSummary, RolloutView, Traffic, WantKind, WayTraffic,
@@ -89,6 +89,13 @@ pub enum WaitingOn {
         /// How many are held apart.
         offline: u32,
     },
+    /// The gate waits until it is shown that few enough fail.
+    Confidence {
+        /// What the devices up to this ring show so far.
+        so_far: GateFailure,
+        /// The failure rate may still be as high as this, in millionths.
+        bound: u32,
+    },
     /// The gate failed.
     Gate(GateFailure),
 }
@@ -115,6 +122,7 @@ impl WaitingOn {
             Self::UnknownPrevious { .. } => "unknown_previous",
             Self::Answers { .. } => "answers",
             Self::Successes { .. } => "successes",
+            Self::Confidence { .. } => "confidence",
             Self::Gate(_) => "gate_failed",
         }
     }
@@ -151,6 +159,9 @@ impl fmt::Display for WaitingOn {
             Self::Answers { missing } => write!(f, "{missing} devices have not finished"),
             Self::Successes { successes, needed, offline } => {
                 write!(f, "{successes} accepted, {needed} must; {offline} are offline")
+            }
+            Self::Confidence { so_far, bound } => {
+                write!(f, "{so_far}; so far it may be {:.1}%", f64::from(*bound) / 1e4)
             }
             Self::Gate(failure) => write!(f, "{failure}"),
         }
@@ -294,6 +305,12 @@ impl Words<'_> {
                 if successes < needed && missing == 0 {
                     let offline = tally.offline;
                     reasons.push(WaitingOn::Successes { successes, needed, offline });
+                }
+                if let Some(Shown::NotYet { bound, inconclusive: so_far }) =
+                    shown(self.view, place, self.now)
+                {
+                    let bound = (bound * 1e6).round() as u32;
+                    reasons.push(WaitingOn::Confidence { so_far, bound });
                 }
                 reasons
             }

@@ -3,6 +3,7 @@
 use super::{DeviceView, Gate, GateFailure, RolloutView, Tally, WantKind};
 use crate::guard::{Guard, detects, permits};
 use crate::order::Step;
+use crate::statistics::Trials;
 use crate::time::Timestamp;
 
 /// What a gate says.
@@ -30,20 +31,72 @@ impl RolloutView {
 pub(super) fn judge(view: &RolloutView, ring: usize, now: Timestamp) -> Verdict {
     let (gate, tally) = (view.gate(ring), tally(view, ring, now));
     let failures = tally.failures - tally.waived;
-    if detects(Guard::TooManyFailures, failures > gate.max_failures) {
+    let is_limited = gate.max_failure_rate.is_none() || gate.max_failures > 0;
+    if detects(Guard::TooManyFailures, is_limited && failures > gate.max_failures) {
         return Verdict::Fail(GateFailure::TooManyFailures { failures, max: gate.max_failures });
+    }
+    let shown = shown(view, ring, now);
+    if let Some(Shown::TooMany(failure)) = shown {
+        return Verdict::Fail(failure);
     }
     let min = needed(gate, &tally);
     let is_answered = permits(Guard::EveryAnswer, tally.waiting == 0 && tally.in_flight == 0);
     let is_enough = permits(Guard::EnoughSuccesses, tally.successes >= min);
+    let is_shown = permits(
+        Guard::RateShown,
+        !matches!(shown, Some(Shown::NotYet { .. })) || tally.devices == 0,
+    );
+    let may_pass = is_enough && is_shown;
     match gate.min_successes {
-        Some(_) if is_enough => Verdict::Pass,
-        None if is_answered && is_enough => Verdict::Pass,
+        Some(_) if may_pass => Verdict::Pass,
+        None if is_answered && may_pass => Verdict::Pass,
         Some(_) | None if !is_answered || tally.offline > 0 => Verdict::Wait,
-        Some(_) | None => {
-            Verdict::Fail(GateFailure::TooFewSuccesses { successes: tally.successes, min })
-        }
+        Some(_) | None => Verdict::Fail(match shown {
+            Some(Shown::NotYet { inconclusive, .. }) if is_enough => inconclusive,
+            Some(_) | None => GateFailure::TooFewSuccesses { successes: tally.successes, min },
+        }),
     }
+}
+
+/// What the devices of a ring and all before it show of the failure rate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Shown {
+    /// Few enough fail.
+    Few,
+    /// Too many fail.
+    TooMany(GateFailure),
+    /// Neither is shown yet.
+    NotYet {
+        /// The failure rate may still be as high as this.
+        bound: f64,
+        /// What it is if nobody is left to answer.
+        inconclusive: GateFailure,
+    },
+}
+
+/// What is shown at a ring's gate, if it asks for a rate. Failures that a person has accepted are
+/// not counted, nor are those devices.
+pub(super) fn shown(view: &RolloutView, ring: usize, now: Timestamp) -> Option<Shown> {
+    let gate = view.gate(ring);
+    let max = gate.max_failure_rate?;
+    let (mut failures, mut successes) = (0, 0);
+    for tally in (0..=ring).map(|ring| tally(view, ring, now)) {
+        failures += tally.failures - tally.waived;
+        successes += tally.successes;
+    }
+    let trials = Trials { failures: u64::from(failures), successes: u64::from(successes) };
+    let of = failures + successes;
+    if trials.show_above(max, gate.confidence) {
+        return Some(Shown::TooMany(GateFailure::FailureRate { failures, of, max }));
+    }
+    let more = trials.more_successes(max, gate.confidence).unwrap_or(u64::MAX);
+    if more == 0 {
+        return Some(Shown::Few);
+    }
+    let more = u32::try_from(more).unwrap_or(u32::MAX);
+    let bound = trials.upper_bound(gate.confidence);
+    let inconclusive = GateFailure::Inconclusive { failures, of, max, more };
+    Some(Shown::NotYet { bound, inconclusive })
 }
 
 /// How many devices must accept. What a person has waived, or what was taken out, cannot accept

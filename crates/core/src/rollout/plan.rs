@@ -11,7 +11,9 @@ use thiserror::Error;
 
 use super::estimate::Estimate;
 use super::validate::{InvalidSpec, validate};
-use super::{LeftOut, PlannedDevice, PlannedRing, Reason, RingSize, RolloutPlan, RolloutSpec};
+use super::{
+    Gate, LeftOut, PlannedDevice, PlannedRing, Reason, RingSize, RolloutPlan, RolloutSpec,
+};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::facts::Facts;
@@ -19,6 +21,7 @@ use crate::guard::{Guard, detects};
 use crate::ids::{DeviceId, PackageName, ReleaseId, RolloutId};
 use crate::release::{Platform, Release, ReleaseStatus};
 use crate::selector::Selector;
+use crate::statistics::{Share, Trials};
 use crate::time::{Span, Timestamp};
 use crate::version;
 
@@ -122,6 +125,24 @@ pub enum PlanError {
         devices: usize,
         /// What its gate asks for.
         min: u32,
+    },
+    /// A ring that can't show its failure rate, with all before it.
+    #[error(
+        "ring `{ring}` and those before it have {devices} devices that move, and {fewest} are the \
+         fewest that can show a failure rate under {rate} with {confidence} confidence: make the \
+         ring larger, or the rate higher"
+    )]
+    RateOutOfReach {
+        /// The ring.
+        ring: String,
+        /// Devices up to there.
+        devices: usize,
+        /// What the rate needs.
+        fewest: u64,
+        /// What its gate asks for.
+        rate: Share,
+        /// How sure it must be.
+        confidence: Share,
     },
 }
 
@@ -360,8 +381,28 @@ impl Rings {
             {
                 return Err(PlanError::GateOutOfReach { ring: ring.name.clone(), devices, min });
             }
+            let up_to_here: usize = self.moving[..=place].iter().map(Vec::len).sum();
+            if devices > 0 {
+                check_rate(&ring.name, gate, up_to_here)?;
+            }
         }
         Ok(())
+    }
+}
+
+/// The fewest devices that can show the gate's rate, if none of them fails.
+fn fewest(gate: &Gate) -> Option<u64> {
+    let rate = gate.max_failure_rate?;
+    Some(Trials::default().more_successes(rate, gate.confidence).unwrap_or(u64::MAX))
+}
+
+fn check_rate(ring: &str, gate: &Gate, devices: usize) -> Result<(), PlanError> {
+    match (gate.max_failure_rate, fewest(gate)) {
+        (Some(rate), Some(fewest)) if (devices as u64) < fewest => {
+            let (ring, confidence) = (ring.to_owned(), gate.confidence);
+            Err(PlanError::RateOutOfReach { ring, devices, fewest, rate, confidence })
+        }
+        (Some(_) | None, _) => Ok(()),
     }
 }
 
@@ -471,6 +512,16 @@ fn warnings(planning: &Planning<'_>, rings: &[PlannedRing]) -> Vec<String> {
     let mut warnings = Vec::new();
     for ring in rings.iter().filter(|ring| ring.devices.is_empty()) {
         warnings.push(format!("ring `{}` moves no device, so it passes at once", ring.name));
+    }
+    for ring in &planning.spec.rings {
+        let gate = ring.gate.as_ref().unwrap_or(&planning.spec.gate);
+        if let (Some(rate), Some(fewest)) = (gate.max_failure_rate, fewest(gate)) {
+            warnings.push(format!(
+                "ring `{}`: {fewest} successes without a failure are the fewest that show a \
+                 failure rate under {rate} with {} confidence",
+                ring.name, gate.confidence
+            ));
+        }
     }
     let devices = || rings.iter().flat_map(|ring| &ring.devices);
     let offline = devices().filter(|device| device.offline_since.is_some()).count();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ids::PackageName;
+use crate::statistics::Share;
 use crate::time::Span;
 use crate::window::Window;
 
@@ -187,15 +188,28 @@ pub struct Gate {
     /// At least so many devices must have accepted; all of the ring that are online, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_successes: Option<u32>,
-    /// At most so many may have failed: reverted, quarantined or fallen silent.
+    /// At most so many may have failed: reverted, quarantined or fallen silent. With
+    /// `max_failure_rate`, 0 leaves that to the rate.
     #[serde(default)]
     pub max_failures: u32,
+    /// It must be shown, by this ring and all before it, that less than so many fail. As long as
+    /// it is not, the next ring waits; if it can't be any more, the gate fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_failure_rate: Option<Share>,
+    /// How sure that must be, over all looks together.
+    #[serde(default = "ninety_five_percent", skip_serializing_if = "is_ninety_five_percent")]
+    pub confidence: Share,
 }
 
 impl Default for Gate {
     /// Every device that is online accepts, and none fails.
     fn default() -> Self {
-        Self { min_successes: None, max_failures: 0 }
+        Self {
+            min_successes: None,
+            max_failures: 0,
+            max_failure_rate: None,
+            confidence: Share::P95,
+        }
     }
 }
 
@@ -211,6 +225,14 @@ pub enum OnFailure {
     RollBackRing,
     /// Put every device of the rollout back, then end.
     RollBackAll,
+}
+
+const fn ninety_five_percent() -> Share {
+    Share::P95
+}
+
+fn is_ninety_five_percent(share: &Share) -> bool {
+    *share == Share::P95
 }
 
 fn go() -> PackageName {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{LeftOut, RingState, RolloutSpec, RolloutState};
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
 use crate::order::{Failure, Step, Taken};
+use crate::statistics::Share;
 use crate::time::Timestamp;
 
 /// A rollout, as storage holds it.
@@ -180,6 +181,26 @@ pub enum GateFailure {
         /// How many may.
         max: u32,
     },
+    /// It is shown that more fail than may.
+    FailureRate {
+        /// How many failed that nobody has waived, in this ring and all before it.
+        failures: u32,
+        /// How many failed or accepted there.
+        of: u32,
+        /// How many may.
+        max: Share,
+    },
+    /// All answers are in, and they don't show that few enough fail.
+    Inconclusive {
+        /// How many failed that nobody has waived, in this ring and all before it.
+        failures: u32,
+        /// How many failed or accepted there.
+        of: u32,
+        /// How many may fail.
+        max: Share,
+        /// So many more successes, and no failure, would show it.
+        more: u32,
+    },
     /// All answers are in, and they are too few.
     TooFewSuccesses {
         /// How many accepted.
@@ -225,6 +246,14 @@ impl fmt::Display for GateFailure {
             Self::TooManyFailures { failures, max } => {
                 write!(formatter, "{failures} failed, at most {max} may")
             }
+            Self::FailureRate { failures, of, max } => {
+                write!(formatter, "{failures} of {of} failed, which shows that more than {max} do")
+            }
+            Self::Inconclusive { failures, of, max, more } => write!(
+                formatter,
+                "{failures} of {of} failed, which does not show that less than {max} do: {more} \
+                 more successes would"
+            ),
             Self::TooFewSuccesses { successes, min } => {
                 write!(formatter, "{successes} accepted, at least {min} must")
             }

@@ -145,7 +145,7 @@ fn spec(rings: &[&str]) -> RolloutSpec {
         max_in_flight: 4,
         soak: Span::from_secs(30),
         window: None,
-        gate: Gate { min_successes: None, max_failures: 1 },
+        gate: Gate { max_failures: 1, ..Gate::default() },
         silence_after: Span::from_secs(3600),
         offline_after: Span::from_secs(900),
         on_failure: OnFailure::RollBackRing,

@@ -107,6 +107,10 @@ fn gate(dice: &mut Dice, devices: u32) -> Gate {
         } else {
             dice.below(u64::from(devices / 10 + 2)) as u32
         },
+        max_failure_rate: dice
+            .chance(200)
+            .then(|| dice.pick(&["20%", "50%"]).parse().expect("it is a percentage")),
+        ..Gate::default()
     }
 }
 

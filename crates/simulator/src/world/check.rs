@@ -7,6 +7,7 @@ use gofleet_core::rollout::{
     Action, DeviceView, RingState, RolloutState, RolloutView, WantKind, advance, status,
 };
 
+use gofleet_core::statistics::Trials;
 use gofleet_core::window::Window;
 
 use super::{Held, World};
@@ -141,7 +142,8 @@ impl World<'_> {
         let view = self.view(server, rollout);
         let gate = view.spec.rings[ring as usize].gate.as_ref().unwrap_or(&view.spec.gate);
         let failures = Self::failures(view, ring);
-        if failures > gate.max_failures as usize {
+        let is_limited = gate.max_failure_rate.is_none() || gate.max_failures > 0;
+        if is_limited && failures > gate.max_failures as usize {
             let seen = format!("r{} goes on with {failures} failures in ring {ring}", rollout + 1);
             return self.broke(must::FAILURES, seen);
         }
@@ -174,6 +176,24 @@ impl World<'_> {
                 rollout + 1
             );
             return self.broke(must::RINGS, seen);
+        }
+        if let Some(rate) = gate.max_failure_rate.filter(|_| here().count() > 0) {
+            let passed = |it: &&DeviceView| {
+                it.ring <= ring
+                    && it.superseded_by.is_none()
+                    && it.step == Step::Accepted
+                    && it.want() == Some(WantKind::Activate)
+            };
+            let successes = view.devices.iter().filter(passed).count() as u64;
+            let failures = (0..=ring).map(|ring| Self::failures(view, ring) as u64).sum();
+            let bound = Trials { failures, successes }.upper_bound(gate.confidence);
+            if bound > rate.as_f64() + 1e-9 {
+                let seen = format!(
+                    "ring {ring} of r{} passes while the failure rate may be {bound}, {rate} may be",
+                    rollout + 1
+                );
+                return self.broke(must::CONFIDENCE, seen);
+            }
         }
         let is_missing = |it: &&DeviceView| match it.order {
             None => it.step == Step::Waiting && !view.is_offline(it, now),

@@ -58,7 +58,7 @@ prop_compose! {
         });
         let mut spec = spec("soak: 3s, silence_after: 60s, offline_after: 30s, rings: []");
         (spec.max_in_flight, spec.on_failure) = (max_in_flight, on_failure);
-        spec.gate = Gate { min_successes, max_failures };
+        spec.gate = Gate { min_successes, max_failures, ..Gate::default() };
         spec.rings = rings.collect();
         World::new(spec, &sizes)
     }

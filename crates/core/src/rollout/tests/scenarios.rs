@@ -403,3 +403,45 @@ fn who_waits_for_a_window_and_is_heard_no_more_is_silent() {
     world.tick();
     assert!(world.view.devices[0].is_silent);
 }
+
+const RATE: &str = ", gate: {max_failure_rate: 20%}";
+
+#[test]
+fn a_ring_passes_as_soon_as_its_failure_rate_is_shown() {
+    // 16 successes without a failure show less than 20%.
+    let mut world = two_rings(RATE, [16, 1]);
+    world.run_until(|view| view.rings[1].state == RingState::Running);
+    world.run_until(|view| view.state == RolloutState::Completed);
+}
+
+#[test]
+fn one_failure_is_borne_if_enough_others_succeed() {
+    let mut world = two_rings(RATE, [40, 1]);
+    world.machine(3).is_bad = true;
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert_eq!(world.steps()[3], Step::Reverted);
+}
+
+#[test]
+fn what_shows_neither_pauses_and_says_how_many_more_would_do() {
+    let mut world = two_rings(RATE, [18, 1]);
+    world.machine(3).is_bad = true;
+    world.run_until(|view| view.state == RolloutState::Paused);
+    let cause = world.view.cause.as_ref().unwrap().to_string();
+    let says = "1 of 18 failed, which does not show that less than 20% do: ";
+    assert!(cause.contains(says) && cause.ends_with("more successes would"), "{cause}");
+}
+
+#[test]
+fn a_bad_release_is_stopped_as_soon_as_its_rate_is_shown() {
+    let mut world = two_rings(&format!("{RATE}, max_in_flight: 10"), [60, 1]);
+    for place in 0..60 {
+        world.machine(place).is_bad = true;
+    }
+    world.run_until(|view| view.state == RolloutState::Paused);
+    let tried = world.view.devices.iter().filter(|device| device.order.is_some()).count();
+    let cause = world.view.cause.as_ref().unwrap().to_string();
+    assert!(cause.contains("which shows that more than 20% do"), "{cause}");
+    assert!(tried <= 10, "{tried} were tried");
+    assert_eq!(world.tick(), []);
+}
