@@ -13,6 +13,7 @@ mod format;
 mod json;
 pub mod pack;
 mod parallel;
+mod patch;
 mod recovery;
 mod root;
 mod space;
