@@ -4,6 +4,7 @@
 //! ```text
 //! codec pack ARCHIVE PACK
 //! codec delta BASE_ARCHIVE TARGET_ARCHIVE DELTA
+//! codec apply BASE_ARCHIVE TARGET_ARCHIVE DELTA
 //! ```
 
 use std::env;
@@ -24,7 +25,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["delta", base, target, delta] => {
             measure_delta(Path::new(base), Path::new(target), Path::new(delta))
         }
-        _ => Err("usage: codec pack ARCHIVE PACK | codec delta BASE TARGET DELTA".into()),
+        ["apply", base, target, delta] => {
+            measure_apply(Path::new(base), Path::new(target), Path::new(delta))
+        }
+        _ => Err("usage: codec pack ARCHIVE PACK | codec delta|apply BASE TARGET DELTA".into()),
     }
 }
 
@@ -52,9 +56,18 @@ fn measure_delta(base: &Path, target: &Path, path: &Path) -> Result<(), Box<dyn 
     report("make", start);
     println!("bytes {}", made.bytes);
     drop(target);
-    for _ in 0..3 {
+    apply(&base, path)
+}
+
+fn measure_apply(base: &Path, target: &Path, path: &Path) -> Result<(), Box<dyn Error>> {
+    let (from, to) = (inspect(base)?.manifest, inspect(target)?.manifest);
+    apply(&LoadedFiles::from_archive(base, from, Some(&to))?, path)
+}
+
+fn apply(base: &LoadedFiles, path: &Path) -> Result<(), Box<dyn Error>> {
+    for _ in 0..5 {
         let start = Instant::now();
-        Delta::open(path)?.check(&base)?;
+        Delta::open(path)?.check(base)?;
         report("apply and hash", start);
     }
     Ok(())

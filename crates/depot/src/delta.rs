@@ -5,7 +5,6 @@
 //! with the one that was ordered, and every file with the manifest.
 
 mod make;
-mod patch;
 mod read;
 
 use std::io;
@@ -17,14 +16,13 @@ use thiserror::Error;
 
 use crate::archive::{ArchiveError, Sink};
 use crate::files::{Checker, Files, LoadError};
+use crate::format::assembly::Assembly;
 use crate::format::listing::Unresolved;
-use crate::format::{Container, FormatError, Frame, Magic};
+use crate::format::{FormatError, Magic};
 
 pub use self::make::make;
 
 const MAGIC: Magic = *b"gofleetD";
-/// Most bytes that the files of a frame may have, in the base and in the target.
-const MAX_FRAME_BYTES: u64 = 512 << 20;
 
 /// Why a delta can't be made or used.
 #[derive(Debug, Error)]
@@ -82,25 +80,12 @@ impl From<ArchiveError> for DeltaError {
     }
 }
 
-/// How a frame is packed: as a number of [`Codec`](crate::format::codec::Codec), or as a patch.
-const PATCH: u8 = 16;
-
 /// An opened delta.
 pub struct Delta {
-    container: Container,
+    assembly: Assembly,
     base: Digest,
     target: Digest,
     changes: Unresolved,
-    frames: Vec<(Frame, Parts)>,
-}
-
-/// What a frame makes, and of what.
-#[derive(Debug)]
-struct Parts {
-    /// Places among the fresh files.
-    fresh: Vec<usize>,
-    /// Places in the base's manifest.
-    base: Vec<usize>,
 }
 
 impl Delta {

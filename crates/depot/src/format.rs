@@ -4,6 +4,7 @@
 //! believes a length before it was compared with what is left of the file and with what a release
 //! may have at most. `docs/pack-and-delta.md` specifies every byte.
 
+pub(crate) mod assembly;
 pub(crate) mod codec;
 pub(crate) mod listing;
 pub(crate) mod wire;

@@ -16,6 +16,7 @@ mod holdings;
 mod json;
 pub mod pack;
 mod parallel;
+mod patch;
 mod prune;
 mod recovery;
 mod removal;

@@ -22,8 +22,6 @@ pub use self::read::check;
 pub(crate) use self::read::read;
 
 const MAGIC: Magic = *b"gofleetP";
-/// Most bytes that a frame may unpack to.
-const MAX_FRAME_BYTES: u64 = 512 << 20;
 
 /// Why a pack can't be made or used.
 #[derive(Debug, Error)]

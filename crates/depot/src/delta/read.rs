@@ -1,41 +1,28 @@
 //! Reading deltas.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use gofleet_core::digest::Digest;
-use gofleet_core::manifest::{MAX_FILES, Manifest, ManifestFile};
+use gofleet_core::manifest::Manifest;
 
-use super::{BaseFile, Delta, DeltaError, MAGIC, MAX_FRAME_BYTES, PATCH, Parts, patch};
-use crate::archive::{Entry, Sink, Whole};
-use crate::format::codec::Codec;
+use super::{BaseFile, Delta, DeltaError, MAGIC};
+use crate::archive::Sink;
+use crate::format::assembly::{Assembly, Base};
 use crate::format::listing::Changes;
 use crate::format::wire::Reader;
 use crate::format::{Container, FormatError};
-use crate::parallel;
+use crate::patch::Source;
 
-/// Every fresh file is made by exactly one frame.
 pub(super) fn open(path: &Path) -> Result<Delta, FormatError> {
-    let container = Container::open(path, MAGIC)?;
-    let mut head = Reader::new(&container.head);
+    let mut container = Container::open(path, MAGIC)?;
+    let head = std::mem::take(&mut container.head);
+    let mut head = Reader::new(&head);
     let base = Digest::from_bytes(head.array()?);
     let target = Digest::from_bytes(head.array()?);
     let changes = Changes::read(&mut head)?;
-    let mut is_missing = vec![true; changes.fresh().len()];
-    let frames = container.frames(&mut head, |head| {
-        let parts =
-            Parts { fresh: head.indices(is_missing.len())?, base: head.indices(MAX_FILES)? };
-        if !parts.fresh.iter().all(|&index| std::mem::take(&mut is_missing[index])) {
-            return Err(FormatError::Malformed("a file stands in it twice"));
-        }
-        if size_of(changes.fresh(), &parts.fresh) > MAX_FRAME_BYTES {
-            return Err(FormatError::Malformed("a frame is too large"));
-        }
-        Ok(parts)
-    })?;
-    if is_missing.contains(&true) {
-        return Err(FormatError::Malformed("a file stands in none of its frames"));
-    }
-    Ok(Delta { container, base, target, changes, frames })
+    let assembly = Assembly::read(container, &mut head, changes.fresh())?;
+    Ok(Delta { assembly, base, target, changes })
 }
 
 pub(super) fn read<S: Sink>(
@@ -47,69 +34,39 @@ pub(super) fn read<S: Sink>(
 where
     S::Error: From<DeltaError>,
 {
-    parallel::each(&delta.frames, Vec::new, |plain, (frame, parts)| {
-        let sources = base_of(base, base_file, &parts.base)?;
-        let size = size_of(delta.changes.fresh(), &parts.fresh) as usize;
-        let packed = delta.container.read(frame).map_err(DeltaError::Format)?;
-        let unpacked = match frame.codec {
-            PATCH => patch::apply(&packed, &sources, size, plain),
-            other => Codec::of(other).and_then(|codec| {
-                let damaged = |_| FormatError::DamagedFrame(frame.number);
-                codec.unpack(&packed, &sources, size, plain).map_err(damaged)
-            }),
-        };
-        if let Err(error) = unpacked {
-            return Err(changed(base, &parts.base, &sources).unwrap_or(error.into()).into());
-        }
-        let mut rest = &plain[..];
-        for &index in &parts.fresh {
-            let ManifestFile { path, size, executable, .. } = &delta.changes.fresh()[index];
-            let (content, behind) = rest.split_at(*size as usize);
-            rest = behind;
-            let entry = Entry { path: path.clone(), size: *size, executable: *executable };
-            sink.file(&entry, &mut Whole::new(content))?;
-        }
-        Ok(())
-    })
+    let base = Base {
+        read: &|places| read_base(base, base_file, places).map_err(S::Error::from),
+        explain: &|error, places, sources| {
+            changed(base, places, sources).unwrap_or(error.into()).into()
+        },
+    };
+    delta.assembly.make(delta.changes.fresh(), &|_| true, &base, sink)
 }
 
-/// The files of the base, one behind the other, each as long as the manifest says.
-fn base_of(base: &Manifest, base_file: BaseFile, places: &[usize]) -> Result<Vec<u8>, DeltaError> {
-    let files = base.files();
-    if places.iter().any(|&place| place >= files.len()) {
-        return Err(FormatError::WrongRelease.into());
-    }
-    if places.iter().map(|&place| files[place].size).sum::<u64>() > MAX_FRAME_BYTES {
-        return Err(FormatError::Malformed("a frame is too large").into());
-    }
-    let mut all = Vec::new();
-    for file in places.iter().map(|&place| &files[place]) {
+/// Files of the base, each as long as the manifest says.
+fn read_base(
+    base: &Manifest,
+    base_file: BaseFile,
+    places: &[usize],
+) -> Result<Vec<Source>, DeltaError> {
+    let read = |&place: &usize| {
+        let file = base.files().get(place).ok_or(FormatError::WrongRelease)?;
         let path = || file.path.to_string();
         let content =
             base_file(file).map_err(|source| DeltaError::Base { path: path(), source })?;
         if content.len() as u64 != file.size {
             return Err(DeltaError::BaseChanged { path: path() });
         }
-        if all.is_empty() {
-            all = content;
-        } else {
-            all.extend(content);
-        }
-    }
-    Ok(all)
+        Ok(Source::new(content))
+    };
+    places.iter().map(read).collect()
 }
 
 /// The file of the base that is not as the manifest says, if there is one.
-fn changed(base: &Manifest, places: &[usize], content: &[u8]) -> Option<DeltaError> {
-    let mut rest = content;
-    places.iter().map(|&place| &base.files()[place]).find_map(|file| {
-        let (content, behind) = rest.split_at(file.size as usize);
-        rest = behind;
-        let is_same = Digest::of(content) == file.sha256;
+fn changed(base: &Manifest, places: &[usize], sources: &[Arc<Source>]) -> Option<DeltaError> {
+    places.iter().zip(sources).find_map(|(&place, source)| {
+        let file = base.files().get(place)?;
+        let is_same = Digest::of(source.bytes()) == file.sha256;
         (!is_same).then(|| DeltaError::BaseChanged { path: file.path.to_string() })
     })
-}
-
-fn size_of(files: &[ManifestFile], places: &[usize]) -> u64 {
-    places.iter().map(|&place| files[place].size).fold(0, u64::saturating_add)
 }

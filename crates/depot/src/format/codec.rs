@@ -18,6 +18,15 @@ pub(crate) enum Codec {
     Lzma = 2,
 }
 
+/// What matters more where both can't be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Preference {
+    /// That it is unpacked fast: a whole release.
+    Speed,
+    /// That it is small: what differs.
+    Size,
+}
+
 /// The bytes can't be unpacked to what they shall be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Damaged;
@@ -48,14 +57,22 @@ impl Codec {
         }
     }
 
-    /// The same among all codecs, without a prefix.
-    pub(crate) fn smallest_of_all(plain: &[u8]) -> (Self, Vec<u8>) {
-        if plain.len() < 16 {
+    /// The same among more codecs, without a prefix.
+    pub(crate) fn smallest_of_all(plain: &[u8], preference: Preference) -> (Self, Vec<u8>) {
+        // LZMA unpacks some MB in the time of one copy of a tree.
+        const QUICK_BYTES: usize = 64 << 10;
+        const TINY_BYTES: usize = 16;
+        if plain.len() < TINY_BYTES {
             return (Self::Stored, plain.to_vec());
         }
         let mut best = Self::smallest(plain, &[]);
+        if preference == Preference::Speed && plain.len() > QUICK_BYTES {
+            return best;
+        }
         // Literal context, literal position and position bits: for text, bytes and numbers.
-        for (lc, lp, pb) in [(3, 0, 2), (3, 0, 0), (0, 0, 0), (0, 2, 2)] {
+        let settings = [(3, 0, 2), (3, 0, 0), (0, 0, 0), (0, 2, 2)];
+        let count = if plain.len() > 1 << 20 { 1 } else { settings.len() };
+        for &(lc, lp, pb) in &settings[..count] {
             let packed = lzma(plain, lc, lp, pb);
             if packed.len() < best.1.len() {
                 best = (Self::Lzma, packed);

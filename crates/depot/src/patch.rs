@@ -12,47 +12,119 @@ mod image;
 mod matches;
 mod references;
 
+use std::ops::Range;
+use std::sync::OnceLock;
+
 use crate::format::FormatError;
-use crate::format::codec::Codec;
+use crate::format::codec::{Codec, Preference};
 use crate::format::wire::{Reader, Writer};
 
-use self::address::{AddressMap, Votes};
+use self::address::{AddressMap, SPACE_BITS, Votes};
 use self::image::{Image, Region, address_of};
 use self::matches::Copy;
 use self::references::{Kind, Reference, References};
 
 /// Most bytes of a file: positions in it are numbers with 32 bits.
 const MAX_BYTES: usize = 1 << 30;
+/// Most files that a patch copies from.
+const MAX_SOURCES: usize = 16;
 
-/// An executable, or any other file, and where it says addresses.
-struct Side<'a> {
-    bytes: &'a [u8],
+/// A file to copy from.
+#[derive(Debug, Default)]
+pub(crate) struct Source {
+    bytes: Vec<u8>,
+    addressed: OnceLock<Addressed>,
+}
+
+/// Where a file stands in memory and says addresses: nowhere, unless it is an executable.
+#[derive(Debug, Default)]
+struct Addressed {
     regions: Vec<Region>,
+    addresses: Range<u64>,
     references: References,
 }
 
-impl<'a> Side<'a> {
-    fn read(bytes: &'a [u8]) -> (Self, std::ops::Range<u64>) {
-        match Image::parse(bytes) {
-            Some(image) => {
-                let references = References::find(bytes, &image);
-                (Self { bytes, regions: image.regions, references }, image.addresses)
-            }
-            None => (Self::plain(bytes), 0..0),
-        }
+impl Source {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, addressed: OnceLock::new() }
     }
 
-    /// A file in which addresses do not matter.
-    fn plain(bytes: &'a [u8]) -> Self {
-        Self { bytes, regions: Vec::new(), references: References::default() }
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
-    fn target(&self, reference: Reference) -> Option<u64> {
+    fn addressed(&self) -> &Addressed {
+        self.addressed.get_or_init(|| Addressed::of(&self.bytes))
+    }
+}
+
+impl Addressed {
+    fn of(bytes: &[u8]) -> Self {
+        let Some(image) = Image::parse(bytes) else { return Self::default() };
+        let references = References::find(bytes, &image);
+        Self { regions: image.regions, addresses: image.addresses, references }
+    }
+
+    /// What the reference at its place in `bytes` leads to.
+    fn target(&self, bytes: &[u8], reference: Reference) -> Option<u64> {
         let at = reference.at as usize;
-        let site = address_of(&self.regions, at)
-            .or(matches!(reference.kind, Kind::Based(_)).then_some(0))?;
-        Some(reference.target(&self.bytes[at..at + reference.len()], site, &self.references.bases))
+        let site = site(&self.regions, at, reference.kind)?;
+        Some(reference.target(&bytes[at..at + reference.len()], site, &self.references.bases))
     }
+}
+
+/// Where a reference stands, if that matters.
+fn site(regions: &[Region], at: usize, kind: Kind) -> Option<u64> {
+    match kind {
+        Kind::Relative(_) => address_of(regions, at),
+        Kind::Absolute | Kind::Based(_) => Some(0),
+    }
+}
+
+/// One of the files to copy from; a patch counts their bytes one after the other.
+#[derive(Clone)]
+struct Part<'a> {
+    place: Range<usize>,
+    /// Its number, as its addresses hold it.
+    space: u64,
+    source: &'a Source,
+}
+
+impl Part<'_> {
+    fn target(&self, reference: Reference) -> Option<u64> {
+        let target = self.source.addressed().target(&self.source.bytes, reference)?;
+        Some(target.wrapping_add(self.space))
+    }
+
+    /// The references in a range of the old files' bytes, and where they stand in it.
+    fn within(&self, old: usize, length: usize) -> impl Iterator<Item = (usize, Reference)> {
+        let start = old - self.place.start;
+        let references = self.source.addressed().references.within(start, start + length);
+        references.iter().map(move |&reference| (reference.at as usize - start, reference))
+    }
+}
+
+fn parts<'a>(sources: &[&'a Source]) -> Option<Vec<Part<'a>>> {
+    let mut start = 0usize;
+    let part = |(number, source): (usize, &&'a Source)| {
+        let place = start..start + source.bytes.len();
+        start = place.end;
+        Part { place, space: (number as u64) << SPACE_BITS, source }
+    };
+    let parts: Vec<_> = sources.iter().enumerate().map(part).collect();
+    (start <= MAX_BYTES && parts.len() <= MAX_SOURCES).then_some(parts)
+}
+
+fn images(parts: &[Part]) -> Vec<Range<u64>> {
+    let image = |part: &Part| {
+        let Range { start, end } = part.source.addressed().addresses;
+        start + part.space..end + part.space
+    };
+    parts.iter().map(image).collect()
+}
+
+fn part_of<'a, 'b>(parts: &'b [Part<'a>], at: usize) -> Option<&'b Part<'a>> {
+    parts.iter().find(|part| part.place.contains(&at))
 }
 
 /// What a patch is told by.
@@ -61,59 +133,90 @@ struct Plan {
     map: AddressMap,
 }
 
-/// The patch that makes `new` of `old`; none if they can't be handled.
-pub(super) fn make(old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
-    if old.len() > MAX_BYTES || new.len() > MAX_BYTES {
+/// The patch that makes `new` of the sources; none if they can't be handled.
+pub(crate) fn make(sources: &[&Source], new: &Source, preference: Preference) -> Option<Vec<u8>> {
+    let parts = parts(sources)?;
+    if new.bytes.len() > MAX_BYTES {
         return None;
     }
-    let ((old, addresses), (new, _)) = (Side::read(old), Side::read(new));
-    let plan = plan(&old, &new, addresses);
-    Some(write(&old, &new, &plan))
+    let plan = plan(&parts, new);
+    Some(write(&parts, new, &plan, preference))
 }
 
-fn plan(old: &Side, new: &Side, addresses: std::ops::Range<u64>) -> Plan {
+fn plan(parts: &[Part], new: &Source) -> Plan {
     // First by what does not depend on addresses, then by where they lead to.
-    let is_relative = |reference: &Reference| matches!(reference.kind, Kind::Relative(_));
-    let blank = |side: &Side| {
-        let mut bytes = side.bytes.to_vec();
-        for reference in side.references.all.iter().filter(|reference| is_relative(reference)) {
-            bytes[reference.at as usize..][..4].fill(0);
+    let blank = |source: &Source, bytes: &mut Vec<u8>| {
+        let start = bytes.len();
+        bytes.extend_from_slice(&source.bytes);
+        for reference in &source.addressed().references.all {
+            if matches!(reference.kind, Kind::Relative(_)) {
+                bytes[start + reference.at as usize..][..4].fill(0);
+            }
         }
-        bytes
     };
-    let copies = matches::find(&blank(old), &blank(new));
-    let map = votes(old, new, &copies).map(addresses.clone());
+    let (mut was, mut is) = (Vec::new(), Vec::new());
+    parts.iter().for_each(|part| blank(part.source, &mut was));
+    blank(new, &mut is);
+    let copies = split(matches::find(&was, &is), parts);
+    let images = images(parts);
+    let map = votes(parts, new, &copies).map(&images);
     if map.is_empty() {
         return Plan { copies, map };
     }
-    let label = |side: &Side, map: Option<&AddressMap>| {
-        let mut bytes = side.bytes.to_vec();
-        for &reference in &side.references.all {
-            let Some(target) = side.target(reference) else { continue };
-            let target = map.map_or(target, |map| map.apply(target));
-            bytes[reference.at as usize..][..4].copy_from_slice(&(target as u32).to_le_bytes());
+    let label = |source: &Source,
+                 start: usize,
+                 target: &dyn Fn(Reference) -> Option<u64>,
+                 bytes: &mut [u8]| {
+        bytes[start..][..source.bytes.len()].copy_from_slice(&source.bytes);
+        for &reference in &source.addressed().references.all {
+            if let Some(target) = target(reference) {
+                let label = (target as u32).to_le_bytes();
+                bytes[start + reference.at as usize..][..4].copy_from_slice(&label);
+            }
         }
-        bytes
     };
-    let copies = matches::find(&label(old, Some(&map)), &label(new, None));
-    let map = votes(old, new, &copies).map(addresses);
+    for part in parts {
+        let target = |reference| part.target(reference).map(|target| map.apply(target));
+        label(part.source, part.place.start, &target, &mut was);
+    }
+    label(new, 0, &|reference| new.addressed().target(&new.bytes, reference), &mut is);
+    let copies = split(matches::find(&was, &is), parts);
+    let map = votes(parts, new, &copies).map(&images);
     Plan { copies, map }
 }
 
+/// Cuts copies where one old file ends and the next begins.
+fn split(copies: Vec<Copy>, parts: &[Part]) -> Vec<Copy> {
+    let mut all = Vec::with_capacity(copies.len());
+    for mut copy in copies {
+        while let Some(part) = part_of(parts, copy.old).filter(|_| copy.length > 0) {
+            let length = copy.length.min(part.place.end - copy.old);
+            all.push(Copy { length, ..copy });
+            copy = Copy {
+                new: copy.new + length,
+                old: copy.old + length,
+                length: copy.length - length,
+            };
+        }
+    }
+    all
+}
+
 /// What the references that stand in copies were and became.
-fn votes(old: &Side, new: &Side, copies: &[Copy]) -> Votes {
-    let mut votes = Votes::default();
+fn votes(parts: &[Part], new: &Source, copies: &[Copy]) -> Votes {
+    let (mut votes, addressed) = (Votes::default(), new.addressed());
     for copy in copies {
-        let became = new.references.within(copy.new, copy.new + copy.length);
+        let part = part_of(parts, copy.old).expect("copies are of old files");
+        let became = addressed.references.within(copy.new, copy.new + copy.length);
         let mut became = became.iter().peekable();
-        for &was in old.references.within(copy.old, copy.old + copy.length) {
-            let at = (was.at as usize - copy.old + copy.new) as u32;
+        for (offset, was) in part.within(copy.old, copy.length) {
+            let at = (copy.new + offset) as u32;
             while became.next_if(|next| next.at < at).is_some() {}
             let Some(&&is) = became.peek() else { break };
             if is.at != at || is.kind != was.kind {
                 continue;
             }
-            if let (Some(was), Some(is)) = (old.target(was), new.target(is)) {
+            if let (Some(was), Some(is)) = (part.target(was), addressed.target(&new.bytes, is)) {
                 votes.add(was, is);
             }
         }
@@ -139,13 +242,14 @@ const GAPS: usize = 5;
 /// What must be added to these.
 const FIXES: usize = 6;
 
-fn write(old: &Side, new: &Side, plan: &Plan) -> Vec<u8> {
+fn write(parts: &[Part], new: &Source, plan: &Plan, preference: Preference) -> Vec<u8> {
     let mut streams: [Writer; STREAMS] = Default::default();
-    write_setup(new, &mut streams[SETUP]);
+    write_setup(new.addressed(), &mut streams[SETUP]);
     let [.., steps, shifts] = &mut streams;
     plan.map.write(steps, shifts);
-    let place =
-        Placing { old, regions: &new.regions, bases: &new.references.bases, map: &plan.map };
+    let addressed = new.addressed();
+    let (regions, bases) = (&addressed.regions, &addressed.references.bases);
+    let place = Placing { parts, regions, bases, map: &plan.map };
     let (mut new_at, mut old_at, mut gap) = (0, 0, 0);
     let mut copied = Vec::new();
     for copy in &plan.copies {
@@ -153,7 +257,7 @@ fn write(old: &Side, new: &Side, plan: &Plan) -> Vec<u8> {
         streams[LENGTHS].varint(copy.length as u64);
         streams[SEEKS].signed(copy.old as i64 - old_at as i64);
         streams[LITERALS].bytes(&new.bytes[new_at..copy.new]);
-        place.copy(copy, &mut copied);
+        place.copy(copy, &mut copied).expect("copies are of old files");
         for (copied, wanted) in copied.iter().zip(&new.bytes[copy.new..]) {
             if copied == wanted {
                 gap += 1;
@@ -168,7 +272,7 @@ fn write(old: &Side, new: &Side, plan: &Plan) -> Vec<u8> {
     streams[LITERALS].bytes(&new.bytes[new_at..]);
     let mut patch = Writer::default();
     for stream in &streams {
-        let (codec, packed) = Codec::smallest_of_all(stream.as_bytes());
+        let (codec, packed) = Codec::smallest_of_all(stream.as_bytes(), preference);
         patch.u8(codec as u8);
         patch.varint(stream.as_bytes().len() as u64);
         patch.varint(packed.len() as u64);
@@ -177,7 +281,7 @@ fn write(old: &Side, new: &Side, plan: &Plan) -> Vec<u8> {
     patch.as_bytes().to_vec()
 }
 
-fn write_setup(new: &Side, to: &mut Writer) {
+fn write_setup(new: &Addressed, to: &mut Writer) {
     to.varint(new.regions.len() as u64);
     let mut last = (0, 0);
     for region in &new.regions {
@@ -194,40 +298,36 @@ fn write_setup(new: &Side, to: &mut Writer) {
 
 /// Copies, and puts addresses right.
 struct Placing<'a> {
-    old: &'a Side<'a>,
+    parts: &'a [Part<'a>],
     regions: &'a [Region],
     bases: &'a [u64],
     map: &'a AddressMap,
 }
 
 impl Placing<'_> {
-    /// Replaces the content of `copied`.
-    fn copy(&self, copy: &Copy, copied: &mut Vec<u8>) {
-        let end = copy.old + copy.length;
+    /// Replaces the content of `copied`; none if that is not within one of the old files.
+    fn copy(&self, copy: &Copy, copied: &mut Vec<u8>) -> Option<()> {
         copied.clear();
-        copied.extend_from_slice(&self.old.bytes[copy.old..end]);
+        let part = part_of(self.parts, copy.old)?;
+        let start = copy.old - part.place.start;
+        copied.extend_from_slice(part.source.bytes.get(start..start.checked_add(copy.length)?)?);
         if self.map.is_empty() {
-            return;
+            return Some(());
         }
-        for &reference in self.old.references.within(copy.old, end) {
-            let at = reference.at as usize - copy.old;
-            let Some(target) = self.old.target(reference) else { continue };
-            let site = address_of(self.regions, copy.new + at).or(matches!(
-                reference.kind,
-                Kind::Based(_)
-            )
-            .then_some(0));
-            let Some(site) = site else { continue };
+        for (at, reference) in part.within(copy.old, copy.length) {
+            let Some(target) = part.target(reference) else { continue };
+            let Some(site) = site(self.regions, copy.new + at, reference.kind) else { continue };
             let bytes = &mut copied[at..at + reference.len()];
             reference.set(bytes, self.map.apply(target), site, self.bases);
         }
+        Some(())
     }
 }
 
-/// Applies a patch to `old`; `new` becomes the file of `size` bytes.
-pub(super) fn apply(
+/// Applies a patch to its sources; `new` becomes the file of `size` bytes.
+pub(crate) fn apply(
     patch: &[u8],
-    old: &[u8],
+    sources: &[&Source],
     size: usize,
     new: &mut Vec<u8>,
 ) -> Result<(), FormatError> {
@@ -241,14 +341,12 @@ pub(super) fn apply(
     }
     let mut streams = streams.each_ref().map(|stream| Reader::new(stream));
     let (regions, bases) = read_setup(&mut streams[SETUP])?;
+    let parts = parts(sources).ok_or(BROKEN)?;
     let [.., steps, shifts] = &mut streams;
-    let (old, addresses) =
-        if steps.is_at_end() { (Side::plain(old), 0..0) } else { Side::read(old) };
-    let map = AddressMap::read(steps, shifts, addresses)?;
-    if bases.len() != old.references.bases.len() && !map.is_empty() {
-        return Err(BROKEN);
-    }
-    let place = Placing { old: &old, regions: &regions, bases: &bases, map: &map };
+    // Where nothing moved, nobody needs to know where addresses are said.
+    let images = if steps.is_at_end() { Vec::new() } else { images(&parts) };
+    let map = AddressMap::read(steps, shifts, &images)?;
+    let place = Placing { parts: &parts, regions: &regions, bases: &bases, map: &map };
     build(&place, &mut streams, size, new)
 }
 
@@ -286,14 +384,10 @@ fn build(
         let length = streams[LENGTHS].count(size - new.len())?;
         old_at = old_at.checked_add(streams[SEEKS].signed()?).ok_or(BROKEN)?;
         let old = usize::try_from(old_at).map_err(|_| BROKEN)?;
-        let end = old.checked_add(length).ok_or(BROKEN)?;
-        if end > place.old.bytes.len() {
-            return Err(BROKEN);
-        }
-        place.copy(&Copy { new: new.len(), old, length }, &mut copied);
+        place.copy(&Copy { new: new.len(), old, length }, &mut copied).ok_or(BROKEN)?;
         fixes.correct(&mut copied)?;
         new.extend_from_slice(&copied);
-        old_at = end as i64;
+        old_at += length as i64;
     }
     let rest = size - new.len();
     new.extend_from_slice(streams[LITERALS].bytes(rest)?);
@@ -348,9 +442,12 @@ mod tests {
     use super::*;
 
     fn check(old: &[u8], new: &[u8]) -> usize {
-        let patch = make(old, new).unwrap();
+        let (start, end) = old.split_at(old.len() / 3);
+        let sources = [start, end].map(|part| Source::new(part.to_vec()));
+        let sources = sources.each_ref();
+        let patch = make(&sources, &Source::new(new.to_vec()), Preference::Size).unwrap();
         let mut found = Vec::new();
-        apply(&patch, old, new.len(), &mut found).unwrap();
+        apply(&patch, &sources, new.len(), &mut found).unwrap();
         assert!(found == new);
         patch.len()
     }

@@ -51,7 +51,7 @@ pub(super) fn tables(bytes: &[u8], image: &Image) -> Tables {
     finder.unwinding(image.unwinding.clone());
     finder.symbols(image);
     finder.found.retain(|reference| reference.at as usize + 4 <= bytes.len());
-    finder.found.sort_unstable_by_key(|reference| reference.at);
+    finder.found.sort_by_key(|reference| reference.at);
     Tables { references: finder.found, bases: finder.bases, range }
 }
 
@@ -89,9 +89,9 @@ impl Finder<'_> {
             // magic, two zeros, quantum of instructions, bytes of a pointer
             let is_header = u32_at(self.bytes, at)? == 0xffff_fff1
                 && u32_at(self.bytes, at + 4)? & 0xff00_ffff == 0x0800_0000;
-            let word = |index: usize| Some(u64_at(self.bytes, at + 8 * index)? as usize);
+            let word = |index: usize| usize::try_from(u64_at(self.bytes, at + 8 * index)?).ok();
             let offsets = [word(4)?, word(5)?, word(6)?, word(7)?, word(8)?];
-            let is_ordered = offsets.is_sorted() && offsets[4] < self.bytes.len();
+            let is_ordered = offsets.is_sorted() && offsets[4] < self.bytes.len() - at;
             (is_header && is_ordered).then_some(Header { at, functions: word(1)?, offsets })
         })
     }
@@ -110,13 +110,15 @@ impl Finder<'_> {
         }
         self.module(image, address);
         let table = header.at + functions;
-        let mut end = table;
-        for function in 0..header.functions.min(self.bytes.len() / 8) {
-            let entry = table + 8 * function;
-            let Some(offset) = u32_at(self.bytes, entry + 4) else { break };
+        let count = header.functions.min((self.bytes.len() - table) / 8);
+        for entry in (table..).step_by(8).take(count) {
             self.add(entry, Base::Text as u8);
             self.add(entry + 4, Base::Functions as u8);
-            end = end.max(self.function(table.saturating_add(offset as usize)).unwrap_or(end));
+        }
+        let mut end = table + 8 * count;
+        for entry in (table..).step_by(8).take(count) {
+            let offset = u32_at(self.bytes, entry + 4)? as usize;
+            end = end.max(self.function(table.saturating_add(offset)).unwrap_or(end));
         }
         Some(header.at..end.min(self.bytes.len()))
     }

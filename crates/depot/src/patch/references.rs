@@ -1,5 +1,7 @@
 //! Where an executable says an address, and in which way.
 
+use std::ops::Range;
+
 use super::golang;
 use super::image::{Image, u32_at, u64_at};
 
@@ -51,7 +53,10 @@ impl Reference {
         let value = match self.kind {
             Kind::Relative(end) => target.wrapping_sub(site).wrapping_sub(u64::from(end)),
             Kind::Absolute => return bytes.copy_from_slice(&target.to_le_bytes()),
-            Kind::Based(base) => target.wrapping_sub(bases[usize::from(base)]),
+            Kind::Based(base) => {
+                let base = bases.get(usize::from(base)).copied().unwrap_or_default();
+                target.wrapping_sub(base)
+            }
         };
         bytes.copy_from_slice(&(value as u32).to_le_bytes());
     }
@@ -118,35 +123,31 @@ impl References {
 fn scan_code(
     bytes: &[u8],
     image: &Image,
-    file: std::ops::Range<usize>,
+    file: Range<usize>,
     address: u64,
     found: &mut Vec<Reference>,
 ) {
     let code = &bytes[file.clone()];
-    let code_end = address.wrapping_add(code.len() as u64);
-    let mut at = 0;
-    // The instruction's first byte and its 32 bits.
+    let code_addresses = address..address.wrapping_add(code.len() as u64);
+    let mut at = 1;
     while at + 6 <= code.len() {
-        let (first, second) = (code[at], code[at + 1]);
-        let (place, end, is_code_only) = match first {
-            0xe8 | 0xe9 => (at + 1, 4, true),
-            0x0f if second & 0xf0 == 0x80 => (at + 2, 4, true),
-            // ModRM with mod 0 and r/m 5.
-            _ if first & 0xc7 == 5 && at > 0 => (at + 1, 4 + immediate(code, at), false),
-            _ => {
+        let first = code[at];
+        if !IS_TELLING[usize::from(first)] {
+            at += 1;
+            continue;
+        }
+        let (place, end, targets) = match first {
+            CALL | JUMP => (at + 1, 4, &code_addresses),
+            TWO_BYTES if code[at + 1] & 0xf0 == 0x80 => (at + 2, 4, &code_addresses),
+            TWO_BYTES => {
                 at += 1;
                 continue;
             }
+            _ => (at + 1, 4 + immediate(code, at), &image.addresses),
         };
         let site = address.wrapping_add(place as u64);
         let reference = Reference { at: (file.start + place) as u32, kind: Kind::Relative(end) };
-        let target = reference.target(&code[place..], site, &[]);
-        let is_likely = if is_code_only {
-            (address..code_end).contains(&target)
-        } else {
-            image.addresses.contains(&target)
-        };
-        if is_likely {
+        if targets.contains(&reference.target(&code[place..], site, &[])) {
             found.push(reference);
             at = place + 4;
         } else {
@@ -154,6 +155,21 @@ fn scan_code(
         }
     }
 }
+
+const CALL: u8 = 0xe8;
+const JUMP: u8 = 0xe9;
+const TWO_BYTES: u8 = 0x0f;
+
+/// Whether 32 bits behind, or nearly behind, such a byte could lead somewhere. Apart from the
+/// above those are the ModRM bytes with mod 0 and r/m 5.
+const IS_TELLING: [bool; 256] = {
+    let (mut telling, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        telling[byte] = matches!(byte as u8, CALL | JUMP | TWO_BYTES) || byte & 0xc7 == 5;
+        byte += 1;
+    }
+    telling
+};
 
 /// Bytes behind the operand of the instruction whose ModRM byte is at `at`.
 fn immediate(code: &[u8], at: usize) -> u8 {

@@ -19,24 +19,39 @@ struct Step {
 pub(super) struct AddressMap {
     /// In order. Before the first, nothing moved.
     steps: Vec<Step>,
-    /// For each page of `pages`, how many steps begin before it.
-    index: Vec<u32>,
-    pages: Range<u64>,
+    /// For each old file, whose addresses have its number above [`SPACE_BITS`].
+    indices: Vec<Index>,
+}
+
+/// From here on up, an address holds the number of the old file that it is of.
+pub(super) const SPACE_BITS: u32 = 56;
+
+/// Where to search for the addresses of an old file.
+#[derive(Debug, Default)]
+struct Index {
+    first_page: u64,
+    /// For each page, how many steps begin before it.
+    steps: Vec<u32>,
 }
 
 const PAGE_BITS: u32 = 10;
 
-impl AddressMap {
-    fn new(steps: Vec<Step>, image: Range<u64>) -> Self {
+impl Index {
+    fn new(steps: &[Step], image: &Range<u64>) -> Self {
         // Larger images are searched without an index.
         const MAX_PAGES: u64 = 1 << 18;
-        let pages = (image.start >> PAGE_BITS)..(image.end >> PAGE_BITS);
-        let count = pages.end.saturating_sub(pages.start).min(MAX_PAGES);
-        let pages = pages.start..pages.start + count;
-        let index = pages
-            .clone()
-            .map(|page| steps.partition_point(|step| step.from < page << PAGE_BITS) as u32);
-        Self { index: index.collect(), steps, pages }
+        let (first_page, end) = (image.start >> PAGE_BITS, image.end >> PAGE_BITS);
+        let pages = first_page..end.min(first_page + MAX_PAGES);
+        let before = |page| steps.partition_point(|step| step.from < page << PAGE_BITS) as u32;
+        Self { first_page, steps: pages.map(before).collect() }
+    }
+}
+
+impl AddressMap {
+    /// `images` are the addresses that the old files take.
+    fn new(steps: Vec<Step>, images: &[Range<u64>]) -> Self {
+        let indices = images.iter().map(|image| Index::new(&steps, image)).collect();
+        Self { steps, indices }
     }
 
     /// Whether nothing moved.
@@ -46,8 +61,12 @@ impl AddressMap {
 
     /// Where an address is in the new executable.
     pub(super) fn apply(&self, address: u64) -> u64 {
-        let page = (address >> PAGE_BITS).wrapping_sub(self.pages.start) as usize;
-        let next = match self.index.get(page) {
+        let index = self.indices.get((address >> SPACE_BITS) as usize);
+        let first = index.and_then(|index| {
+            let page = (address >> PAGE_BITS).wrapping_sub(index.first_page);
+            index.steps.get(page as usize)
+        });
+        let next = match first {
             Some(&first) => {
                 let rest = self.steps[first as usize..].iter();
                 first as usize + rest.take_while(|step| step.from <= address).count()
@@ -73,7 +92,7 @@ impl AddressMap {
     pub(super) fn read(
         from: &mut Reader,
         shifts: &mut Reader,
-        image: Range<u64>,
+        images: &[Range<u64>],
     ) -> Result<Self, FormatError> {
         let (mut steps, mut last) = (Vec::new(), Step { from: 0, shift: 0 });
         while !from.is_at_end() {
@@ -82,7 +101,7 @@ impl AddressMap {
             last = Step { from: next, shift: last.shift.wrapping_add(shifts.signed()?) };
             steps.push(last);
         }
-        Ok(Self::new(steps, image))
+        Ok(Self::new(steps, images))
     }
 }
 
@@ -102,7 +121,7 @@ impl Votes {
 
     /// The cheapest map: at each target, to stay with a shift or to take another one, whichever
     /// costs less in the end (Viterbi).
-    pub(super) fn map(&self, image: Range<u64>) -> AddressMap {
+    pub(super) fn map(&self, images: &[Range<u64>]) -> AddressMap {
         let mut votes: Vec<_> = self.0.iter().map(|(&(old, shift), &n)| (old, shift, n)).collect();
         votes.sort_unstable();
         // Costs are counted from `missed`: what it would cost if all so far had been wrong.
@@ -132,7 +151,7 @@ impl Votes {
             at = before;
         }
         steps.reverse();
-        AddressMap::new(steps, image)
+        AddressMap::new(steps, images)
     }
 }
 
@@ -144,6 +163,8 @@ struct Path {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
 
     fn check(votes: &[(u64, u64, u32)], steps: &[(u64, i64)]) {
@@ -151,13 +172,13 @@ mod tests {
         for &(old, new, count) in votes {
             (0..count).for_each(|_| all.add(old, new));
         }
-        let map = all.map(0..1 << 20);
+        let map = all.map(from_ref(&(0..1 << 20)));
         let found: Vec<_> = map.steps.iter().map(|step| (step.from, step.shift)).collect();
         assert_eq!(found, steps);
         let (mut from, mut shifts) = (Writer::default(), Writer::default());
         map.write(&mut from, &mut shifts);
         let (mut from, mut shifts) = (Reader::new(from.as_bytes()), Reader::new(shifts.as_bytes()));
-        let read = AddressMap::read(&mut from, &mut shifts, 0..1 << 20).unwrap();
+        let read = AddressMap::read(&mut from, &mut shifts, &[]).unwrap();
         assert_eq!(read.steps, map.steps);
     }
 
@@ -174,7 +195,7 @@ mod tests {
         let steps = [(5000, 32), (5008, 64), (900_000, -8)];
         let steps = steps.map(|(from, shift)| Step { from, shift });
         for image in [0..0, 4096..16384, 0..1 << 20] {
-            let map = AddressMap::new(steps.to_vec(), image);
+            let map = AddressMap::new(steps.to_vec(), from_ref(&image));
             for (old, new) in [(0, 0), (4999, 4999), (5000, 5032), (5007, 5039), (5008, 5072)] {
                 assert_eq!(map.apply(old), new);
             }
