@@ -4,6 +4,7 @@
 //! line is one object: `{"bench": …, "rows": [{"what", "ours", "peer", "peer_name", "ratio",
 //! "unit", "must", "aim", "ok"}]}`.
 
+mod engine;
 mod install;
 mod startup;
 
@@ -28,6 +29,8 @@ pub struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Name {
+    /// How fast the engine plans and decides, and how far a bad release gets
+    Engine,
     /// From a local mirror to a verified tree, against unzip and Python's zipfile
     Install,
     /// How long the program takes to start, and what an idle agent occupies
@@ -101,6 +104,7 @@ pub fn main(arguments: &Arguments) -> Result<()> {
             setup::install(Part::Peers)?;
             install::measure()?
         }
+        Name::Engine => engine::measure()?,
         Name::Startup => startup::measure()?,
     };
     for row in &rows {
