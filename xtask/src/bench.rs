@@ -6,6 +6,7 @@
 
 mod cost;
 mod depot;
+mod engine;
 mod fleet;
 mod install;
 mod mirror;
@@ -34,6 +35,8 @@ pub struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Name {
+    /// How fast the engine plans and decides, and how far a bad release gets
+    Engine,
     /// From a local mirror to a verified tree, against unzip and Python's zipfile
     Install,
     /// Packs, deltas, installing and upgrading by them, shims
@@ -116,6 +119,7 @@ pub fn main(arguments: &Arguments) -> Result<()> {
             depot::measure()?
         }
         Name::Fleet => fleet::measure()?,
+        Name::Engine => engine::measure()?,
         Name::Startup => startup::measure()?,
     };
     for row in &rows {

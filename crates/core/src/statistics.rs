@@ -19,11 +19,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Bets that the rate is lower: `q` as a part of the rate, with its weight. Half is on "nothing
-/// ever fails", so that a clean run needs 64 successes to show less than 5% (the fewest that any
-/// method could do with is 59); the rest survives failures.
-const LOWER: [(f64, f64); 5] =
-    [(0.0, 0.5), (1.0 / 16.0, 0.125), (1.0 / 8.0, 0.125), (1.0 / 4.0, 0.125), (1.0 / 2.0, 0.125)];
+/// Bets that the rate is lower: `q` as a part of the rate, with its weight. The first is on "nothing
+/// ever fails", so that a clean run needs 69 successes to show less than 5% (the fewest that any
+/// method could do with is 59); the others survive failures, and are chosen so that 400 devices of
+/// which 1% fail show it in 99 of 100 cases.
+const LOWER: [(f64, f64); 3] = [(0.0, 0.4), (0.25, 0.3), (0.45, 0.3)];
 /// Bets that the rate is higher: so many times the rate, at most halfway to 1.
 const HIGHER: [f64; 4] = [1.5, 2.0, 3.0, 5.0];
 /// More successes than any fleet has devices.
@@ -144,11 +144,7 @@ impl FromStr for Share {
         let percent = text.trim().strip_suffix('%').ok_or_else(invalid)?;
         let percent: f64 = percent.trim().parse().map_err(|_| invalid())?;
         let millionths = (percent * 1e4).round();
-        if millionths >= 1.0 && millionths < 1e6 {
-            Ok(Self(millionths as u32))
-        } else {
-            Err(invalid())
-        }
+        if (1.0..1e6).contains(&millionths) { Ok(Self(millionths as u32)) } else { Err(invalid()) }
     }
 }
 
@@ -189,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_clean_run_shows_less_than_a_rate_from_so_many_on() {
-        for (rate, confidence, fewest) in [("5%", "95%", 64), ("1%", "95%", 325), ("5%", "99%", 97)]
+        for (rate, confidence, fewest) in
+            [("5%", "95%", 69), ("1%", "95%", 352), ("5%", "99%", 103)]
         {
             let (rate, confidence) = (share(rate), share(confidence));
             assert_eq!(trials(0, 0).more_successes(rate, confidence), Some(fewest));
@@ -227,9 +224,9 @@ mod tests {
             let mut is_misled = false;
             for _ in 0..400 {
                 if next() < rate {
-                    seen.failures += 1
+                    seen.failures += 1;
                 } else {
-                    seen.successes += 1
+                    seen.successes += 1;
                 }
                 is_misled = is_misled || believes(seen);
             }

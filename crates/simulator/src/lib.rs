@@ -12,6 +12,7 @@
 mod device;
 mod dice;
 pub mod explore;
+pub mod figures;
 pub mod invariant;
 mod scenario;
 mod server;

@@ -29,6 +29,9 @@ struct Arguments {
     #[cfg(feature = "mutations")]
     #[arg(long)]
     mutate: bool,
+    /// Measure the engine instead, a line of JSON for each figure
+    #[arg(long)]
+    figures: bool,
     /// End with one line of JSON
     #[arg(long)]
     json: bool,
@@ -39,6 +42,12 @@ fn main() -> ExitCode {
     if arguments.tell {
         let scenario = Scenario::of(arguments.from, arguments.devices);
         println!("{}", story::in_words(&scenario, &World::play(&scenario, true)));
+        return ExitCode::SUCCESS;
+    }
+    if arguments.figures {
+        for figure in gofleet_simulator::figures::measure() {
+            println!("{}", serde_json::json!(figure));
+        }
         return ExitCode::SUCCESS;
     }
     let report = play(&arguments);

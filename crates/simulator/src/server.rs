@@ -154,6 +154,12 @@ impl Database {
             let in_it = rollout.view.devices.iter().find(|device| device.device == row.id);
             !rollout.view.state.is_final() && in_it.is_some_and(|it| it.step != Step::Skipped)
         };
+        let busy_with = self.rollouts.iter().find(is_busy).map(|rollout| rollout.view.id.clone());
+        Self::fleet_device_of(row, busy_with)
+    }
+
+    /// A device as the planner sees it.
+    pub fn fleet_device_of(row: &Row, busy_with: Option<RolloutId>) -> FleetDevice {
         FleetDevice {
             id: row.id.clone(),
             facts: Facts {
@@ -168,7 +174,7 @@ impl Database {
                 labels: [("team".to_owned(), row.team.to_owned())].into(),
             },
             last_seen: row.last_seen,
-            busy_with: self.rollouts.iter().find(is_busy).map(|rollout| rollout.view.id.clone()),
+            busy_with,
         }
     }
 
@@ -177,8 +183,7 @@ impl Database {
         let mut places = vec![NOWHERE; self.devices.len()];
         for (ring, planned) in plan.rings.iter().enumerate() {
             for device in &planned.devices {
-                let row = self.devices.iter().position(|row| row.id == device.device);
-                let row = row.expect("a plan is made of the fleet");
+                let row = self.row_of(&device.device);
                 places[row] = devices.len() as u32;
                 devices.push(self.device_view(
                     &self.devices[row],
@@ -396,6 +401,26 @@ impl Database {
         });
         true
     }
+}
+
+/// A rollout that has just been started as it was planned, apart from any server.
+pub fn started(plan: RolloutPlan, fleet: &[FleetDevice], now: Timestamp) -> RolloutView {
+    let row = |device: &FleetDevice| Row {
+        id: device.id.clone(),
+        generation: 0,
+        active: device.facts.active.clone(),
+        last_seen: device.last_seen,
+        team: "a",
+        orders: Vec::new(),
+    };
+    let database = Database {
+        epoch: 1,
+        devices: fleet.iter().map(row).collect(),
+        rollouts: Vec::new(),
+        releases: Rc::new(releases(now)),
+        blocked: BTreeSet::new(),
+    };
+    database.rollout("r1".parse().expect("a short word"), plan, now).view
 }
 
 /// The platform of every simulated device.

@@ -18,6 +18,13 @@ pub(super) enum Verdict {
 }
 
 impl RolloutView {
+    /// The devices of a ring, which stand together.
+    pub(super) fn devices_of(&self, ring: usize) -> &[DeviceView] {
+        let begin = self.devices.partition_point(|device| (device.ring as usize) < ring);
+        let end = self.devices.partition_point(|device| (device.ring as usize) <= ring);
+        &self.devices[begin..end]
+    }
+
     /// The gate of a ring: its own, or the rollout's.
     pub(super) fn gate(&self, ring: usize) -> &Gate {
         self.spec.rings[ring].gate.as_ref().unwrap_or(&self.spec.gate)
@@ -63,7 +70,7 @@ pub(super) fn judge(view: &RolloutView, ring: usize, now: Timestamp) -> Verdict 
 pub(super) enum Shown {
     /// Few enough fail.
     Few,
-    /// Too many fail.
+    /// Too many fail, or too many for those that are left to show otherwise.
     TooMany(GateFailure),
     /// Neither is shown yet.
     NotYet {
@@ -79,10 +86,16 @@ pub(super) enum Shown {
 pub(super) fn shown(view: &RolloutView, ring: usize, now: Timestamp) -> Option<Shown> {
     let gate = view.gate(ring);
     let max = gate.max_failure_rate?;
-    let (mut failures, mut successes) = (0, 0);
+    let (mut failures, mut successes, mut left, mut waived) = (0, 0, 0, 0);
     for tally in (0..=ring).map(|ring| tally(view, ring, now)) {
         failures += tally.failures - tally.waived;
         successes += tally.successes;
+        left += tally.waiting + tally.in_flight + tally.offline;
+        waived += tally.waived;
+    }
+    if failures == 0 && waived > 0 && left == 0 {
+        // What a person has accepted needs no further proof.
+        return Some(Shown::Few);
     }
     let trials = Trials { failures: u64::from(failures), successes: u64::from(successes) };
     let of = failures + successes;
@@ -96,6 +109,10 @@ pub(super) fn shown(view: &RolloutView, ring: usize, now: Timestamp) -> Option<S
     let more = u32::try_from(more).unwrap_or(u32::MAX);
     let bound = trials.upper_bound(gate.confidence);
     let inconclusive = GateFailure::Inconclusive { failures, of, max, more };
+    if more > left && failures > 0 {
+        // Nobody else needs to get the release for a proof that can't come any more.
+        return Some(Shown::TooMany(inconclusive));
+    }
     Some(Shown::NotYet { bound, inconclusive })
 }
 
@@ -109,7 +126,7 @@ pub(super) fn needed(gate: &Gate, tally: &Tally) -> u32 {
 /// Counts the devices of a ring by what the gate makes of them at `now`.
 pub fn tally(view: &RolloutView, ring: usize, now: Timestamp) -> Tally {
     let mut tally = Tally::default();
-    for device in view.devices.iter().filter(|device| device.ring as usize == ring) {
+    for device in view.devices_of(ring) {
         tally.devices += 1;
         match standing(view, device, now) {
             Standing::Waiting => tally.waiting += 1,
