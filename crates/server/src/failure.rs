@@ -135,8 +135,8 @@ impl From<PlanError> for Failure {
             | PlanError::EmptyCollection { .. }
             | PlanError::NothingToDo { .. }
             | PlanError::EmptyRing { .. }
-            | PlanError::RateOutOfReach { .. }
-            | PlanError::GateOutOfReach { .. } => Self::new(ProblemCode::InvalidRollout, text),
+            | PlanError::GateOutOfReach { .. }
+            | PlanError::RateOutOfReach { .. } => Self::new(ProblemCode::InvalidRollout, text),
         }
     }
 }
