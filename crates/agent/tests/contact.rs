@@ -1,5 +1,6 @@
 //! The agent against a server that answers by a script: orders that may not be obeyed, reports
 //! that are not taken at once, a credential that is refused. No Go is needed for these.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -245,8 +246,8 @@ async fn an_order_to_go_back_to_a_release_that_is_not_there_ends_and_says_so() {
         .await
         .unwrap();
     let script = server.script.lock().unwrap();
-    let progress = script.reports.iter().filter_map(|report| report.progress.as_ref());
-    let failure = progress.last().unwrap().failure.clone().unwrap();
+    let mut progress = script.reports.iter().filter_map(|report| report.progress.as_ref());
+    let failure = progress.next_back().unwrap().failure.clone().unwrap();
     assert_eq!(serde_json::to_value(failure.kind).unwrap(), "nothing_to_revert_to");
 }
 

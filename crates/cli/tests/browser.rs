@@ -2,6 +2,7 @@
 //! the agents' HTTP API (see `scene.rs`).
 //!
 //! With `GOFLEET_SCREENSHOTS=DIR` the pictures of the documentation are made as well.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 #![cfg(target_os = "linux")]
 
 #[path = "browser/chromium.rs"]

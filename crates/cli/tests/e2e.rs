@@ -1,5 +1,6 @@
 //! The whole way on real Go: a server, agents, and the verbs that an administrator uses, each a
 //! process of its own.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::fs;
 use std::path::Path;

@@ -4,6 +4,7 @@
 //!
 //! Each device goes back and forth between two releases; where a point lies before the tree
 //! stands, the tree is taken away first.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 #![cfg(unix)]
 
 use std::collections::BTreeSet;

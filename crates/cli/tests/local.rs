@@ -1,4 +1,5 @@
 //! The verbs for the machine that one sits at, without any server.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 #![cfg(unix)]
 
 use std::collections::HashMap;

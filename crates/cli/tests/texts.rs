@@ -1,4 +1,5 @@
 //! The texts that a user sees first: help and errors, as snapshots.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::process::{Command, Stdio};
 

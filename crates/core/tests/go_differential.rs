@@ -2,6 +2,7 @@
 //!
 //! The real Go tells its selection by `GODEBUG=toolchaintrace=1` and finds other toolchains as
 //! scripts on `PATH`.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 #![cfg(unix)]
 
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@
 //! engine, with files in memory and a `go` command that selects with our code. What needs a
 //! network or a build is skipped and counted as such, so that a script that quietly stops
 //! checking anything fails the test.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::fs;
 

@@ -1,4 +1,5 @@
 //! The shims as programs, in front of real Go and of scripts that tell how they were called.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 #![cfg(unix)]
 
 use std::fs;

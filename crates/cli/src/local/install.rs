@@ -123,7 +123,7 @@ fn intact(install: &Install, root: &Path, printer: Printer) -> anyhow::Result<Op
         Ok(verified) => {
             let (files, bytes) = (verified.files, verified.bytes);
             let report = StageReport { files, bytes, was_there: true, ..StageReport::default() };
-            Installed::of(&root, &id, version, report).map(Some)
+            Installed::of(&root, &id, version, &report).map(Some)
         }
         Err(error) => {
             printer.warning(format_args!("{error}; it is installed again"));
@@ -174,7 +174,7 @@ fn stage(
     if depot.active()?.is_none() {
         depot.activate(&release.id)?;
     }
-    Installed::of(&depot, &release.id, &release.version, report)
+    Installed::of(&depot, &release.id, &release.version, &report)
 }
 
 /// Whether the archive is what was asked for.
@@ -211,7 +211,7 @@ impl Progress for Bar {
 }
 
 impl Installed {
-    fn of(root: &Root, id: &ReleaseId, version: &str, done: StageReport) -> anyhow::Result<Self> {
+    fn of(root: &Root, id: &ReleaseId, version: &str, done: &StageReport) -> anyhow::Result<Self> {
         let bin = root.bin();
         let is_on_path = search_path().iter().any(|folder| is_same(folder, &bin));
         Ok(Self {

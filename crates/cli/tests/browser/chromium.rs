@@ -101,6 +101,7 @@ impl Chromium {
     }
 
     /// Calls a method of the protocol and gives its answer.
+    #[expect(clippy::needless_pass_by_value, reason = "it is made where it is given")]
     #[track_caller]
     pub fn call(&mut self, method: &str, parameters: Value) -> Value {
         self.try_call(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))

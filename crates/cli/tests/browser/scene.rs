@@ -95,6 +95,7 @@ impl Scene {
     }
 
     /// Starts a rollout with these rings, in YAML.
+    #[expect(clippy::needless_pass_by_value, reason = "it is made where it is given")]
     pub fn start(&self, name: &str, rings: serde_json::Value) -> RolloutStatus {
         let spec = serde_json::json!({
             "name": name, "version": NEW, "rings": rings, "soak": "1s",

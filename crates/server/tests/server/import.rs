@@ -33,7 +33,7 @@ async fn a_release_is_imported_shown_approved_and_blocked() {
     assert_eq!(id.as_str(), "go-1.27.3-linux-amd64");
     assert_eq!(imported.release.status, ReleaseStatus::Imported);
     assert_eq!(imported.release.origin, "a test");
-    assert_eq!(admin.releases().await.unwrap(), [imported.release.clone()]);
+    assert_eq!(admin.releases().await.unwrap(), std::slice::from_ref(&imported.release));
     let manifest = admin.manifest(&id).await.unwrap();
     assert_eq!(manifest.digest(), imported.release.release.manifest);
     assert!(manifest.file("bin/go").is_some());

@@ -1,5 +1,6 @@
 //! The server as its callers see it: real HTTP on the loopback, a real database in a folder of its
 //! own.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod access;
 mod artifacts;
