@@ -14,9 +14,9 @@ use gofleet_core::manifest::{MAX_FILES, ManifestFile};
 use super::codec::Codec;
 use super::wire::{Reader, Writer};
 use super::{Container, FormatError, Frame};
-use crate::archive::{Entry, Sink, Whole};
+use crate::archive::{ArchiveError, Content, Entry, Sink, Whole};
 use crate::parallel;
-use crate::patch::{self, Source};
+use crate::patch::{self, Patch, Pieces, Source};
 
 pub(crate) use self::pack::{Origin, group, pack};
 
@@ -110,15 +110,40 @@ impl Assembly {
             // The base's come first.
             let mut all: Vec<_> = (base.read)(&parts.base)?.into_iter().map(Arc::new).collect();
             all.append(&mut sources);
-            self.unpack(frame, files, parts, &all, plain)
-                .map_err(|error| (base.explain)(error, &parts.base, &all))?;
-            hand_over(files, &parts.made, plain, wanted, sink)?;
-            if let [file] = parts.made[..] {
-                shelf.put(file, plain);
+            let explain = |error| (base.explain)(error, &parts.base, &all);
+            match parts.made[..] {
+                [file] if frame.codec == PATCH && !shelf.needs(file) => {
+                    self.stream(frame, &files[file], &all, &explain, sink)?;
+                }
+                _ => {
+                    self.unpack(frame, files, parts, &all, plain).map_err(explain)?;
+                    hand_over(files, &parts.made, plain, wanted, sink)?;
+                    shelf.put(&parts.made, plain);
+                }
             }
             mem::forget(guard);
             Ok(())
         })
+    }
+
+    /// Makes a file that nobody else needs, without holding all of it.
+    fn stream<S: Sink>(
+        &self,
+        frame: &Frame,
+        file: &ManifestFile,
+        sources: &[Arc<Source>],
+        explain: &dyn Fn(FormatError) -> S::Error,
+        sink: &S,
+    ) -> Result<(), S::Error> {
+        let packed = self.container.read(frame).map_err(explain)?;
+        let patch = Patch::open(&packed, file.size as usize).map_err(explain)?;
+        drop(packed);
+        let sources: Vec<&Source> = sources.iter().map(Arc::as_ref).collect();
+        let pieces = patch.pieces(&sources).map_err(explain)?;
+        let mut content = Streamed { pieces, failure: None };
+        let taken = sink.file(&entry(file), &mut content);
+        // What went wrong here says more than what the sink made of it.
+        content.failure.map_or(taken, |failure| Err(explain(failure)))
     }
 
     /// Which frames make something that is wanted, or that such a frame needs.
@@ -178,15 +203,34 @@ fn hand_over<S: Sink>(
     sink: &S,
 ) -> Result<(), S::Error> {
     for &place in made {
-        let ManifestFile { path, size, executable, .. } = &files[place];
-        let (content, rest) = plain.split_at(*size as usize);
+        let file = &files[place];
+        let (content, rest) = plain.split_at(file.size as usize);
         plain = rest;
         if wanted(place) {
-            let entry = Entry { path: path.clone(), size: *size, executable: *executable };
-            sink.file(&entry, &mut Whole::new(content))?;
+            sink.file(&entry(file), &mut Whole::new(content))?;
         }
     }
     Ok(())
+}
+
+fn entry(file: &ManifestFile) -> Entry {
+    let ManifestFile { path, size, executable, .. } = file;
+    Entry { path: path.clone(), size: *size, executable: *executable }
+}
+
+/// A file that is made while it is taken.
+struct Streamed<'a> {
+    pieces: Pieces<'a>,
+    failure: Option<FormatError>,
+}
+
+impl Content for Streamed<'_> {
+    fn next(&mut self) -> Result<Option<&[u8]>, ArchiveError> {
+        self.pieces.next().map_err(|error| {
+            self.failure = Some(error);
+            ArchiveError::Malformed("a patch can't be applied")
+        })
+    }
 }
 
 /// Files that were made and are still needed.
@@ -227,13 +271,19 @@ impl Shelf {
         wanted.iter().map(take).collect()
     }
 
-    /// Takes the content of a file out of `plain`, if somebody needs it.
-    fn put(&self, file: usize, plain: &mut Vec<u8>) {
+    /// Takes the content of a single file out of `plain`, if some frame needs it.
+    fn put(&self, made: &[usize], plain: &mut Vec<u8>) {
+        let &[file] = made else { return };
         let mut state = self.state.lock().expect("no holder panics");
         if let Some((_, source)) = state.files.get_mut(&file) {
             *source = Some(Arc::new(Source::new(mem::take(plain))));
             self.changed.notify_all();
         }
+    }
+
+    /// Whether some frame needs this file.
+    fn needs(&self, file: usize) -> bool {
+        self.state.lock().expect("no holder panics").files.contains_key(&file)
     }
 }
 

@@ -33,6 +33,9 @@ pub(crate) struct Damaged;
 
 /// The slowest level of Zstandard: what is made once is unpacked ten thousand times.
 const LEVEL: i32 = 22;
+/// From so many bytes on it takes twice the time of this one to win a hundredth.
+const LONG_BYTES: usize = 1 << 20;
+const LONG_LEVEL: i32 = 19;
 /// Longest distance of a match, as the power of two: two of the largest executables.
 const MAX_WINDOW_LOG: u32 = 27;
 
@@ -117,7 +120,7 @@ fn zstd(plain: &[u8], prefix: &[u8]) -> Vec<u8> {
     let distance = (plain.len() + prefix.len()).max(1 << 17);
     let window_log = (usize::BITS - (distance - 1).leading_zeros()).min(MAX_WINDOW_LOG);
     let mut set = |parameter| context.set_parameter(parameter).expect(INVARIANT);
-    set(CParameter::CompressionLevel(LEVEL));
+    set(CParameter::CompressionLevel(if plain.len() < LONG_BYTES { LEVEL } else { LONG_LEVEL }));
     set(CParameter::WindowLog(window_log));
     set(CParameter::EnableLongDistanceMatching(distance > 8 << 20));
     set(CParameter::ContentSizeFlag(false));

@@ -4,13 +4,7 @@
 //! a table of hashes in the place of a suffix array: many times faster, and blind only to matches
 //! shorter than [`WINDOW`] bytes, which would not pay.
 
-/// A part of the new string that resembles a part of the old one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Copy {
-    pub new: usize,
-    pub old: usize,
-    pub length: usize,
-}
+use super::Span;
 
 /// Bytes that are hashed.
 const WINDOW: usize = 16;
@@ -84,7 +78,7 @@ fn common(a: &[u8], b: &[u8]) -> usize {
 }
 
 /// What of `new` resembles something in `old`, in the order of `new`, without overlaps.
-pub(super) fn find(old: &[u8], new: &[u8]) -> Vec<Copy> {
+pub(super) fn find(old: &[u8], new: &[u8]) -> Vec<Span> {
     let index = Index::new(old);
     let mut copies = Vec::new();
     // The last match that was taken up: its places, and up to where `new` is dealt with.
@@ -122,7 +116,7 @@ pub(super) fn find(old: &[u8], new: &[u8]) -> Vec<Copy> {
         let (forward, backward) =
             settle(old, new, (last_old, last_new), (place, scan), forward, backward);
         if forward > 0 {
-            copies.push(Copy { new: last_new, old: last_old, length: forward });
+            copies.push(Span { new: last_new, old: last_old, length: forward });
         }
         (last_new, last_old) = (scan - backward, place - backward);
     }

@@ -68,7 +68,11 @@ impl Reference {
 pub(super) struct References {
     pub all: Vec<Reference>,
     pub bases: Vec<u64>,
+    /// For each block of the file, how many begin before it.
+    blocks: Vec<u32>,
 }
+
+const BLOCK_BITS: u32 = 10;
 
 impl References {
     pub(super) fn find(bytes: &[u8], image: &Image) -> Self {
@@ -106,16 +110,34 @@ impl References {
         }
         all.extend(based);
         all.dedup_by(|next, last| (next.at as usize) < last.at as usize + last.len());
-        Self { all, bases: tables.bases }
+        all.shrink_to_fit();
+        Self { blocks: blocks(&all, bytes.len()), all, bases: tables.bases }
     }
 
     /// Those that lie wholly in a range of the file.
     pub(super) fn within(&self, start: usize, end: usize) -> &[Reference] {
-        let first = self.all.partition_point(|next| (next.at as usize) < start);
-        let rest = &self.all[first..];
-        let count = rest.partition_point(|next| next.at as usize + next.len() <= end);
-        &rest[..count]
+        let Some(&block) = self.blocks.get(start >> BLOCK_BITS) else { return &[] };
+        let rest = &self.all[block as usize..];
+        let before = rest.iter().take_while(|next| (next.at as usize) < start).count();
+        let rest = &rest[before..];
+        // Behind the end there is nothing, however long the range is.
+        let block =
+            self.blocks.get((end >> BLOCK_BITS) + 1).map_or(self.all.len(), |&n| n as usize);
+        let likely = &rest[..rest.len().min(block.saturating_sub(self.all.len() - rest.len()))];
+        let beyond = likely.iter().rev();
+        let beyond = beyond.take_while(|next| next.at as usize + next.len() > end).count();
+        &likely[..likely.len() - beyond]
     }
+}
+
+fn blocks(all: &[Reference], length: usize) -> Vec<u32> {
+    let (mut blocks, mut count) = (Vec::with_capacity((length >> BLOCK_BITS) + 1), 0);
+    for block in 0..=length >> BLOCK_BITS {
+        let behind = &all[count..];
+        count += behind.iter().take_while(|next| (next.at as usize) < block << BLOCK_BITS).count();
+        blocks.push(count as u32);
+    }
+    blocks
 }
 
 /// x86-64: calls and jumps into code, and operands relative to the instruction pointer, found by
