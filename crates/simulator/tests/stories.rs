@@ -29,13 +29,7 @@ fn a_seed_is_one_story() {
 
 #[test]
 fn stories_are_about_something() {
-    let stories: Vec<String> = (0..150)
-        .map(|seed| {
-            let scenario = Scenario::of(seed, 20);
-            story::in_words(&scenario, &World::play(&scenario, true))
-        })
-        .collect();
-    for words in [
+    let mut missing = vec![
         "is accepted",
         "is reverted",
         "is quarantined",
@@ -53,9 +47,17 @@ fn stories_are_about_something() {
         "accepts the failure",
         "not approved any",
         "old server",
-    ] {
-        assert!(stories.iter().any(|story| story.contains(words)), "nothing ever {words}");
+    ];
+    // The rarest of these comes about once in some hundred stories.
+    for seed in 0..1500 {
+        let scenario = Scenario::of(seed, 20);
+        let story = story::in_words(&scenario, &World::play(&scenario, true));
+        missing.retain(|words| !story.contains(words));
+        if missing.is_empty() {
+            return;
+        }
     }
+    panic!("nothing ever {missing:?}");
 }
 
 #[test]
