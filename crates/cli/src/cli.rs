@@ -171,15 +171,16 @@ mod tests {
     }
 
     /// The commands in a text: what follows `gofleet` where a line, perhaps after a prompt, begins
-    /// with it, up to a comment.
+    /// with it, up to a comment, a remark set apart by two spaces, or another program.
     fn commands(text: &str) -> impl Iterator<Item = Vec<String>> {
         let lines = text.lines().map(str::trim_start);
         let lines = lines.map(|line| line.strip_prefix("$ ").unwrap_or(line));
+        let lines = lines.map(|line| line.split_once("  ").map_or(line, |(command, _)| command));
         lines.filter(|line| line.starts_with("gofleet ")).map(|line| {
             let (mut words, mut quoted) = (vec![String::new()], None);
             for character in line.chars() {
                 match (quoted, character) {
-                    (None, '#') => break,
+                    (None, '#' | '|' | '>' | '&') => break,
                     (None, '\'' | '"') => quoted = Some(character),
                     (Some(quote), _) if quote == character => quoted = None,
                     (None, ' ') => words.push(String::new()),

@@ -285,7 +285,7 @@ fn tokens_are_good_once_and_for_a_while() {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
         (now.as_millis() as i64 > expires_at.as_millis()).then_some(())
     });
-    check_error(&enrol(&short), &["error: ", "has expired", "hint: "]);
+    check_error(&enrol(&short), &["error: ", "expired at", "hint: "]);
     assert_eq!(fleet.json(["token", "list"]).as_array().unwrap().len(), 2);
 }
 

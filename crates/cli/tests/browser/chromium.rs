@@ -101,12 +101,12 @@ impl Chromium {
     }
 
     /// Calls a method of the protocol and gives its answer.
-    #[expect(clippy::needless_pass_by_value, reason = "it is made where it is given")]
     #[track_caller]
     pub fn call(&mut self, method: &str, parameters: Value) -> Value {
         self.try_call(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is made where it is given")]
     fn try_call(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
         self.sequence += 1;
         let mut message = json!({"id": self.sequence, "method": method, "params": parameters});
