@@ -73,6 +73,9 @@ pub struct Made {
     pub bytes: u64,
 }
 
+/// Whether checksums and manifests' digests are compared. A fuzzer can't guess them.
+pub(crate) const IS_STRICT: bool = !cfg!(fuzzing);
+
 /// The only version so far.
 const VERSION: u16 = 1;
 const HEADER_BYTES: usize = 24;
@@ -131,7 +134,7 @@ impl Container {
         }
         let mut bytes = vec![0; packed as usize];
         read_exact_at(&file, &mut bytes, HEADER_BYTES as u64).map_err(FormatError::of_read)?;
-        if libdeflater::crc32(&bytes) != crc {
+        if IS_STRICT && libdeflater::crc32(&bytes) != crc {
             return Err(FormatError::DamagedHead);
         }
         let mut head = Vec::new();
@@ -167,7 +170,7 @@ impl Container {
     pub(crate) fn read(&self, frame: &Frame) -> Result<Vec<u8>, FormatError> {
         let mut packed = vec![0; frame.packed];
         read_exact_at(&self.file, &mut packed, frame.offset).map_err(FormatError::of_read)?;
-        if libdeflater::crc32(&packed) != frame.crc {
+        if IS_STRICT && libdeflater::crc32(&packed) != frame.crc {
             return Err(FormatError::DamagedFrame(frame.number));
         }
         Ok(packed)

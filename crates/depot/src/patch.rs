@@ -20,7 +20,7 @@ use std::sync::OnceLock;
 use self::address::{AddressMap, SPACE_BITS};
 pub(crate) use self::apply::{Patch, Pieces, apply};
 use self::image::{Image, Region, address_of};
-pub(crate) use self::make::make;
+pub(crate) use self::make::Draft;
 use self::references::{Kind, Reference, References};
 
 /// Most bytes of a file: positions in it are numbers with 32 bits.
@@ -197,40 +197,4 @@ impl Placing<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::format::codec::Preference;
-
-    fn check(old: &[u8], new: &[u8]) -> usize {
-        let (start, end) = old.split_at(old.len() / 3);
-        let sources = [start, end].map(|part| Source::new(part.to_vec()));
-        let sources = sources.each_ref();
-        let patch = make(&sources, &Source::new(new.to_vec()), Preference::Size).unwrap();
-        let mut found = Vec::new();
-        apply(&patch, &sources, new.len(), &mut found).unwrap();
-        assert!(found == new);
-        patch.len()
-    }
-
-    proptest! {
-        #[test]
-        fn any_file_from_any_other(
-            old in prop::collection::vec(0u8..4, 0..500),
-            new in prop::collection::vec(0u8..4, 0..500),
-        ) {
-            check(&old, &new);
-            check(&[&old[..], &new].concat(), &[&new[..], &old, &new].concat());
-        }
-    }
-
-    #[test]
-    fn a_small_change_makes_a_small_patch() {
-        let old: Vec<u8> = (0..100_000u32).flat_map(|n| n.wrapping_mul(n).to_le_bytes()).collect();
-        let mut new = old.clone();
-        new[5000] ^= 1;
-        new.splice(9000..9003, [1, 2, 3, 4, 5, 6, 7]);
-        assert!(check(&old, &new) < 100);
-    }
-}
+mod tests;

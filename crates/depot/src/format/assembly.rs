@@ -298,3 +298,6 @@ impl Drop for Guard<'_> {
         self.0.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests;

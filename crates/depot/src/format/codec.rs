@@ -52,7 +52,8 @@ impl Codec {
     /// The codec that makes least of `plain`, and what it makes. The unpacking side must have the
     /// same `prefix`.
     pub(crate) fn smallest(plain: &[u8], prefix: &[u8]) -> (Self, Vec<u8>) {
-        let packed = zstd(plain, prefix);
+        let level = if plain.len() < LONG_BYTES { LEVEL } else { LONG_LEVEL };
+        let packed = zstd(plain, prefix, level);
         if packed.len() < plain.len() {
             (Self::Zstd, packed)
         } else {
@@ -62,19 +63,22 @@ impl Codec {
 
     /// The same among more codecs, without a prefix.
     pub(crate) fn smallest_of_all(plain: &[u8], preference: Preference) -> (Self, Vec<u8>) {
-        // LZMA unpacks some MB in the time of one copy of a tree.
-        const QUICK_BYTES: usize = 64 << 10;
         const TINY_BYTES: usize = 16;
-        if plain.len() < TINY_BYTES {
-            return (Self::Stored, plain.to_vec());
-        }
-        let mut best = Self::smallest(plain, &[]);
-        if preference == Preference::Speed && plain.len() > QUICK_BYTES {
+        // LZMA unpacks some MB in the time of one copy of a tree.
+        const LARGE_BYTES: usize = 64 << 10;
+        let is_large = plain.len() > LARGE_BYTES;
+        let mut best = match plain.len() {
+            0..TINY_BYTES => return (Self::Stored, plain.to_vec()),
+            // Where LZMA may be tried, it wins.
+            _ if is_large && preference == Preference::Size => (Self::Stored, plain.to_vec()),
+            _ => Self::smallest(plain, &[]),
+        };
+        if is_large && preference == Preference::Speed {
             return best;
         }
         // Literal context, literal position and position bits: for text, bytes and numbers.
-        let settings = [(3, 0, 2), (3, 0, 0), (0, 0, 0), (0, 2, 2)];
-        let count = if plain.len() > 1 << 20 { 1 } else { settings.len() };
+        let settings = [(3, 0, 2), (0, 0, 0), (3, 0, 0), (0, 2, 2)];
+        let count = if plain.len() < LONG_BYTES { settings.len() } else { 1 };
         for &(lc, lp, pb) in &settings[..count] {
             let packed = lzma(plain, lc, lp, pb);
             if packed.len() < best.1.len() {
@@ -82,6 +86,12 @@ impl Codec {
             }
         }
         best
+    }
+
+    /// About how many bytes would be left, found in little time.
+    pub(crate) fn estimate(plain: &[u8]) -> usize {
+        const FAST_LEVEL: i32 = 3;
+        zstd(plain, &[], FAST_LEVEL).len()
     }
 
     /// Replaces the content of `plain` with the `size` bytes that `packed` unpacks to.
@@ -114,13 +124,13 @@ impl Codec {
     }
 }
 
-fn zstd(plain: &[u8], prefix: &[u8]) -> Vec<u8> {
+fn zstd(plain: &[u8], prefix: &[u8], level: i32) -> Vec<u8> {
     const INVARIANT: &str = "memory suffices and the parameters are within their bounds";
     let mut context = CCtx::create();
     let distance = (plain.len() + prefix.len()).max(1 << 17);
     let window_log = (usize::BITS - (distance - 1).leading_zeros()).min(MAX_WINDOW_LOG);
     let mut set = |parameter| context.set_parameter(parameter).expect(INVARIANT);
-    set(CParameter::CompressionLevel(if plain.len() < LONG_BYTES { LEVEL } else { LONG_LEVEL }));
+    set(CParameter::CompressionLevel(level));
     set(CParameter::WindowLog(window_log));
     set(CParameter::EnableLongDistanceMatching(distance > 8 << 20));
     set(CParameter::ContentSizeFlag(false));
@@ -167,7 +177,7 @@ mod tests {
 
     #[test]
     fn more_than_was_told_is_refused() {
-        let packed = zstd(&[7; 100_000], &[]);
+        let packed = zstd(&[7; 100_000], &[], LEVEL);
         assert_eq!(Codec::Zstd.unpack(&packed, &[], 99_999, &mut Vec::new()), Err(Damaged));
     }
 

@@ -23,11 +23,12 @@ impl Patch {
     /// Unpacks a patch that makes `size` bytes.
     pub(crate) fn open(patch: &[u8], size: usize) -> Result<Self, FormatError> {
         let (mut patch, mut streams) = (Reader::new(patch), <[Vec<u8>; STREAMS]>::default());
-        // A number for each byte would need no more.
-        let most = 2 * size + (1 << 20);
+        // All streams together: corrections are fewer than bytes, and two numbers each.
+        let mut most = 2 * size + (1 << 20);
         for stream in &mut streams {
             let codec = Codec::of(patch.u8()?)?;
-            let (plain, packed) = (patch.count(most)?, patch.count(most)?);
+            let (plain, packed) = (patch.count(most)?, patch.count(MAX_BYTES)?);
+            most -= plain;
             let packed = patch.bytes(packed)?;
             codec.unpack(packed, &[], plain, stream).map_err(|_| BROKEN)?;
         }
@@ -35,6 +36,12 @@ impl Patch {
             return Err(BROKEN);
         }
         Ok(Self { streams, size })
+    }
+
+    /// One of its streams, to be harmed.
+    #[cfg(test)]
+    pub(super) fn stream(&mut self, number: usize) -> &mut Vec<u8> {
+        &mut self.streams[number]
     }
 
     /// What it makes of its sources.

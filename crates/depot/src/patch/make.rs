@@ -15,14 +15,37 @@ struct Plan {
     map: AddressMap,
 }
 
-/// The patch that makes `new` of the sources; none if they can't be handled.
-pub(crate) fn make(sources: &[&Source], new: &Source, preference: Preference) -> Option<Vec<u8>> {
-    let parts = parts(sources)?;
-    if new.bytes.len() > MAX_BYTES {
-        return None;
+/// A patch before its streams are packed, which takes most of the time.
+pub(crate) struct Draft([Writer; STREAMS]);
+
+impl Draft {
+    /// The patch that makes `new` of the sources; none if they can't be handled.
+    pub(crate) fn make(sources: &[&Source], new: &Source) -> Option<Self> {
+        let parts = parts(sources)?;
+        if new.bytes.len() > MAX_BYTES {
+            return None;
+        }
+        let plan = plan(&parts, new);
+        Some(Self(write(&parts, new, plan)))
     }
-    let plan = plan(&parts, new);
-    Some(write(&parts, new, plan, preference))
+
+    /// About how many bytes the patch would have.
+    pub(crate) fn estimate(&self) -> usize {
+        self.0.iter().map(|stream| Codec::estimate(stream.as_bytes())).sum()
+    }
+
+    /// The patch.
+    pub(crate) fn pack(&self, preference: Preference) -> Vec<u8> {
+        let mut patch = Writer::default();
+        for stream in &self.0 {
+            let (codec, packed) = Codec::smallest_of_all(stream.as_bytes(), preference);
+            patch.u8(codec as u8);
+            patch.varint(stream.as_bytes().len() as u64);
+            patch.varint(packed.len() as u64);
+            patch.bytes(&packed);
+        }
+        patch.as_bytes().to_vec()
+    }
 }
 
 fn plan(parts: &[Part], new: &Source) -> Plan {
@@ -106,7 +129,7 @@ fn votes(parts: &[Part], new: &Source, copies: &[Span]) -> Votes {
     votes
 }
 
-fn write(parts: &[Part], new: &Source, plan: Plan, preference: Preference) -> Vec<u8> {
+fn write(parts: &[Part], new: &Source, plan: Plan) -> [Writer; STREAMS] {
     let mut streams: [Writer; STREAMS] = Default::default();
     write_setup(new.addressed(), &mut streams[SETUP]);
     let [.., steps, shifts] = &mut streams;
@@ -139,15 +162,7 @@ fn write(parts: &[Part], new: &Source, plan: Plan, preference: Preference) -> Ve
         (new_at, old_at) = (copy.new + copy.length, copy.old + copy.length);
     }
     streams[LITERALS].bytes(&new.bytes[new_at..]);
-    let mut patch = Writer::default();
-    for stream in &streams {
-        let (codec, packed) = Codec::smallest_of_all(stream.as_bytes(), preference);
-        patch.u8(codec as u8);
-        patch.varint(stream.as_bytes().len() as u64);
-        patch.varint(packed.len() as u64);
-        patch.bytes(&packed);
-    }
-    patch.as_bytes().to_vec()
+    streams
 }
 
 fn write_setup(new: &Addressed, to: &mut Writer) {

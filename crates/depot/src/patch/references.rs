@@ -109,6 +109,8 @@ impl References {
             }
         }
         all.extend(based);
+        // Tables may lie anywhere. Of those that begin together the first that was found stays.
+        all.sort_by_key(|reference| reference.at);
         all.dedup_by(|next, last| (next.at as usize) < last.at as usize + last.len());
         all.shrink_to_fit();
         Self { blocks: blocks(&all, bytes.len()), all, bases: tables.bases }

@@ -9,7 +9,7 @@ use super::{PATCH, Parts};
 use crate::format::Builder;
 use crate::format::codec::{Codec, Preference};
 use crate::parallel;
-use crate::patch::{self, Source};
+use crate::patch::{Draft, Source};
 
 /// Bytes of small files in a frame: enough to find what they have in common, few enough to give
 /// every processor several frames.
@@ -99,49 +99,55 @@ struct Packed {
     bytes: Vec<u8>,
 }
 
-/// A patch of more than one part in so many of its file may be worth more sources.
+/// A patch of more than one part in so many of its file is worth more sources.
 const WORTH: usize = 50;
 
 impl<E> Origin<'_, E> {
     fn pack(&self, parts: &Parts) -> Result<Packed, E> {
-        let read = |from: &dyn Fn(usize) -> Result<Vec<u8>, E>, places: &[usize]| {
-            places.iter().map(|&place| from(place)).collect::<Result<Vec<_>, E>>()
-        };
         let made = Source::new(read(self.file, &parts.made)?.concat());
-        let sources = |contents: Vec<_>| contents.into_iter().map(Source::new).collect::<Vec<_>>();
-        let mut of = sources(read(self.base, &parts.base)?);
-        let is_one = parts.made.len() == 1;
+        let base = read(self.base, &parts.base)?;
+        let mut sources: Vec<_> = base.into_iter().map(Source::new).collect();
         let alone = Parts { earlier: Vec::new(), ..parts.clone() };
-        let first = (!of.is_empty() || parts.earlier.is_empty()).then(|| {
-            let (codec, bytes) = self.smallest(&made, &of, is_one);
-            Packed { parts: alone, codec, bytes }
-        });
-        match first {
-            Some(first) if parts.earlier.is_empty() => Ok(first),
-            Some(first) if first.bytes.len() * WORTH < made.bytes().len() => Ok(first),
-            first => {
-                of.extend(sources(read(self.file, &parts.earlier)?));
-                let (codec, bytes) = self.smallest(&made, &of, is_one);
-                let is_better = |first: &Packed| first.bytes.len() <= bytes.len();
-                let second = |bytes| Packed { parts: parts.clone(), codec, bytes };
-                Ok(match first {
-                    Some(first) if is_better(&first) => first,
-                    _ => second(bytes),
-                })
-            }
+        let draft = draft(&alone, &sources, &made);
+        let is_small = |draft: &Draft| draft.estimate() < made.bytes().len() / WORTH;
+        if parts.earlier.is_empty() || draft.as_ref().is_some_and(is_small) {
+            return Ok(self.finish(alone, draft, &sources, &made));
         }
+        let earlier = read(self.file, &parts.earlier)?;
+        sources.extend(earlier.into_iter().map(Source::new));
+        let draft = self::draft(parts, &sources, &made);
+        Ok(self.finish(parts.clone(), draft, &sources, &made))
     }
 
-    /// The codec that makes least of a file, or of several one behind the other.
-    fn smallest(&self, made: &Source, sources: &[Source], is_one: bool) -> (u8, Vec<u8>) {
-        let sources: Vec<&Source> = sources.iter().collect();
-        if is_one
-            && !sources.is_empty()
-            && let Some(patch) = patch::make(&sources, made, self.preference)
-        {
-            return (PATCH, patch);
-        }
-        let (codec, packed) = Codec::smallest(made.bytes(), &super::concatenate(&sources));
-        (codec as u8, packed)
+    fn finish(
+        &self,
+        parts: Parts,
+        draft: Option<Draft>,
+        sources: &[Source],
+        made: &Source,
+    ) -> Packed {
+        let (codec, bytes) = match draft {
+            Some(draft) => (PATCH, draft.pack(self.preference)),
+            None => {
+                let sources: Vec<&Source> = sources.iter().collect();
+                let (codec, bytes) = Codec::smallest(made.bytes(), &super::concatenate(&sources));
+                (codec as u8, bytes)
+            }
+        };
+        Packed { parts, codec, bytes }
     }
+}
+
+fn read<E>(
+    from: &dyn Fn(usize) -> Result<Vec<u8>, E>,
+    places: &[usize],
+) -> Result<Vec<Vec<u8>>, E> {
+    places.iter().map(|&place| from(place)).collect()
+}
+
+/// A patch, if it is one file that is made of others.
+fn draft(parts: &Parts, sources: &[Source], made: &Source) -> Option<Draft> {
+    let sources: Vec<&Source> = sources.iter().collect();
+    let is_one = parts.made.len() == 1 && !sources.is_empty();
+    if is_one { Draft::make(&sources, made) } else { None }
 }
