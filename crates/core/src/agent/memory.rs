@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, Event, Impossible, Seen, Situation, advance, decide};
 use crate::digest::Digest;
-use crate::guard::{Guard, permits};
+use crate::guard::{Guard, detects, permits};
 use crate::ids::ReleaseId;
-use crate::order::{Evidence, Failure, Order, Progress, Receipt, Step, Taken, Want};
+use crate::order::{Evidence, Failure, FailureKind, Order, Progress, Receipt, Step, Taken, Want};
 use crate::time::{Span, Timestamp};
 use crate::window::{Opening, Zone};
 
@@ -196,6 +196,12 @@ impl Memory {
         now: Timestamp,
     ) -> Result<(), Impossible> {
         let Some(task) = &mut self.task else { return Ok(()) };
+        let outcome = if is_accepted_by_mistake(task, &outcome, disk) {
+            let message = "another release was made active during the last check".to_owned();
+            Outcome::failed(Failure { step: task.step, kind: FailureKind::Check, message })
+        } else {
+            outcome
+        };
         let Outcome { event, failure, evidence, files_verified, way } = outcome;
         let next = advance(task.step, event)?;
         task.steps.push((task.step, now.since(task.step_since)));
@@ -314,6 +320,15 @@ impl Outcome {
         }
         Self { failure: Some(failure), ..Self::of(Event::Stuck) }
     }
+}
+
+/// Whether the checks passed, and the release that they were about is not the active one.
+fn is_accepted_by_mistake(task: &Task, outcome: &Outcome, disk: &OnDisk<'_>) -> bool {
+    let is_other = match &task.order.want {
+        Want::Activate { release, .. } => disk.active != Some(&release.id),
+        Want::Revert { .. } | Want::Hold => false,
+    };
+    detects(Guard::ChangedByHand, outcome.event == Event::Soaked && is_other)
 }
 
 /// What was active before the wanted release.

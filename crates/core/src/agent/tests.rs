@@ -247,3 +247,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_release_that_is_not_active_any_more_is_not_accepted() {
+    let (wanted, other) = (release("1.27.3").id, release("1.27.2").id);
+    let accept = |active: &ReleaseId| {
+        let mut memory = Memory::new(0);
+        memory.take_up(order(1, 1, activate()), Timestamp::from_millis(0));
+        let disk = OnDisk { active: Some(active), ..OnDisk::default() };
+        let events =
+            [Event::Begun, Event::Staged, Event::Switching, Event::Switched, Event::Passed];
+        for event in events.into_iter().chain([Event::Soaked]) {
+            memory.record(Outcome::of(event), &disk, Timestamp::from_millis(1)).unwrap();
+        }
+        memory.task().unwrap().step
+    };
+    assert_eq!(accept(&wanted), Step::Accepted);
+    assert_eq!(accept(&other), Step::Failed);
+}

@@ -13,7 +13,11 @@ use super::{
 use crate::guard::{Guard, detects, permits};
 use crate::ids::DeviceId;
 use crate::order::Step;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
+use crate::window::{Opening, Zone};
+
+/// No zone is farther from UTC (Kiritimati, 14 hours).
+const FARTHEST_ZONE: Span = Span::from_secs(14 * 3600);
 
 /// One change of a rollout. All that one call returns belong into one transaction, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -223,11 +227,25 @@ impl RolloutView {
         let Some(order) = device.order.filter(|_| device.is_in_flight()) else { return false };
         // Who waits for a window is not silent before it opens, if it is still heard of.
         let waits_until = order.waits_until.filter(|_| self.was_heard(device, now));
+        let latest = || self.latest_opening(order.progressed_at);
         let heard = order.progressed_at.max(self.listening_since);
-        let heard = waits_until.map_or(heard, |opens| heard.max(opens));
+        let heard = waits_until.map_or(heard, |opens| heard.max(opens.min(latest())));
         let soak = if device.step == Step::Soaking { self.spec.soak.as_millis() } else { 0 };
         let patience = self.spec.silence_after.as_millis().saturating_add(soak);
         detects(Guard::SilenceFails, now.since(heard).as_millis() > patience)
+    }
+
+    /// When the window opens at the latest after `since`, whatever zone a device is in. A device
+    /// whose clock is wrong may tell of any time.
+    fn latest_opening(&self, since: Timestamp) -> Timestamp {
+        let window = self.spec.window.as_ref();
+        let opening = window.map(|window| window.opening(since + FARTHEST_ZONE, &Zone::utc()));
+        let by_utc = match opening {
+            Some(Opening::Closed { opens: Some(opens) }) => opens,
+            // It never opens, which is for a person to end.
+            Some(Opening::Closed { opens: None } | Opening::Open) | None => since,
+        };
+        by_utc + FARTHEST_ZONE + FARTHEST_ZONE
     }
 
     /// The place of the first ring that has not passed; the number of rings if all have.

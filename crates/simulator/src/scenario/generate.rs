@@ -70,7 +70,13 @@ fn spec(dice: &mut Dice, name: &str, version: &str, devices: u32) -> RolloutSpec
         soak: Span::from_millis(dice.between(10 * SECOND, 20 * MINUTE)),
         gate: gate(dice, devices),
         window: dice.chance(150).then(|| Window {
-            open: vec![dice.pick(&WINDOWS).0.parse().expect("it is written as it should be")],
+            // A large fleet that waits for days asks for orders millions of times.
+            open: vec![
+                dice.pick(&WINDOWS[usize::from(devices > 60)..])
+                    .0
+                    .parse()
+                    .expect("it is written as it should be"),
+            ],
             closed: Vec::new(),
         }),
         silence_after: Span::from_millis(dice.between(5 * MINUTE, HOUR)),

@@ -479,8 +479,9 @@ impl World<'_> {
     fn check_goes_back_to_good(&mut self, device: usize, event: Happened) -> Held {
         let it = &mut self.devices[device];
         let task = it.memory.task();
+        let is_accepted = task.is_some_and(|task| task.step == Step::Accepted);
         match (event, task.map(|task| &task.order.want)) {
-            (Happened::Soaked, Some(Want::Activate { release, .. })) => {
+            (Happened::Soaked, Some(Want::Activate { release, .. })) if is_accepted => {
                 if it.disk.active.as_ref() != Some(&release.id) {
                     let seen = format!(
                         "{} accepts {} with {:?} active",

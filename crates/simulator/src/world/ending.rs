@@ -11,6 +11,8 @@ use crate::invariant as must;
 const LOOK_EVERY_MS: u64 = 2 * 60_000;
 /// How often an operator resumes before having a rollout put back.
 const RESUMES: u32 = 6;
+/// No message is later than this.
+const LATEST_MS: u64 = 10 * 60_000;
 /// How long a window is closed at most, and some more.
 const LONGEST_CLOSED_MS: u64 = 8 * 24 * 3_600_000;
 /// What a wrong clock of the server may have added to what it waits for, and some more.
@@ -37,8 +39,9 @@ impl World<'_> {
 
     /// Looks whether the story is over, and does what an operator would.
     pub(super) fn look(&mut self) -> Held {
-        // Until then every device has told its facts once more.
-        let is_told = self.now_ms > self.scenario.faults_end_ms + FACTS_EVERY_MS + LOOK_EVERY_MS;
+        // Until then the last late message has come, and after it every device has told its facts once more.
+        let is_told =
+            self.now_ms > self.scenario.faults_end_ms + LATEST_MS + FACTS_EVERY_MS + LOOK_EVERY_MS;
         if is_told && self.is_at_rest() {
             self.is_over = true;
             return self.check_end();

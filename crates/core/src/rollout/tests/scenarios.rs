@@ -373,7 +373,7 @@ fn rings_that_fail_at_once_are_all_told_at_once() {
 
 #[test]
 fn who_waits_for_a_window_is_not_silent_before_it_opens() {
-    let mut world = two_rings("", [1, 1]);
+    let mut world = two_rings(", window: {open: [daily 01:00-05:00]}", [1, 1]);
     world.tick();
     for _ in 0..2 {
         world.work(0);
@@ -386,6 +386,21 @@ fn who_waits_for_a_window_is_not_silent_before_it_opens() {
     assert_eq!(world.tick(), []);
     // It was to answer within a minute of its window's opening.
     world.pass(Span::from_secs(61));
+    world.tick();
+    assert!(world.view.devices[0].is_silent);
+}
+
+#[test]
+fn a_device_with_a_wrong_clock_is_not_waited_for_longer_than_its_window_is_closed() {
+    let mut world = two_rings(", window: {open: [daily 01:00-05:00]}", [1, 1]);
+    world.tick();
+    world.work(0);
+    world.report(0);
+    let in_years = world.now + Span::from_secs(10 * 365 * 86_400);
+    world.view.devices[0].order.as_mut().unwrap().waits_until = Some(in_years);
+    world.pass(Span::from_secs(20 * 3600));
+    assert_eq!(world.tick(), []);
+    world.pass(Span::from_secs(2 * 86_400));
     world.tick();
     assert!(world.view.devices[0].is_silent);
 }
