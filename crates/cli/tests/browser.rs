@@ -2,8 +2,8 @@
 //! the agents' HTTP API (see `scene.rs`).
 //!
 //! With `GOFLEET_SCREENSHOTS=DIR` the pictures of the documentation are made as well.
-#![expect(clippy::unwrap_used, reason = "these are tests")]
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 #[path = "browser/chromium.rs"]
 mod chromium;

@@ -4,8 +4,8 @@
 //!
 //! Each device goes back and forth between two releases; where a point lies before the tree
 //! stands, the tree is taken away first.
-#![expect(clippy::unwrap_used, reason = "these are tests")]
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,6 +1,6 @@
 //! The verbs for the machine that one sits at, without any server.
-#![expect(clippy::unwrap_used, reason = "these are tests")]
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::collections::HashMap;
 use std::fs;

@@ -4,8 +4,8 @@
 //! Needs what `cargo xtask test --suite windows` installs and builds, so that a plain `cargo test`
 //! leaves it out. What Wine does otherwise than Windows (no junctions, no POSIX delete) is not
 //! asserted here.
-#![expect(clippy::unwrap_used, reason = "these are tests")]
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::env;
 use std::fs::{self, File};

@@ -2,8 +2,8 @@
 //!
 //! The real Go tells its selection by `GODEBUG=toolchaintrace=1` and finds other toolchains as
 //! scripts on `PATH`.
-#![expect(clippy::unwrap_used, reason = "these are tests")]
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,6 @@
 //! The shims as programs, in front of real Go and of scripts that tell how they were called.
-#![expect(clippy::unwrap_used, reason = "these are tests")]
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
