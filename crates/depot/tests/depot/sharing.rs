@@ -12,9 +12,9 @@ use gofleet_platform::Sharing;
 use gofleet_testkit::archive::{File, PLAIN, small_go, zip};
 use gofleet_testkit::go;
 
-use crate::support::{
-    Disk, Ground, Imported, damage, files_below, imported, mounted, small_disk, told,
-};
+#[cfg(target_os = "linux")]
+use crate::support::{Disk, mounted};
+use crate::support::{Ground, Imported, damage, files_below, imported, small_disk, told};
 
 #[test]
 fn real_go_shares_with_its_neighbour() {
