@@ -34,6 +34,8 @@ pub(super) fn read<S: Sink>(
 where
     S::Error: From<DeltaError>,
 {
+    let size = |place: usize| base.files().get(place).map(|file| file.size);
+    delta.assembly.check_base(size).map_err(DeltaError::Format)?;
     let base = Base {
         read: &|places| read_base(base, base_file, places).map_err(S::Error::from),
         explain: &|error, places, sources| {

@@ -5,11 +5,11 @@
 
 mod pack;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex};
 
-use gofleet_core::manifest::{MAX_FILES, ManifestFile};
+use gofleet_core::manifest::{MAX_FILES, MAX_TREE_BYTES, ManifestFile};
 
 use super::codec::Codec;
 use super::wire::{Reader, Writer};
@@ -49,6 +49,22 @@ impl Parts {
     }
 }
 
+/// Bytes of sources that all frames so far need.
+struct Needed(u64);
+
+const TOO_LARGE: FormatError = FormatError::Malformed("a frame is too large");
+
+impl Needed {
+    fn add(&mut self, bytes: u64) -> Result<(), FormatError> {
+        self.0 = self.0.saturating_add(bytes);
+        // One file may well be needed several times, but no tree so often.
+        if bytes > MAX_FRAME_BYTES || self.0 > MAX_TREE_BYTES {
+            return Err(TOO_LARGE);
+        }
+        Ok(())
+    }
+}
+
 fn concatenate(sources: &[&Source]) -> Vec<u8> {
     sources.iter().flat_map(|source| source.bytes()).copied().collect()
 }
@@ -70,6 +86,7 @@ impl Assembly {
             places.iter().map(|&place| files[place].size).fold(0, u64::saturating_add)
         };
         let (mut is_made, mut is_alone) = (vec![false; files.len()], vec![false; files.len()]);
+        let mut earlier = Needed(0);
         let frames = container.frames(head, |head| {
             let parts = Parts::read(head, files.len())?;
             if !parts.earlier.iter().all(|&file| is_alone[file]) {
@@ -81,15 +98,30 @@ impl Assembly {
             if let [file] = parts.made[..] {
                 is_alone[file] = true;
             }
-            if size(&parts.made).max(size(&parts.earlier)) > MAX_FRAME_BYTES {
-                return Err(FormatError::Malformed("a frame is too large"));
+            if size(&parts.made) > MAX_FRAME_BYTES {
+                return Err(TOO_LARGE);
             }
+            earlier.add(size(&parts.earlier))?;
             Ok(parts)
         })?;
         if is_made.contains(&false) {
             return Err(FormatError::Malformed("a file stands in none of its frames"));
         }
         Ok(Self { container, frames })
+    }
+
+    /// Refuses what would read far more of the base than there is. `size` tells the bytes of a file
+    /// of the base.
+    pub(crate) fn check_base(
+        &self,
+        size: impl Fn(usize) -> Option<u64>,
+    ) -> Result<(), FormatError> {
+        let mut needed = Needed(0);
+        self.frames.iter().try_for_each(|(_, parts)| {
+            let mut sizes = parts.base.iter().map(|&place| size(place));
+            let sum = sizes.try_fold(0u64, |sum, size| Some(sum.saturating_add(size?)));
+            needed.add(sum.ok_or(FormatError::WrongRelease)?)
+        })
     }
 
     /// Makes the wanted files and gives them to `sink`, from several threads. Frames that are not
@@ -148,11 +180,11 @@ impl Assembly {
 
     /// Which frames make something that is wanted, or that such a frame needs.
     fn needed(&self, wanted: &(dyn Fn(usize) -> bool + Sync)) -> Vec<bool> {
-        let (mut needed, mut files) = (vec![false; self.frames.len()], Vec::new());
+        let (mut needed, mut files) = (vec![false; self.frames.len()], HashSet::<usize>::new());
         for (frame, parts) in self.frames.iter().rev() {
             if parts.made.iter().any(|&file| wanted(file) || files.contains(&file)) {
                 needed[frame.number] = true;
-                files.extend_from_slice(&parts.earlier);
+                files.extend(&parts.earlier);
             }
         }
         needed

@@ -97,7 +97,9 @@ impl AddressMap {
         let (mut steps, mut last) = (Vec::new(), Step { from: 0, shift: 0 });
         while !from.is_at_end() {
             let next = last.from.checked_add(from.varint()?);
-            let next = next.ok_or(FormatError::Malformed("an address has more than 64 bits"))?;
+            // Steps at one place would be searched for ever.
+            let next = next.filter(|&next| next > last.from || steps.is_empty());
+            let next = next.ok_or(FormatError::Malformed("its steps do not rise"))?;
             last = Step { from: next, shift: last.shift.wrapping_add(shifts.signed()?) };
             steps.push(last);
         }
