@@ -52,7 +52,8 @@ impl Device {
         let prefix = prefixes.join(format!("{name}-{}", std::process::id()));
         let device = Self { runner, prefix, log, agent: None };
         // The first program makes the prefix.
-        assert_eq!(Ran::of(device.command("cmd").args(["/c", "exit"])).code, Some(0));
+        let mut first = device.command("cmd");
+        assert_eq!(Ran::of(first.args(["/c", "exit"]).current_dir("/")).code, Some(0));
         let programs = from_environment("GOFLEET_WINDOWS_PROGRAMS");
         let installed = device.drive("installed");
         fs::create_dir(&installed).unwrap();
