@@ -99,7 +99,7 @@ impl Client {
         self.request(Method::GET, &format!("/artifacts/{sha256}"))
     }
 
-    /// Sends what [`Self::archive`] or another builder began.
+    /// Sends what [`Self::artifact`] or another builder began.
     ///
     /// # Errors
     ///

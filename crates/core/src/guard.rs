@@ -1,7 +1,7 @@
 //! The guards that keep a fleet whole, each by name.
 //!
 //! A guard is a condition whose loss nobody would notice on a good day. Each is written as
-//! [`permits`] or [`detects`], which are the condition itself: in production they cost nothing and
+//! `permits` or `detects`, which are the condition itself: in production they cost nothing and
 //! can't be switched off. Under the feature `mutations`, which only the simulator turns on,
 //! `without` takes one guard away, to show that the checks notice.
 //!

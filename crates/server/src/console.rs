@@ -2,7 +2,7 @@
 //!
 //! Each page is made whole from what [`views`] says, so it works without scripts; the script only
 //! keeps an open page up to date. What a page may load, and who frames it, is said once for the
-//! whole server in [`crate::http`]; who calls, in [`crate::authentication`].
+//! whole server in `http`; who calls, in `authentication`.
 
 mod assets;
 mod devices;

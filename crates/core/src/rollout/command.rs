@@ -73,7 +73,7 @@ const fn in_words(state: RolloutState) -> &'static str {
     }
 }
 
-/// The changes that a person's word makes; [`advance`](super::advance) does what follows of them.
+/// The changes that a person's word makes; [`advance()`](super::advance()) does what follows of them.
 ///
 /// # Errors
 ///

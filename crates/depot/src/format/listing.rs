@@ -14,7 +14,7 @@ pub(crate) fn write(manifest: &Manifest, to: &mut Writer) {
     manifest.files().iter().for_each(|file| to.bytes(file.sha256.as_bytes()));
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub(crate) fn read(from: &mut Reader) -> Result<Manifest, FormatError> {
     let mut files = read_files(from)?;
     for file in &mut files {
