@@ -210,7 +210,6 @@ fn upgrade_by_file(fleet: &Fleet) {
 }
 
 #[test]
-#[ignore = "does not end within its time on a busy machine, for a reason that is not known; core's scenarios hold the rules"]
 fn who_is_away_is_held_apart_and_who_falls_silent_has_failed() {
     let mut fleet = fleet(&["here", "away"]);
     fleet.import_go("1.27.3");

@@ -1,8 +1,8 @@
 //! Rollouts: a release for a collection of devices, ring by ring.
 //!
-//! [`RolloutSpec`] is what a person writes; [`validate`] finds every mistake in it. [`plan`] turns
-//! it into rings of devices, [`advance`] says at each tick what to do next, [`command`] what a
-//! person's word changes, and [`status`] tells how it goes and why. All are pure: the server's
+//! [`RolloutSpec`] is what a person writes; [`validate()`] finds every mistake in it. [`plan()`] turns
+//! it into rings of devices, [`advance()`] says at each tick what to do next, [`command()`] what a
+//! person's word changes, and [`status()`] tells how it goes and why. All are pure: the server's
 //! reconciler and the simulator call the same code.
 //!
 //! The rules that hold at every moment:
@@ -38,7 +38,7 @@ pub use status::{
 };
 pub use validate::{InvalidSpec, Mistake, validate};
 pub use view::{
-    Cause, DeviceView, GateFailure, OrderView, Previous, RingView, RolloutView, WantKind,
+    Cause, DeviceView, GateFailure, Hearing, OrderView, Previous, RingView, RolloutView, WantKind,
 };
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ pub async fn plan(state: &AppState, spec: &RolloutSpec) -> Answer<RolloutPlan> {
         seed: &spec.name,
         install_time,
         now: state.now(),
+        listening_since: storage.listening_since(state.now()),
     })?)
 }
 

@@ -41,6 +41,8 @@ pub async fn run(state: AppState) {
 ///
 /// [`StorageError`] of the first rollout that could not be moved on; all others were.
 pub async fn tick(storage: &Storage, now: Timestamp) -> Result<(), StorageError> {
+    // Listening begins with the first tick, whether or not there is a rollout.
+    storage.listening_since(now);
     let mut outcome = Ok(());
     for rollout in storage.moving_rollouts().await? {
         let view = storage.rollout(&rollout, now).await?;

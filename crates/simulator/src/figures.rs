@@ -262,7 +262,16 @@ fn planning<'a>(
     fleet: &'a [FleetDevice],
 ) -> Planning<'a> {
     let install_time = Planning::ASSUMED_INSTALL_TIME;
-    Planning { spec, releases, fleet, artifacts: &[], seed: "figures", install_time, now: start() }
+    Planning {
+        spec,
+        releases,
+        fleet,
+        artifacts: &[],
+        seed: "figures",
+        install_time,
+        now: start(),
+        listening_since: start(),
+    }
 }
 
 fn view_of(plan: RolloutPlan, fleet: &[FleetDevice]) -> RolloutView {

@@ -134,6 +134,7 @@ impl Database {
             seed: &spec.name,
             install_time: Planning::ASSUMED_INSTALL_TIME,
             now,
+            listening_since: now,
         };
         let plan = rollout::plan(&planning).map_err(|error| error.to_string())?;
         let id: RolloutId = format!("r{}", self.rollouts.len() + 1).parse().expect("a short word");

@@ -97,6 +97,7 @@ impl Bench {
             seed: &spec.name,
             install_time: Planning::ASSUMED_INSTALL_TIME,
             now: self.now,
+            listening_since: self.storage.listening_since(self.now),
         })
         .unwrap()
     }

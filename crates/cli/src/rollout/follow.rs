@@ -70,9 +70,8 @@ async fn wait_for_news(events: &mut EventStream, rollout: &RolloutId) -> anyhow:
 
 /// Whether nothing changes until a person acts.
 fn is_settled(status: &RolloutStatus) -> bool {
-    let summary = &status.summary;
-    let is_still = !summary.steps.iter().any(|(step, count)| step.is_in_flight() && *count > 0);
-    summary.state.is_final() || (summary.state == RolloutState::Paused && is_still)
+    let state = status.summary.state;
+    state.is_final() || (state == RolloutState::Paused && status.awaited == 0)
 }
 
 /// Follows a rollout on the terminal; exit code 0 only if every ring came through.

@@ -7,8 +7,8 @@
 use super::gate::{Verdict, judge};
 use super::view::Cause;
 use super::{
-    DeviceView, GateFailure, OnFailure, OrderView, Previous, RingState, RingView, RolloutState,
-    RolloutView, WantKind,
+    DeviceView, GateFailure, Hearing, OnFailure, OrderView, Previous, RingState, RingView,
+    RolloutState, RolloutView, WantKind,
 };
 use crate::guard::{Guard, detects, permits};
 use crate::ids::DeviceId;
@@ -209,17 +209,14 @@ impl DeviceView {
 }
 
 impl RolloutView {
-    /// Whether the device is held apart as offline. What happened while nobody listened does not
-    /// count against it.
-    pub fn is_offline(&self, device: &DeviceView, now: Timestamp) -> bool {
-        let heard = device.last_seen.max(self.listening_since);
-        now.since(heard) > self.spec.offline_after
+    /// Whether the device is within hearing.
+    pub fn hearing(&self, device: &DeviceView, now: Timestamp) -> Hearing {
+        Hearing::of(device.last_seen, self.listening_since, self.spec.offline_after, now)
     }
 
-    /// Whether the device was heard of lately enough to be given an order.
+    /// Whether the device was heard lately enough to be given an order.
     fn was_heard(&self, device: &DeviceView, now: Timestamp) -> bool {
-        let is_heard = now.since(device.last_seen) <= self.spec.offline_after;
-        permits(Guard::HeardLately, is_heard)
+        permits(Guard::HeardLately, self.hearing(device, now) == Hearing::Heard)
     }
 
     /// Whether the device has been silent for so long that it counts as a failure.

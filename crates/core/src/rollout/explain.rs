@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::gate::{Shown, Standing as GateStanding, needed, shown, standing, tally};
+use super::gate::{Shown, needed, shown, tally};
 use super::{
-    Cause, DeviceStatus, DeviceView, GateFailure, Previous, Reason, RingState, RingStatus,
+    Cause, DeviceStatus, DeviceView, GateFailure, Hearing, Previous, Reason, RingState, RingStatus,
     RolloutState, RolloutStatus, RolloutSummary, RolloutView, Traffic, WantKind, WayTraffic,
 };
 use crate::device::ONLINE_WITHIN;
@@ -34,6 +34,11 @@ pub enum WaitingOn {
     Ring(String),
     /// Held apart until it comes back.
     Offline {
+        /// When it was heard last.
+        since: Timestamp,
+    },
+    /// This server has not heard it yet, and has not listened for long enough to hold it apart.
+    Unheard {
         /// When it was heard last.
         since: Timestamp,
     },
@@ -111,6 +116,7 @@ impl WaitingOn {
             Self::Superseded(_) => "superseded",
             Self::Ring(_) => "ring",
             Self::Offline { .. } => "offline",
+            Self::Unheard { .. } => "unheard",
             Self::MaxInFlight { .. } => "max_in_flight",
             Self::Order => "order",
             Self::Answer { .. } => "answer",
@@ -139,6 +145,9 @@ impl fmt::Display for WaitingOn {
             Self::Superseded(id) => write!(f, "rollout {id} has ordered something else since"),
             Self::Ring(ring) => write!(f, "ring `{ring}` has not passed yet"),
             Self::Offline { since } => write!(f, "offline (last heard {since}), held apart"),
+            Self::Unheard { since } => {
+                write!(f, "not heard yet by the server that has just started (last heard {since})")
+            }
             Self::MaxInFlight { max } => write!(f, "{max} devices are in flight, the most allowed"),
             Self::Order => f.write_str("is next"),
             Self::Answer { since } => write!(f, "has not answered its order of {since} yet"),
@@ -190,6 +199,7 @@ pub fn status(view: &RolloutView, sequence: u64, now: Timestamp) -> RolloutStatu
         spec: view.spec.clone(),
         rings_detail: (0..view.rings.len()).map(|ring| words.ring(ring)).collect(),
         left_out: view.left_out.clone(),
+        awaited: view.devices.iter().filter(|device| !device.is_settled()).count() as u32,
         bytes_downloaded: view.devices.iter().map(|device| device.bytes_downloaded).sum(),
         traffic: traffic(view),
         sequence,
@@ -373,13 +383,16 @@ impl Words<'_> {
             RolloutState::Running => {}
         }
         if let Some(ring) = self.earlier_ring(device.ring) {
-            WaitingOn::Ring(ring)
-        } else if standing(self.view, device, self.now) == GateStanding::Offline {
-            WaitingOn::Offline { since: device.last_seen }
-        } else if self.is_full {
-            WaitingOn::MaxInFlight { max: self.view.spec.max_in_flight }
-        } else {
-            WaitingOn::Order
+            return WaitingOn::Ring(ring);
+        }
+        let since = device.last_seen;
+        match self.view.hearing(device, self.now) {
+            Hearing::Offline => WaitingOn::Offline { since },
+            Hearing::Unheard => WaitingOn::Unheard { since },
+            Hearing::Heard if self.is_full => {
+                WaitingOn::MaxInFlight { max: self.view.spec.max_in_flight }
+            }
+            Hearing::Heard => WaitingOn::Order,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! When a ring counts as good, and when as failed.
 
-use super::{DeviceView, Gate, GateFailure, RolloutView, Tally, WantKind};
+use super::{DeviceView, Gate, GateFailure, Hearing, RolloutView, Tally, WantKind};
 use crate::guard::{Guard, detects, permits};
 use crate::order::Step;
 use crate::statistics::Trials;
@@ -162,7 +162,7 @@ pub(super) fn standing(view: &RolloutView, device: &DeviceView, now: Timestamp) 
     let Some(order) = device.order else {
         return if matches!(device.step, Step::Skipped | Step::Quarantined) {
             Standing::Out
-        } else if view.is_offline(device, now) {
+        } else if view.hearing(device, now) == Hearing::Offline {
             Standing::Offline
         } else {
             Standing::Waiting

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::estimate::Estimate;
 use super::validate::{InvalidSpec, validate};
 use super::{
-    Gate, LeftOut, PlannedDevice, PlannedRing, Reason, RingSize, RolloutPlan, RolloutSpec,
+    Gate, Hearing, LeftOut, PlannedDevice, PlannedRing, Reason, RingSize, RolloutPlan, RolloutSpec,
 };
 use crate::artifact::Artifact;
 use crate::digest::Digest;
@@ -43,12 +43,19 @@ pub struct Planning<'a> {
     pub install_time: Span,
     /// The time.
     pub now: Timestamp,
+    /// Since when the server has been listening.
+    pub listening_since: Timestamp,
 }
 
 impl Planning<'_> {
     /// What an installation is assumed to take while nothing was measured: a minute, of which a
     /// 75 MB archive at 20 Mbit/s takes half.
     pub const ASSUMED_INSTALL_TIME: Span = Span::from_secs(60);
+
+    fn is_offline(&self, device: &FleetDevice) -> bool {
+        let patience = self.spec.offline_after;
+        Hearing::of(device.last_seen, self.listening_since, patience, self.now) == Hearing::Offline
+    }
 }
 
 /// A device that might be planned.
@@ -487,8 +494,7 @@ fn planned_ring<'a>(
         hostname: device.facts.hostname.clone(),
         release: release(device).release.id.clone(),
         active: device.facts.active.clone(),
-        offline_since: (planning.now.since(device.last_seen) > planning.spec.offline_after)
-            .then_some(device.last_seen),
+        offline_since: planning.is_offline(device).then_some(device.last_seen),
     });
     PlannedRing {
         name: name.to_owned(),

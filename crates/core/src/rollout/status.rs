@@ -202,6 +202,9 @@ pub struct RolloutStatus {
     pub rings_detail: Vec<RingStatus>,
     /// Devices that are picked but do not move, and why.
     pub left_out: Vec<LeftOut>,
+    /// Devices of which something is expected: in flight, and not silent.
+    #[serde(default)]
+    pub awaited: u32,
     /// Bytes downloaded by all devices.
     pub bytes_downloaded: u64,
     /// How the release came onto the devices, and what that saved.

@@ -9,7 +9,7 @@ use super::{LeftOut, RingState, RolloutSpec, RolloutState};
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
 use crate::order::{Failure, Step, Taken};
 use crate::statistics::Share;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// A rollout, as storage holds it.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,8 +36,7 @@ pub struct RolloutView {
     pub left_out: Vec<LeftOut>,
     /// A release of the rollout that is not approved any more: nobody new may get it.
     pub unapproved: Option<ReleaseId>,
-    /// Since when this server has been listening. A device could not be heard before, so its
-    /// silence does not count from earlier.
+    /// Since when the server has been listening.
     pub listening_since: Timestamp,
 }
 
@@ -89,6 +88,37 @@ pub struct DeviceView {
     pub archive_bytes: u64,
     /// What failed on it.
     pub failure: Option<Failure>,
+}
+
+/// Whether a device is within hearing: each has been heard lately, is still waited for, or is
+/// held apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearing {
+    /// Heard lately enough to be given an order.
+    Heard,
+    /// Not heard, by a server that has not listened for long enough to call it offline.
+    Unheard,
+    /// Not heard for long: held apart until it comes back.
+    Offline,
+}
+
+impl Hearing {
+    /// What the time says of a device that may be silent for as long as `patience`. A server could
+    /// not hear it before it listened, so its silence does not count from earlier.
+    pub fn of(
+        last_seen: Timestamp,
+        listening_since: Timestamp,
+        patience: Span,
+        now: Timestamp,
+    ) -> Self {
+        if now.since(last_seen) <= patience {
+            Self::Heard
+        } else if now.since(listening_since) <= patience {
+            Self::Unheard
+        } else {
+            Self::Offline
+        }
+    }
 }
 
 /// An order, as far as the engine cares.

@@ -191,6 +191,7 @@ fn rollout_of(rings: Vec<RingStatus>, names: &[&str], state: RolloutState) -> Ro
                 },
             })
             .collect(),
+        awaited: 0,
         sequence: 99,
     }
 }

@@ -4,7 +4,7 @@
 use gofleet_core::agent::{Event as Happened, Seen};
 use gofleet_core::order::{Order, Step, Want};
 use gofleet_core::rollout::{
-    Action, DeviceView, RingState, RolloutState, RolloutView, WantKind, advance, status,
+    Action, DeviceView, Hearing, RingState, RolloutState, RolloutView, WantKind, advance, status,
 };
 
 use gofleet_core::statistics::Trials;
@@ -198,7 +198,7 @@ impl World<'_> {
             }
         }
         let is_missing = |it: &&DeviceView| match it.order {
-            None => it.step == Step::Waiting && !view.is_offline(it, now),
+            None => it.step == Step::Waiting && view.hearing(it, now) != Hearing::Offline,
             Some(_) => {
                 it.step.is_in_flight()
                     && !it.is_silent

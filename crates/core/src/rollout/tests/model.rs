@@ -127,7 +127,10 @@ fn check_passed(world: &World, ring: u32) {
     assert!(failures <= gate.max_failures as usize, "{failures} failed");
     if gate.min_successes.is_none() {
         let is_missing = |device: &DeviceView| match device.order {
-            None => device.step == Step::Waiting && !world.view.is_offline(device, world.now),
+            None => {
+                device.step == Step::Waiting
+                    && world.view.hearing(device, world.now) != Hearing::Offline
+            }
             // A failure is an answer, before the device has gone back.
             Some(_) => {
                 device.step.is_in_flight()

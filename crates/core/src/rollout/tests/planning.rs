@@ -79,6 +79,7 @@ fn planned_with(
         seed: &spec.name,
         install_time: Span::from_secs(60),
         now: NOW,
+        listening_since: NOW - Span::from_secs(86_400),
     })
 }
 

@@ -136,6 +136,7 @@ fn silence_counts_as_failure_and_its_end_is_seen() {
     assert!(world.view.devices[0].is_silent);
     assert_eq!(world.reason(0).as_deref(), Some("silent"));
     assert_eq!(tally(&world.view, 0, world.now).silent, 1);
+    assert_eq!(status(&world.view, 0, world.now).awaited, 0, "nothing more comes of it");
     world.machine(0).is_online = true;
     world.run_until(|view| view.devices[0].step == Step::Accepted);
     assert!(!world.view.devices[0].is_silent);
@@ -210,6 +211,9 @@ fn who_could_not_be_heard_is_not_held_apart_at_once() {
     world.view.listening_since = world.now;
     world.tick();
     assert_eq!(world.ring_states(), [RingState::Running, RingState::Waiting]);
+    assert_eq!(world.reason(1).as_deref(), Some("unheard"));
+    world.pass(Span::from_secs(1));
+    world.run_until(|view| view.state == RolloutState::Completed);
 }
 
 #[test]
