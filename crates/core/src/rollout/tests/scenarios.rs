@@ -211,7 +211,7 @@ fn who_could_not_be_heard_is_not_held_apart_at_once() {
     world.view.listening_since = world.now;
     world.tick();
     assert_eq!(world.ring_states(), [RingState::Running, RingState::Waiting]);
-    assert_eq!(world.reason(1).as_deref(), Some("unheard"));
+    assert_eq!(world.reason(2).as_deref(), Some("unheard"));
     world.pass(Span::from_secs(1));
     world.run_until(|view| view.state == RolloutState::Completed);
 }
