@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use gofleet_api::Client;
 use gofleet_core::agent::Seen;
-use gofleet_core::order::Order;
+use gofleet_core::ids::ReleaseId;
+use gofleet_core::order::{Evidence, Order};
 use gofleet_core::time::Timestamp;
 use gofleet_depot::{Depot, DepotError, Root};
 use gofleet_platform::{FileLock, create_private_folder};
@@ -33,6 +34,8 @@ pub struct Device {
     pub ledger: RefCell<Ledger>,
     /// An order that was accepted and is not taken up yet.
     pub pending: RefCell<Option<Order>>,
+    /// What the check that has just passed found, and for which release.
+    pub just_checked: RefCell<Option<(ReleaseId, Evidence)>>,
     /// Rings when there is a pending order.
     pub order_news: Notify,
     /// Rings when there is something to report.
@@ -101,6 +104,7 @@ impl Device {
             client,
             ledger: RefCell::new(ledger),
             pending: RefCell::new(None),
+            just_checked: RefCell::new(None),
             order_news: Notify::new(),
             report_news: Notify::new(),
             resting: watch::Sender::new(false),

@@ -127,6 +127,7 @@ impl Device {
             Action::Check => match self.check(release).await {
                 Ok(evidence) => {
                     checkpoint("agent-verified");
+                    self.just_checked.replace(Some((release.clone(), evidence.clone())));
                     let event =
                         if task.order.want == Want::Hold { Event::Dropped } else { Event::Passed };
                     Outcome { evidence: Some(evidence), ..Outcome::of(event) }

@@ -39,12 +39,17 @@ impl Device {
         checks.run().await
     }
 
-    /// Waits until `left` has passed, checks now and then, and once more at the end.
+    /// Waits until `left` has passed, checks now and then, and once more at the end. Where there is
+    /// nothing to wait for, the check that has just passed is the end.
     ///
     /// # Errors
     ///
     /// The failure of the first check that failed, or that another release was made active.
     pub async fn soak(&self, release: &ReleaseId, mut left: Span) -> Result<Evidence, Failure> {
+        let just_checked = self.just_checked.take().filter(|(checked, _)| checked == release);
+        if let Some((_, evidence)) = just_checked.filter(|_| left == Span::ZERO) {
+            return Ok(evidence);
+        }
         let mut unchecked = Span::ZERO;
         while left > Span::ZERO {
             let slice = left.min(NOTED_EVERY);

@@ -35,7 +35,7 @@ pub fn measure() -> Result<Vec<Row>> {
     println!("each time {}", memory.kind());
     let (base, next) = (Go::new(&memory, BASE)?, Go::new(&memory, NEXT)?);
     let mirror = mirror::serve(memory.path())?;
-    let setting = Setting { mirror, base, next };
+    let setting = Setting { memory: memory.path().to_owned(), mirror, base, next };
     let mut all = Vec::new();
     for (name, start) in CONTENDERS {
         let rounds: Result<Vec<Costs>> = (0..ROUNDS).map(|_| round(start, &setting)).collect();
@@ -47,8 +47,9 @@ pub fn measure() -> Result<Vec<Row>> {
     Ok(rows(&ours, &all))
 }
 
-/// What all get: a mirror and two archives.
+/// What all get: a folder in memory, which the mirror serves, and two archives in it.
 struct Setting {
+    memory: PathBuf,
     mirror: String,
     base: Go,
     next: Go,

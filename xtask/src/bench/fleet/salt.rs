@@ -116,7 +116,7 @@ impl Contender for Salt {
             "url": go.url(&self.mirror),
         });
         let mut apply = self.command();
-        apply.args(["--hide-timeout", "--state-output=terse", "--retcode-passthrough"]);
+        apply.args(["--hide-timeout", "--state-output=terse"]);
         apply.args(["*", "state.apply", "go"]).arg(format!("pillar={pillar}"));
         succeed(apply.stdin(Stdio::null()).stdout(Stdio::null()))
     }
