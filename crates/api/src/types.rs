@@ -1,11 +1,13 @@
 //! Request and response bodies: the API's own, and those of the core that travel as they are.
 
 mod edge;
+mod emergency;
 mod enrolment;
 mod release;
 mod session;
 
 pub use edge::{EnrolEdgeRequest, EnrolEdgeResponse};
+pub use emergency::{EmergencyRequest, EmergencyView};
 pub use enrolment::{EnrolRequest, EnrolResponse};
 pub use release::{DecisionRequest, UploadOutcome};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};

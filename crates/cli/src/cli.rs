@@ -8,6 +8,7 @@ use crate::apply::{Apply, Diff};
 use crate::demo::Demo;
 use crate::device::DeviceArguments;
 use crate::edge::EdgeArguments;
+use crate::emergency::Emergency;
 use crate::local::LocalCommand;
 use crate::login::Login;
 use crate::printer::{Format, Level};
@@ -50,6 +51,7 @@ pub enum Command {
     Rollout(RolloutArguments),
     Apply(Apply),
     Diff(Diff),
+    Emergency(Emergency),
     Release(ReleaseArguments),
     Device(DeviceArguments),
     Token(Token),
@@ -74,7 +76,7 @@ const STYLES: Styles = Styles::styled()
 
 /// Verbs by what one wants to do; help lists them so.
 const GROUPS: [(&str, &[&str]); 3] = [
-    ("Fleet", &["rollout", "apply", "diff", "release", "device", "token", "login"]),
+    ("Fleet", &["rollout", "apply", "diff", "emergency", "release", "device", "token", "login"]),
     ("Services", &["server", "agent", "edge", "demo"]),
     (
         "This machine",

@@ -14,6 +14,7 @@ mod connection;
 mod demo;
 mod device;
 mod edge;
+mod emergency;
 mod failure;
 mod local;
 mod logging;
@@ -65,6 +66,7 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Rollout(arguments) => rollout::run(arguments, printer).await,
         Command::Apply(arguments) => apply::apply(arguments, printer).await,
         Command::Diff(arguments) => apply::diff(arguments, printer).await,
+        Command::Emergency(arguments) => emergency::run(arguments, printer).await,
         Command::Release(arguments) => release::run(arguments, printer).await,
         Command::Device(arguments) => device::run(arguments, printer).await,
         Command::Token(arguments) => token::run(arguments, printer).await,

@@ -48,7 +48,9 @@ enum Verb {
     #[command(after_help = "Examples:
   gofleet rollout start 1.27.3
   gofleet rollout start 1.27.3 --rings 'test:5,pilot:10%,production:rest' --soak 30m --yes
-  gofleet rollout start 1.27.3 --on-failure roll-back-ring --max-failures 2 --watch")]
+  gofleet rollout start 1.27.3 --on-failure roll-back-ring --max-failures 2 --watch
+  gofleet rollout start 1.27.3 --window 'Sat,Sun 01:00-05:00' --closed 2026-12-24..2027-01-01
+  gofleet rollout start 1.27.3 --max-failure-rate 2% --confidence 99%")]
     Start {
         #[command(flatten)]
         connection: Connection,

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gofleet_testkit::fleet::{AgentOptions, Fleet, Ran};
 use gofleet_testkit::{go, wait_until};
@@ -252,6 +252,66 @@ fn who_is_away_is_held_apart_and_who_falls_silent_has_failed() {
     wait_until("`away` to run Go 1.27.3", MOVE_DEADLINE, || {
         fleet.agent("away").active().filter(|active| active.contains("1.27.3"))
     });
+}
+
+/// A stretch of a day that is half a week away in every zone.
+fn closed_window() -> String {
+    let days = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400;
+    // The epoch began on a Thursday.
+    let half_a_week_on = (days + 3 + 3) % 7;
+    let names = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    format!("{} 01:00-05:00", names[half_a_week_on as usize])
+}
+
+#[test]
+fn a_window_holds_the_switch_and_an_emergency_takes_it_back() {
+    let fleet = fleet(&["one", "two"]);
+    fleet.import_go("1.27.3");
+    let all = ["--yes", "--soak", "0s", "--rings", "all:rest", "--name"];
+    let start = |name: &'static str, more: &[&str]| {
+        let words = ["rollout", "start", "1.27.3"].into_iter().chain(all).chain([name]);
+        fleet.run(words.chain(more.iter().copied()))
+    };
+    let window = closed_window();
+    assert_eq!(start("weekend", &["--window", &window]).code, Some(0));
+    let every = |step: &str, reason: &str| {
+        wait_until(&format!("both to be {step} for {reason}"), MOVE_DEADLINE, || {
+            let status = fleet.json(["rollout", "status", "weekend"]);
+            let is_so = |(_, is, why): &(String, String, String)| is == step && why == reason;
+            devices(&status).iter().all(is_so).then_some(())
+        });
+    };
+    every("staged", "window");
+    assert!(fleet.agent("one").active().is_none());
+
+    // A word stops everything; what had not switched is taken back.
+    let stop = ["emergency", "stop", "--reason", "builds fail"];
+    let preview = fleet.ok(stop.into_iter().chain(["--dry-run"]));
+    assert!(preview.stdout.contains("weekend (running)"), "{preview}");
+    assert_eq!(fleet.json(["emergency", "status"])["stop"], serde_json::Value::Null);
+    fleet.ok(stop);
+    every("skipped", "paused");
+    let status = fleet.json(["rollout", "status", "weekend"]);
+    assert_eq!(status["reason"]["code"], "emergency", "{status:#}");
+    assert_eq!(fleet.json(["emergency", "status"])["stop"]["reason"], "builds fail");
+    refused(&fleet, ["rollout", "resume", "weekend"], 1, &["gofleet emergency lift"]);
+
+    // Lifted, a person lets it go on where it was.
+    fleet.ok(["emergency", "lift"]);
+    assert!(fleet.ok(["emergency", "lift"]).stdout.contains("no emergency stop holds"));
+    every("skipped", "paused");
+    fleet.ok(["rollout", "resume", "weekend"]);
+    every("staged", "window");
+    fleet.ok(["rollout", "stop", "weekend"]);
+    wait_state(&fleet, "weekend", "stopped");
+    fleet.ok(stop);
+    let ran = start("another", &[]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stderr.contains("builds fail") && ran.stderr.contains("lift"), "{ran}");
+    fleet.ok(["emergency", "lift"]);
+    assert_eq!(start("another", &[]).code, Some(0));
+    let status = wait_state(&fleet, "another", "completed");
+    assert!(devices(&status).iter().all(|(_, step, _)| step == "accepted"), "{status:#}");
 }
 
 #[test]

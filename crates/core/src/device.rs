@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::emergency::EmergencyStop;
 use crate::facts::Facts;
 use crate::ids::{DeviceId, RolloutId};
 use crate::order::{Failure, Receipt, Step};
@@ -79,6 +80,9 @@ pub struct Overview {
     pub versions: Vec<VersionCount>,
     /// Rollouts that have not ended, newest first.
     pub moving: Vec<RolloutSummary>,
+    /// The emergency stop, while it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<EmergencyStop>,
     /// Sequence of the latest event that this view contains: follow the event stream after it.
     pub sequence: u64,
 }

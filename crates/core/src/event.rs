@@ -29,6 +29,20 @@ pub struct Event {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", content = "data")]
 pub enum Change {
+    /// Everything was stopped.
+    #[serde(rename = "emergency.stopped")]
+    EmergencyStopped {
+        /// Who called it.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// The emergency stop was lifted.
+    #[serde(rename = "emergency.lifted")]
+    EmergencyLifted {
+        /// Who lifted it.
+        by: String,
+    },
     /// A token to enrol one device was made.
     #[serde(rename = "token.created")]
     TokenCreated {
@@ -142,6 +156,8 @@ impl Change {
     /// The kind, like `device.step`.
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::EmergencyStopped { .. } => "emergency.stopped",
+            Self::EmergencyLifted { .. } => "emergency.lifted",
             Self::TokenCreated { .. } => "token.created",
             Self::DeviceEnrolled { .. } => "device.enrolled",
             Self::DeviceFacts { .. } => "device.facts",
@@ -164,7 +180,9 @@ impl Change {
             | Self::DeviceOrdered { device, .. }
             | Self::DeviceStep { device, .. }
             | Self::DeviceSilent { device, .. } => Some(device),
-            Self::TokenCreated { .. }
+            Self::EmergencyStopped { .. }
+            | Self::EmergencyLifted { .. }
+            | Self::TokenCreated { .. }
             | Self::ReleaseImported { .. }
             | Self::ReleaseDecided { .. }
             | Self::RolloutStarted { .. }
@@ -182,7 +200,9 @@ impl Change {
             | Self::RolloutStarted { rollout, .. }
             | Self::RolloutState { rollout, .. }
             | Self::RingState { rollout, .. } => Some(rollout),
-            Self::TokenCreated { .. }
+            Self::EmergencyStopped { .. }
+            | Self::EmergencyLifted { .. }
+            | Self::TokenCreated { .. }
             | Self::DeviceEnrolled { .. }
             | Self::DeviceFacts { .. }
             | Self::ReleaseImported { .. }

@@ -87,13 +87,17 @@ guards! {
     SilenceFails,
     /// A release without approval is ordered no more.
     Approval,
+    /// In an emergency nobody is ordered anything new.
+    Emergency,
+    /// In an emergency, and of a release without approval, what has not switched is taken back.
+    TakenBack,
     /// A stop takes back what has not switched.
     StopHolds,
     /// What an earlier release put back by itself stays as it is.
     PutBackStays,
     /// A person's stop ends the rollout's running.
     StopStops,
-    /// A resume lets only those try again that were put back by order.
+    /// A resume lets only those try again that were put back or taken back by order.
     RequeueOnlyPutBack,
 }
 

@@ -28,6 +28,7 @@ pub mod bandwidth;
 pub mod device;
 pub mod digest;
 pub mod edge;
+pub mod emergency;
 pub mod event;
 pub mod facts;
 pub mod guard;

@@ -4,6 +4,7 @@ mod agent;
 mod artifacts;
 mod devices;
 mod edges;
+mod emergency;
 mod events;
 mod meta;
 mod releases;
@@ -31,6 +32,7 @@ fn routes() -> Routes {
         .merge(devices::routes())
         .merge(releases::routes())
         .merge(rollouts::routes())
+        .merge(emergency::routes())
         .merge(events::routes())
 }
 

@@ -62,8 +62,12 @@ pub async fn plan(state: &AppState, spec: &RolloutSpec) -> Answer<RolloutPlan> {
 ///
 /// # Errors
 ///
-/// [`Failure`] if nothing can be planned, or the name is taken.
+/// [`Failure`] if nothing can be planned, the name is taken, or the emergency stop holds.
 pub async fn start(state: &AppState, spec: &RolloutSpec, by: &str) -> Answer<RolloutStatus> {
+    if let Some(stop) = state.storage().emergency().await? {
+        let detail = format!("nothing may start: {stop}; lift it first: `gofleet emergency lift`");
+        return Err(Failure::new(ProblemCode::Conflict, detail));
+    }
     let plan = plan(state, spec).await?;
     let id = state.storage().start_rollout(&plan, by, state.now()).await?;
     views::rollout(state, &id).await

@@ -74,6 +74,7 @@ invariants! {
     PUT_BACK = 30, "what an earlier release put back by itself stays as it is";
     STEPS = 31, "the agent's order of steps is never broken";
     CONFIDENCE = 33, "a ring passes only if few enough failures are shown with confidence";
+    EMERGENCY = 34, "in an emergency nothing new starts, and what has not switched is taken back";
     PICTURE = 32, "with faults ended, the server knows what is active where";
 }
 

@@ -89,6 +89,8 @@ pub enum Fault {
     Relabelled { device: u32 },
     /// A release loses its approval for a while.
     Blocked { version: usize, for_ms: u64 },
+    /// Everything is stopped for a while.
+    Emergency { for_ms: u64 },
     /// A person asks something of a rollout.
     Asked { rollout: usize, command: Command },
 }
@@ -181,6 +183,9 @@ impl fmt::Display for Fault {
             Self::Relabelled { device } => write!(f, "d{device:03} gets another label"),
             Self::Blocked { version, for_ms } => {
                 write!(f, "{} is blocked for {}", VERSIONS[*version], span(*for_ms))
+            }
+            Self::Emergency { for_ms } => {
+                write!(f, "everything is stopped for {}", span(*for_ms))
             }
             Self::Asked { rollout, command } => {
                 write!(f, "a person asks rollout {} to {command}", rollout + 1)

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use gofleet_core::digest::Digest;
+use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::facts::Facts;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Failure, Order, Progress, Step, Want, next_generation};
@@ -52,6 +53,8 @@ pub struct Database {
     pub releases: Rc<Vec<Release>>,
     /// Which versions are blocked, by place in [`VERSIONS`].
     pub blocked: BTreeSet<usize>,
+    /// The emergency stop, while it holds.
+    pub emergency: Option<EmergencyStop>,
 }
 
 /// A device, as the server knows it.
@@ -153,7 +156,11 @@ impl Database {
     fn fleet_device(&self, row: &Row) -> FleetDevice {
         let is_busy = |rollout: &&Rollout| {
             let in_it = rollout.view.devices.iter().find(|device| device.device == row.id);
-            !rollout.view.state.is_final() && in_it.is_some_and(|it| it.step != Step::Skipped)
+            // Who was taken back is tried again at a resume.
+            let is_free = |it: &DeviceView| {
+                it.step == Step::Skipped && rollout.view.state != RolloutState::Paused
+            };
+            !rollout.view.state.is_final() && in_it.is_some_and(|it| !is_free(it))
         };
         let busy_with = self.rollouts.iter().find(is_busy).map(|rollout| rollout.view.id.clone());
         Self::fleet_device_of(row, busy_with)
@@ -206,7 +213,8 @@ impl Database {
             rings: vec![ring; plan.rings.len()],
             devices,
             left_out: plan.left_out.clone(),
-            unapproved: None,
+            unapproved: Vec::new(),
+            emergency: None,
             listening_since: now,
         };
         let attempts_left = vec![1; view.devices.len()];
@@ -420,6 +428,7 @@ pub fn started(plan: RolloutPlan, fleet: &[FleetDevice], now: Timestamp) -> Roll
         rollouts: Vec::new(),
         releases: Rc::new(releases(now)),
         blocked: BTreeSet::new(),
+        emergency: None,
     };
     database.rollout("r1".parse().expect("a short word"), plan, now).view
 }

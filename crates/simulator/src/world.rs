@@ -198,6 +198,7 @@ impl<'a> World<'a> {
             rollouts: Vec::new(),
             releases: Rc::new(releases(start)),
             blocked: std::collections::BTreeSet::new(),
+            emergency: None,
         };
         let mut world = Self {
             scenario,
@@ -390,17 +391,19 @@ impl<'a> World<'a> {
             self.last_progress_ms = self.now_ms;
             self.check_second_look(server, rollout)?;
         }
-        Ok(())
+        self.check_taken_back(server, rollout)
     }
 
     fn refresh_view(&mut self, server: usize, rollout: usize) {
         let listening_since = self.servers[server].listening_since;
         let database = &mut self.servers[server].database;
         let wanted = database.rollouts[rollout].view.spec.version.clone();
-        let blocked = database.blocked.iter().find(|at| VERSIONS[**at] == wanted);
-        let unapproved = blocked.map(|at| database.releases[*at].release.id.clone());
+        let blocked = database.blocked.iter().filter(|at| VERSIONS[**at] == wanted);
+        let unapproved = blocked.map(|at| database.releases[*at].release.id.clone()).collect();
+        let emergency = database.emergency.clone();
         let view = &mut database.rollouts[rollout].view;
-        (view.unapproved, view.listening_since) = (unapproved, listening_since);
+        (view.unapproved, view.emergency) = (unapproved, emergency);
+        view.listening_since = listening_since;
     }
 
     fn apply(&mut self, server: usize, rollout: usize, action: &gofleet_core::rollout::Action) {

@@ -157,7 +157,8 @@ impl Storage {
         let devices = versions.iter().map(|count| count.devices).sum();
         let mut moving = self.rollouts().await?;
         moving.retain(|rollout| !rollout.state.is_final());
-        Ok(Overview { devices, online, versions, moving, sequence })
+        let emergency = self.emergency().await?;
+        Ok(Overview { devices, online, versions, moving, emergency, sequence })
     }
 
     /// Every device, as a plan wants it.
@@ -169,7 +170,7 @@ impl Storage {
         let rows = sqlx::query(
             "SELECT d.id, d.facts, d.last_seen, (\
                  SELECT MAX(r.id) FROM rollout_devices m JOIN rollouts r ON r.id = m.rollout \
-                 WHERE m.device = d.id AND m.step <> 'skipped' \
+                 WHERE m.device = d.id AND (m.step <> 'skipped' OR r.state = 'paused') \
                  AND r.state NOT IN ('completed', 'stopped', 'rolled_back')\
              ) AS busy FROM devices d ORDER BY d.id",
         )

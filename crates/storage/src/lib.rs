@@ -11,6 +11,7 @@
 mod artifact;
 mod device;
 mod edge;
+mod emergency;
 mod error;
 mod event;
 mod identity;

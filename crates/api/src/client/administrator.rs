@@ -10,8 +10,8 @@ use reqwest::Method;
 
 use super::{Client, ClientError};
 use crate::types::{
-    DecisionRequest, Device, DeviceDetail, LoginLink, NewToken, Overview, RolloutPlan,
-    RolloutStatus, RolloutSummary, TokenRequest, TokenView,
+    DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, LoginLink, NewToken,
+    Overview, RolloutPlan, RolloutStatus, RolloutSummary, TokenRequest, TokenView,
 };
 
 /// Every function fails with [`ClientError::Problem`] where the server refuses, and with its
@@ -21,6 +21,25 @@ impl Client {
     /// The fleet at a glance.
     pub async fn overview(&self) -> Result<Overview, ClientError> {
         self.ask(Method::GET, "/overview").await
+    }
+
+    /// Whether the emergency stop holds.
+    pub async fn emergency(&self) -> Result<EmergencyView, ClientError> {
+        self.ask(Method::GET, "/emergency").await
+    }
+
+    /// Stops everything.
+    pub async fn stop_everything(
+        &self,
+        request: &EmergencyRequest,
+    ) -> Result<EmergencyView, ClientError> {
+        let request = self.request(Method::PUT, "/emergency").json(request);
+        self.read(self.send(request).await?).await
+    }
+
+    /// Lifts the emergency stop.
+    pub async fn lift_emergency(&self) -> Result<EmergencyView, ClientError> {
+        self.ask(Method::DELETE, "/emergency").await
     }
 
     /// Makes a link that logs a browser in once.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use gofleet_core::ids::PackageName;
 use gofleet_core::rollout::{Gate, OnFailure, RingSpec, RolloutSpec};
+use gofleet_core::statistics::Share;
 use gofleet_core::time::Span;
+use gofleet_core::window::{Blackout, Stretch, Window};
 
 use super::{file, rings};
 use crate::failure::Hinted;
@@ -50,12 +52,24 @@ struct Strategy {
     /// How long a device must stay healthy after activation
     #[arg(long, value_name = "SPAN", default_value = "5m")]
     soak: Span,
+    /// When devices may activate, in their own time; repeat it for several stretches
+    #[arg(long, value_name = "STRETCH")]
+    window: Vec<Stretch>,
+    /// Dates on which a window stays closed, like 2026-12-24..2027-01-01; may be repeated
+    #[arg(long, value_name = "DATES", requires = "window")]
+    closed: Vec<Blackout>,
     /// Gate: fewest devices of a ring that must accept [default: all that are online]
     #[arg(long, value_name = "N")]
     min_successes: Option<u32>,
     /// Gate: most devices of a ring that may fail
     #[arg(long, value_name = "N", default_value_t = 0)]
     max_failures: u32,
+    /// Gate: it must be shown that less than this share of the devices fail
+    #[arg(long, value_name = "PERCENT")]
+    max_failure_rate: Option<Share>,
+    /// Gate: how sure that must be
+    #[arg(long, value_name = "PERCENT", default_value_t = Share::P95, requires = "max_failure_rate")]
+    confidence: Share,
     /// An order that is not answered for so long counts as a failure
     #[arg(long, value_name = "SPAN", default_value = "1h")]
     silence_after: Span,
@@ -103,11 +117,13 @@ impl SpecArguments {
             rings,
             max_in_flight: strategy.max_in_flight,
             soak: strategy.soak,
-            window: None,
+            window: (!strategy.window.is_empty())
+                .then_some(Window { open: strategy.window, closed: strategy.closed }),
             gate: Gate {
                 min_successes: strategy.min_successes,
                 max_failures: strategy.max_failures,
-                ..Gate::default()
+                max_failure_rate: strategy.max_failure_rate,
+                confidence: strategy.confidence,
             },
             silence_after: strategy.silence_after,
             offline_after: strategy.offline_after,

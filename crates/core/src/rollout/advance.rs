@@ -245,6 +245,15 @@ impl RolloutView {
         by_utc + FARTHEST_ZONE + FARTHEST_ZONE
     }
 
+    /// Why nothing new may begin, if so.
+    fn forbidden(&self) -> Option<Cause> {
+        let emergency = self.emergency.clone().map(|stop| Cause::Emergency { stop });
+        let emergency = emergency.filter(|_| detects(Guard::Emergency, true));
+        let lost = self.unapproved.first().cloned();
+        let unapproved = || lost.map(|release| Cause::NotApproved { release });
+        emergency.or_else(|| unapproved().filter(|_| detects(Guard::Approval, true)))
+    }
+
     /// The place of the first ring that has not passed; the number of rings if all have.
     pub fn current_ring(&self) -> u32 {
         let passed = self.rings.iter().take_while(|ring| ring.state == RingState::Passed);
@@ -290,9 +299,9 @@ impl Engine {
         if detects(Guard::FailuresFirst, true) && self.stop_on_failure() {
             return self.after_failure();
         }
-        let unapproved = self.view.unapproved.clone();
-        if let Some(release) = unapproved.filter(|_| detects(Guard::Approval, true)) {
-            return self.set_state(RolloutState::Paused, Some(Cause::NotApproved { release }));
+        if let Some(cause) = self.view.forbidden() {
+            self.set_state(RolloutState::Paused, Some(cause));
+            return self.take_back();
         }
         self.open_rings();
         if self.view.state != RolloutState::Running {
@@ -320,7 +329,18 @@ impl Engine {
         if self.stop_on_failure() {
             return self.after_failure();
         }
+        self.take_back();
         self.put_rings_back();
+    }
+
+    /// Takes back what may not begin any more and has not switched.
+    fn take_back(&mut self) {
+        let (is_emergency, unapproved) =
+            (self.view.emergency.is_some(), self.view.unapproved.clone());
+        self.order_where(WantKind::Hold, |device| {
+            let is_forbidden = is_emergency || unapproved.contains(&device.release);
+            device.is_to_be_held() && detects(Guard::TakenBack, is_forbidden)
+        });
     }
 
     fn come_to_a_stop(&mut self) {

@@ -16,7 +16,7 @@ use crate::order::Step;
 pub enum Command {
     /// Order nothing new; what is under way goes on.
     Pause,
-    /// Go on. Failures so far are accepted; a ring that was put back is tried again.
+    /// Go on. Failures so far are accepted; what was put back or taken back is tried again.
     Resume,
     /// Begin nothing any more, for good; what has switched finishes or goes back.
     Stop,
@@ -56,6 +56,11 @@ pub enum Refused {
         /// Where the rollout stands.
         state: RolloutState,
     },
+    /// Nothing may begin anywhere.
+    #[error(
+        "cannot resume while the emergency stop holds: lift it first (`gofleet emergency lift`)"
+    )]
+    Emergency,
     /// A ring is still being put back.
     #[error("cannot resume while a ring is being put back: wait until it is")]
     RingRollingBack,
@@ -113,6 +118,9 @@ pub fn command(view: &RolloutView, command: Command, by: &str) -> Result<Vec<Act
 }
 
 fn resume(view: &RolloutView) -> Result<Vec<Action>, Refused> {
+    if view.emergency.is_some() {
+        return Err(Refused::Emergency);
+    }
     let mut actions = Vec::new();
     for (place, ring) in view.rings.iter().enumerate() {
         let reopens = match ring.state {
@@ -123,7 +131,7 @@ fn resume(view: &RolloutView) -> Result<Vec<Action>, Refused> {
         let waives_silence = matches!(view.cause, Some(Cause::OnlySilence { .. }));
         for device in view.devices.iter().filter(|device| device.ring as usize == place) {
             let id = device.device.clone();
-            if reopens && was_put_back(device) {
+            if reopens && was_put_back(device) || was_taken_back(device) {
                 actions.push(Action::Requeue { device: id });
             } else if (reopens && has_failed(device) || waives_silence && device.is_silent)
                 && !device.is_waived
@@ -143,6 +151,13 @@ fn resume(view: &RolloutView) -> Result<Vec<Action>, Refused> {
 fn was_put_back(device: &DeviceView) -> bool {
     permits(Guard::RequeueOnlyPutBack, device.want() == Some(WantKind::Revert))
         && device.step == Step::Reverted
+}
+
+/// Whether it was told to begin nothing; it may have switched by then.
+fn was_taken_back(device: &DeviceView) -> bool {
+    device.want() == Some(WantKind::Hold)
+        && device.step == Step::Skipped
+        && device.superseded_by.is_none()
 }
 
 fn has_failed(device: &DeviceView) -> bool {

@@ -361,7 +361,8 @@ impl Words<'_> {
                     (failure, _) => Some(WaitingOn::Failed(failure.clone())),
                 }
             }
-            Step::Waiting | Step::Skipped => Some(WaitingOn::Stopped),
+            // It was told to begin nothing, and waits for whatever the rollout waits for.
+            Step::Waiting | Step::Skipped => Some(self.waits_for_order_on(device)),
         }
     }
 

@@ -7,6 +7,7 @@ mod scenarios;
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::emergency::EmergencyStop;
 use crate::ids::DeviceId;
 use crate::order::Step;
 use crate::time::{Span, Timestamp};
@@ -68,7 +69,8 @@ impl World {
             changed_at: now,
             devices,
             left_out: Vec::new(),
-            unapproved: None,
+            unapproved: Vec::new(),
+            emergency: None,
             listening_since: now,
         };
         Self { view, now, machines, last_generation: 0 }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{LeftOut, RingState, RolloutSpec, RolloutState};
+use crate::emergency::EmergencyStop;
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
 use crate::order::{Failure, Step, Taken};
 use crate::statistics::Share;
@@ -34,8 +35,10 @@ pub struct RolloutView {
     pub devices: Vec<DeviceView>,
     /// Devices that the plan left out.
     pub left_out: Vec<LeftOut>,
-    /// A release of the rollout that is not approved any more: nobody new may get it.
-    pub unapproved: Option<ReleaseId>,
+    /// The releases of the rollout that are not approved any more: nobody new may get them.
+    pub unapproved: Vec<ReleaseId>,
+    /// The emergency stop, while it holds.
+    pub emergency: Option<EmergencyStop>,
     /// Since when the server has been listening.
     pub listening_since: Timestamp,
 }
@@ -193,6 +196,11 @@ pub enum Cause {
         /// Which one.
         release: ReleaseId,
     },
+    /// Everything was stopped.
+    Emergency {
+        /// By whom and why.
+        stop: EmergencyStop,
+    },
     /// Every place in flight is taken by a silent device, so nothing can ever move on.
     OnlySilence {
         /// How many silent devices there are.
@@ -247,6 +255,7 @@ impl Cause {
             Self::Person { .. } => "person",
             Self::GateFailed { .. } => "gate_failed",
             Self::NotApproved { .. } => "not_approved",
+            Self::Emergency { .. } => "emergency",
             Self::OnlySilence { .. } => "only_silence",
         }
     }
@@ -262,6 +271,7 @@ impl fmt::Display for Cause {
             Self::NotApproved { release } => {
                 write!(formatter, "{release} is not approved any more")
             }
+            Self::Emergency { stop } => write!(formatter, "{stop}"),
             Self::OnlySilence { silent } => write!(
                 formatter,
                 "{silent} silent devices take every place in flight: resume to go on without them"

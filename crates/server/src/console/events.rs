@@ -70,6 +70,8 @@ fn subject(change: &Change, names: &Names) -> Option<Link> {
 
 fn text(change: &Change) -> String {
     match change {
+        Change::EmergencyStopped { by, reason } => format!("Everything stopped by {by}: {reason}"),
+        Change::EmergencyLifted { by } => format!("Emergency stop lifted by {by}"),
         Change::TokenCreated { .. } => "A token to enrol a device was made".to_owned(),
         Change::DeviceEnrolled { .. } => "enrolled".to_owned(),
         Change::DeviceFacts { active, .. } => match active {
@@ -131,7 +133,9 @@ const fn ring_in_words(state: RingState) -> &'static str {
 fn tone(change: &Change) -> String {
     let tone = match change {
         Change::DeviceStep { step, .. } => return format!("s-{step}"),
+        Change::EmergencyStopped { .. } => "s-failed",
         Change::TokenCreated { .. }
+        | Change::EmergencyLifted { .. }
         | Change::DeviceEnrolled { .. }
         | Change::DeviceFacts { .. }
         | Change::RolloutStarted { .. }

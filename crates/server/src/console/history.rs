@@ -64,7 +64,9 @@ const fn is_notable(change: &Change) -> bool {
             | Step::Reverting
             | Step::Skipped => false,
         },
-        Change::DeviceEnrolled { .. }
+        Change::EmergencyStopped { .. }
+        | Change::EmergencyLifted { .. }
+        | Change::DeviceEnrolled { .. }
         | Change::DeviceSilent { .. }
         | Change::ReleaseImported { .. }
         | Change::ReleaseDecided { .. }

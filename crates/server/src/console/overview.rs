@@ -2,6 +2,7 @@
 
 use askama::Template;
 use gofleet_core::device::{Overview, VersionCount};
+use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::release::{Release, ReleaseStatus};
 use gofleet_core::rollout::{RolloutState, RolloutSummary};
 use gofleet_core::time::Timestamp;
@@ -107,7 +108,8 @@ fn parts(versions: &[VersionCount]) -> Vec<Part> {
 }
 
 fn attention(overview: &Overview, releases: &[Release]) -> Vec<Attention> {
-    let mut items: Vec<Attention> = overview.moving.iter().filter_map(of_rollout).collect();
+    let mut items: Vec<Attention> = overview.emergency.iter().map(of_emergency).collect();
+    items.extend(overview.moving.iter().filter_map(of_rollout));
     let offline = overview.devices.saturating_sub(overview.online);
     if offline > 0 {
         items.push(Attention {
@@ -128,6 +130,15 @@ fn attention(overview: &Overview, releases: &[Release]) -> Vec<Attention> {
         });
     }
     items
+}
+
+fn of_emergency(stop: &EmergencyStop) -> Attention {
+    Attention {
+        tone: "s-failed",
+        href: "/rollouts".to_owned(),
+        label: "Everything is stopped".to_owned(),
+        text: format!("{stop}. To go on: gofleet emergency lift"),
+    }
 }
 
 fn of_rollout(rollout: &RolloutSummary) -> Option<Attention> {

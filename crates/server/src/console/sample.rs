@@ -383,6 +383,7 @@ pub(super) fn overview() -> Overview {
             })
             .collect(),
         moving: vec![rollout().summary, large_rollout(600).summary],
+        emergency: None,
         sequence: 99,
     }
 }

@@ -62,7 +62,14 @@ fn the_overview_says_what_runs_what_moves_and_what_waits() {
 
 #[test]
 fn an_empty_fleet_is_told_what_to_do() {
-    let nothing = Overview { devices: 0, online: 0, versions: vec![], moving: vec![], sequence: 0 };
+    let nothing = Overview {
+        devices: 0,
+        online: 0,
+        versions: vec![],
+        moving: vec![],
+        emergency: None,
+        sequence: 0,
+    };
     let overview = html(&OverviewPage::new(ADDRESS, &nothing, &[], vec![], NOW));
     assert!(overview.contains("gofleet agent run --server https://fleet.example --token"));
     let devices = html(&DevicesPage::new(ADDRESS, &[], Query::default(), NOW));

@@ -230,5 +230,8 @@ impl Kinds {
             rollout: dice.below(2) as usize,
             command: *dice.pick(&Command::ALL),
         });
+        if self.dice.chance(400) {
+            self.some(2, |dice, _| Fault::Emergency { for_ms: dice.between(SECOND, HOUR) });
+        }
     }
 }

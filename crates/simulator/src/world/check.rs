@@ -61,7 +61,8 @@ impl World<'_> {
             Action::Requeue { device } => {
                 let mut known = self.view(server, rollout).devices.iter();
                 let was_put_back = |it: &DeviceView| {
-                    it.want() == Some(WantKind::Revert) && it.step == Step::Reverted
+                    (it.want(), it.step) == (Some(WantKind::Revert), Step::Reverted)
+                        || (it.want(), it.step) == (Some(WantKind::Hold), Step::Skipped)
                 };
                 match known.find(|it| it.device == *device).filter(|it| was_put_back(it)) {
                     Some(_) => Ok(()),
@@ -88,7 +89,10 @@ impl World<'_> {
                 format!("{id} is started while r{} is {}", rollout + 1, view.state),
             );
         }
-        if let Some(release) = &view.unapproved {
+        if view.emergency.is_some() {
+            return self.broke(must::EMERGENCY, format!("{id} is started in an emergency"));
+        }
+        if let Some(release) = view.unapproved.first() {
             return self.broke(
                 must::APPROVAL,
                 format!("{id} is ordered {release}, which is not approved"),
@@ -395,17 +399,36 @@ impl World<'_> {
     /// A stop has been committed and acted on: who has not switched is held.
     pub(super) fn check_stopped(&self, server: usize, rollout: usize) -> Held {
         let view = self.view(server, rollout);
-        let goes_on = |it: &&DeviceView| {
-            matches!(it.step, Step::Offered | Step::Fetching | Step::Staged)
-                && it.superseded_by.is_none()
-                && it.want() == Some(WantKind::Activate)
-        };
+        let goes_on = |it: &&DeviceView| Self::may_yet_switch(it);
         match view.devices.iter().find(goes_on).filter(|_| view.state == RolloutState::Stopping) {
             Some(it) => {
                 self.broke(must::STOP, format!("{} is {} and was not held", it.device, it.step))
             }
             None => Ok(()),
         }
+    }
+
+    /// After a pass nobody is left to switch to what nobody may begin.
+    pub(super) fn check_taken_back(&self, server: usize, rollout: usize) -> Held {
+        let view = self.view(server, rollout);
+        if view.emergency.is_none() && view.unapproved.is_empty() {
+            return Ok(());
+        }
+        let may_not =
+            |it: &DeviceView| view.emergency.is_some() || view.unapproved.contains(&it.release);
+        match view.devices.iter().find(|it| Self::may_yet_switch(it) && may_not(it)) {
+            Some(it) => self.broke(
+                must::EMERGENCY,
+                format!("{} is {} and was not taken back", it.device, it.step),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    fn may_yet_switch(it: &DeviceView) -> bool {
+        matches!(it.step, Step::Offered | Step::Fetching | Step::Staged)
+            && it.superseded_by.is_none()
+            && it.want() == Some(WantKind::Activate)
     }
 
     /// A device is about to make a release active.

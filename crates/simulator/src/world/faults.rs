@@ -1,5 +1,6 @@
 //! How each fault begins, and how it ends.
 
+use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::rollout::{Command, command};
 
 use super::{Crash, Event, Held, World};
@@ -39,6 +40,14 @@ impl World<'_> {
             }
             Fault::Blocked { version, for_ms } => {
                 self.servers[self.current].database.blocked.insert(version);
+                self.nudge(self.current);
+                self.later(for_ms, Event::FaultEnds { place });
+            }
+            Fault::Emergency { for_ms } => {
+                let at = self.server_now();
+                let (by, reason) = ("operator".to_owned(), "a fault".to_owned());
+                let stop = EmergencyStop { by, reason, at };
+                self.servers[self.current].database.emergency = Some(stop);
                 self.nudge(self.current);
                 self.later(for_ms, Event::FaultEnds { place });
             }
@@ -83,6 +92,7 @@ impl World<'_> {
             | Fault::ServerClock { .. }
             | Fault::BadRelease { .. }
             | Fault::Blocked { .. }
+            | Fault::Emergency { .. }
             | Fault::Asked { .. } => {}
         }
     }
@@ -117,6 +127,7 @@ impl World<'_> {
             Fault::Blocked { version, .. } => {
                 self.servers[self.current].database.blocked.remove(version);
             }
+            Fault::Emergency { .. } => self.servers[self.current].database.emergency = None,
             Fault::DiskFull { device, .. } => {
                 if let Some(device) = self.by_number.get(device) {
                     self.devices[*device].is_full = false;
@@ -232,6 +243,7 @@ pub fn concerned(fault: &Fault) -> Option<u32> {
         | Fault::ServerClock { .. }
         | Fault::BadRelease { .. }
         | Fault::Blocked { .. }
+        | Fault::Emergency { .. }
         | Fault::Asked { .. } => None,
     }
 }

@@ -117,8 +117,10 @@ pub(super) async fn view(
     let catalog = catalog(&mut *connection).await?;
     let devices = devices(&mut *connection, id, &spec.package, &catalog).await?;
     let wanted: HashSet<&ReleaseId> = devices.iter().map(|device| &device.release).collect();
-    let unapproved =
-        wanted.into_iter().filter(|release| !catalog.approved.contains(*release)).min().cloned();
+    let mut unapproved: Vec<ReleaseId> =
+        wanted.into_iter().filter(|it| !catalog.approved.contains(*it)).cloned().collect();
+    unapproved.sort();
+    let emergency = crate::emergency::read(&mut *connection).await?;
     Ok(RolloutView {
         id: id.clone(),
         state: row.word("state")?,
@@ -131,6 +133,7 @@ pub(super) async fn view(
         rings,
         devices,
         unapproved,
+        emergency,
         listening_since,
     })
 }

@@ -299,7 +299,7 @@ fn silent_devices_that_take_every_place_ask_for_a_person() {
 fn a_release_that_is_blocked_reaches_nobody_new() {
     let mut world = two_rings("", [1, 3]);
     world.run_until(|view| view.devices[0].step == Step::Soaking);
-    world.view.unapproved = Some("go-1.27.3-linux-amd64".parse().unwrap());
+    world.view.unapproved = vec!["go-1.27.3-linux-amd64".parse().unwrap()];
     world.tick();
     assert_eq!(
         world.view.cause.clone().unwrap().to_string(),
@@ -308,6 +308,52 @@ fn a_release_that_is_blocked_reaches_nobody_new() {
     world.command(Command::Resume).unwrap();
     world.tick();
     assert_eq!(world.view.state, RolloutState::Paused);
+}
+
+#[test]
+fn a_release_that_is_blocked_is_taken_back_where_it_has_not_switched() {
+    let mut world = two_rings("", [2, 1]);
+    world.run_until(|view| view.devices[1].step == Step::Fetching);
+    world.view.unapproved = vec![world.view.devices[1].release.clone()];
+    world.tick();
+    assert_eq!(world.view.devices[1].want(), Some(WantKind::Hold));
+}
+
+#[test]
+fn an_emergency_stops_everything_and_its_end_lets_a_person_go_on() {
+    let mut world = two_rings("", [1, 3]);
+    world.run_until(|view| view.devices[0].step == Step::Accepted);
+    world.run_until(|view| view.devices[1].step == Step::Fetching);
+    let (by, reason) = ("ada".to_owned(), "builds fail everywhere".to_owned());
+    world.view.emergency = Some(EmergencyStop { by, reason, at: world.now });
+    world.tick();
+    assert_eq!(world.view.state, RolloutState::Paused);
+    let cause = world.view.cause.clone().unwrap();
+    assert_eq!(cause.code(), "emergency");
+    assert!(cause.to_string().ends_with("builds fail everywhere"), "{cause}");
+    let wants: Vec<_> = world.view.devices.iter().map(DeviceView::want).collect();
+    assert_eq!(wants[0], Some(WantKind::Activate), "what has come through stays");
+    assert_eq!(wants[1..], [Some(WantKind::Hold); 3]);
+    world.run_until(|view| view.devices[1..].iter().all(|it| it.step == Step::Skipped));
+    assert!(world.machines.values().skip(1).all(|machine| !machine.has_new));
+
+    assert_eq!(world.command(Command::Resume), Err(Refused::Emergency));
+    world.view.emergency = None;
+    assert_eq!(world.tick(), [], "nothing moves by itself");
+    world.command(Command::Resume).unwrap();
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert_eq!(world.steps(), [Step::Accepted; 4]);
+}
+
+#[test]
+fn going_back_is_not_held_up_by_an_emergency() {
+    let mut world = two_rings("", [1, 2]);
+    world.run_until(|view| view.rings[1].state == RingState::Running);
+    let (by, reason) = ("ada".to_owned(), "no".to_owned());
+    world.view.emergency = Some(EmergencyStop { by, reason, at: world.now });
+    world.command(Command::Rollback).unwrap();
+    world.run_until(|view| view.state == RolloutState::RolledBack);
+    assert!(world.machines.values().all(|machine| !machine.has_new));
 }
 
 #[test]
