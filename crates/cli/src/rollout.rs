@@ -1,5 +1,6 @@
 //! `gofleet rollout`: a release for the fleet, ring by ring.
 
+mod explain;
 mod file;
 mod follow;
 mod rings;
@@ -19,6 +20,7 @@ use crate::connection::Connection;
 use crate::failure::{self, Hinted};
 use crate::printer::{Printer, table};
 
+use explain::explain;
 pub use file::read as read_file;
 pub use follow::{follow, watch};
 pub use show::{describe_plan, describe_status, picture};
@@ -77,6 +79,14 @@ enum Verb {
   gofleet rollout status
   gofleet rollout status 'go 1.27.3' --json")]
     Status(Target),
+    /// Show every decision about a rollout with what it was made by, and make each again
+    #[command(after_help = "\
+Exit code: 3 if a decision comes out otherwise than it was made.
+
+Examples:
+  gofleet rollout explain
+  gofleet rollout explain 'go 1.27.3' --json")]
+    Explain(Target),
     /// Follow a rollout until it ends or waits for a person; Ctrl-C leaves
     #[command(after_help = "\
 Exit code: 0 if every ring came through, 3 if the rollout ended or waits otherwise.
@@ -155,6 +165,10 @@ pub async fn run(arguments: RolloutArguments, printer: Printer) -> anyhow::Resul
         Verb::Status(target) => {
             let (client, rollout) = target.find().await?;
             printer.data(&client.rollout(&rollout.id).await?, describe_status)?;
+        }
+        Verb::Explain(target) => {
+            let (client, rollout) = target.find().await?;
+            return explain(&client, &rollout, printer).await;
         }
         Verb::Watch(target) => {
             let (client, rollout) = target.find().await?;

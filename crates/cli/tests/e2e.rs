@@ -201,11 +201,26 @@ fn upgrade_by_file(fleet: &Fleet) {
     let status = wait_state(fleet, "next", "completed");
     assert!(devices(&status).iter().all(|(_, step, _)| step == "accepted"), "{status:#}");
     assert!(fleet.agent("two").go_version().starts_with("go version go1.27.3 "));
+    explained(fleet);
     assert!(fleet.ok(["rollout", "rollback", "next", "--dry-run"]).stdout.contains("3 devices"));
     fleet.ok(["rollout", "rollback", "next"]);
     wait_state(fleet, "next", "rolled_back");
     for name in ["one", "two", "three"] {
         assert!(fleet.agent(name).go_version().starts_with("go version go1.27.2 "), "{name}");
+    }
+}
+
+/// Every decision is there with what it was made by, and comes out the same again.
+fn explained(fleet: &Fleet) {
+    let decisions = fleet.json(["rollout", "explain", "next"]);
+    let by_gates: Vec<&Value> =
+        decisions.as_array().unwrap().iter().filter(|it| it["replayed"].is_object()).collect();
+    assert_eq!(by_gates.len(), 2, "{decisions:#}");
+    assert!(by_gates.iter().all(|it| it["replayed"]["is_same"] == true), "{decisions:#}");
+    assert_eq!(by_gates[1]["data"]["inputs"]["tallies"][1]["successes"], 2, "{decisions:#}");
+    let told = fleet.ok(["rollout", "explain", "next"]).stdout;
+    for words in ["next started by", "ring test passed", "1 of 1 accepted", "rollout completed"] {
+        assert!(told.contains(words), "no `{words}` in {told}");
     }
 }
 
@@ -288,7 +303,7 @@ fn a_window_holds_the_switch_and_an_emergency_takes_it_back() {
     let stop = ["emergency", "stop", "--reason", "builds fail"];
     let preview = fleet.ok(stop.into_iter().chain(["--dry-run"]));
     assert!(preview.stdout.contains("weekend (running)"), "{preview}");
-    assert_eq!(fleet.json(["emergency", "status"])["stop"], serde_json::Value::Null);
+    assert_eq!(fleet.json(["emergency", "status"])["stop"], Value::Null);
     fleet.ok(stop);
     every("skipped", "paused");
     let status = fleet.json(["rollout", "status", "weekend"]);
@@ -335,7 +350,7 @@ fn tokens_are_good_once_and_for_a_while() {
         let tokens = fleet.json(["token", "list"]);
         let expires_at =
             tokens[0]["expires_at"].as_str()?.parse::<gofleet_core::time::Timestamp>().ok()?;
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
         (now.as_millis() as i64 > expires_at.as_millis()).then_some(())
     });
     check_error(&enrol(&short), &["error: ", "expired at", "hint: "]);

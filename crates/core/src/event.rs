@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
 use crate::order::{Failure, Step};
 use crate::release::ReleaseStatus;
-use crate::rollout::{RingState, RolloutState, WantKind};
+use crate::rollout::{GateInputs, RingState, RolloutState, WantKind};
 use crate::time::Timestamp;
 
 /// One change of the server's state. On the stream, `id:` is the sequence and `event:` the kind.
@@ -149,6 +149,9 @@ pub enum Change {
         state: RingState,
         /// Why, in words; empty if it goes without saying.
         reason: String,
+        /// What its gate decided that by, if it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        inputs: Option<GateInputs>,
     },
 }
 

@@ -15,6 +15,7 @@
 
 mod advance;
 mod command;
+mod decision;
 mod estimate;
 mod evidence;
 mod explain;
@@ -27,9 +28,10 @@ mod view;
 
 pub use advance::{Action, advance, apply};
 pub use command::{Command, Refused, command};
+pub use decision::{Replayed, replay};
 pub use evidence::{News, Told, take_report};
 pub use explain::{WaitingOn, status, summary};
-pub use gate::tally;
+pub use gate::{GateInputs, Verdict, tally};
 pub use plan::{FleetDevice, LeftOutReason, PlanError, Planning, plan};
 pub use spec::{Gate, OnFailure, RingSize, RingSpec, RolloutSpec};
 pub use status::{

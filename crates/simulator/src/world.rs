@@ -16,7 +16,7 @@ use std::rc::Rc;
 use gofleet_core::agent::Memory;
 use gofleet_core::digest::Digest;
 use gofleet_core::order::{Order, Progress, next_generation};
-use gofleet_core::rollout::advance;
+use gofleet_core::rollout::{GateInputs, Verdict, advance};
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::window::Zone;
 
@@ -436,8 +436,11 @@ impl<'a> World<'a> {
             A::MarkSilent { device } => format!("{who}: r{r} notes that {device} is silent"),
             A::Waive { device } => format!("{who}: r{r} accepts the failure of {device}"),
             A::Requeue { device } => format!("{who}: r{r} lets {device} wait again"),
-            A::SetRing { ring, state, failure } => {
-                let why = failure.map(|it| format!(": {it}")).unwrap_or_default();
+            A::SetRing { ring, state, inputs } => {
+                let why = match inputs.as_ref().map(GateInputs::verdict) {
+                    Some(Verdict::Fail { failure }) => format!(": {failure}"),
+                    Some(Verdict::Pass | Verdict::Wait) | None => String::new(),
+                };
                 format!("{who}: ring {ring} of r{r} is {state}{why}")
             }
             A::SetState { state, cause } => {

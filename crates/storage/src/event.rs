@@ -1,6 +1,7 @@
 //! What happened, in its order.
 
 use gofleet_core::event::Event;
+use gofleet_core::ids::RolloutId;
 
 use crate::query::{Columns as _, During as _, to_i64};
 use crate::{Storage, StorageError};
@@ -24,6 +25,27 @@ impl Storage {
         .fetch_all(&self.readers)
         .await
         .during("read events")?;
+        rows.iter().map(event).collect()
+    }
+
+    /// What was decided about a rollout and its rings, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::UnknownRollout`] if there is none of this id.
+    pub async fn decisions(&self, rollout: &RolloutId) -> Result<Vec<Event>, StorageError> {
+        let rows = sqlx::query(
+            "SELECT sequence, at, body FROM events \
+             WHERE rollout = $1 AND device IS NULL ORDER BY sequence",
+        )
+        .bind(rollout.to_string())
+        .fetch_all(&self.readers)
+        .await
+        .during("read decisions")?;
+        // Its start is the first of them.
+        if rows.is_empty() {
+            return Err(StorageError::UnknownRollout(rollout.clone()));
+        }
         rows.iter().map(event).collect()
     }
 

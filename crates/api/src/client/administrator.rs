@@ -10,8 +10,8 @@ use reqwest::Method;
 
 use super::{Client, ClientError};
 use crate::types::{
-    DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, LoginLink, NewToken,
-    Overview, RolloutPlan, RolloutStatus, RolloutSummary, TokenRequest, TokenView,
+    DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, Event, LoginLink,
+    NewToken, Overview, RolloutPlan, RolloutStatus, RolloutSummary, TokenRequest, TokenView,
 };
 
 /// Every function fails with [`ClientError::Problem`] where the server refuses, and with its
@@ -128,6 +128,11 @@ impl Client {
     /// One rollout with every device of it.
     pub async fn rollout(&self, rollout: &RolloutId) -> Result<RolloutStatus, ClientError> {
         self.ask(Method::GET, &format!("/rollouts/{rollout}")).await
+    }
+
+    /// What was decided about a rollout, oldest first.
+    pub async fn decisions(&self, rollout: &RolloutId) -> Result<Vec<Event>, ClientError> {
+        self.ask(Method::GET, &format!("/rollouts/{rollout}/decisions")).await
     }
 
     /// Orders nothing more; what is under way ends.

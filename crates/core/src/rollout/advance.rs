@@ -4,7 +4,7 @@
 //! once its actions are applied, it returns none until something else changes. So it does not
 //! matter how often the server calls it, nor where the server was killed in between.
 
-use super::gate::{Verdict, judge};
+use super::gate::{GateInputs, Verdict, inputs};
 use super::view::Cause;
 use super::{
     DeviceView, GateFailure, Hearing, OnFailure, OrderView, Previous, RingState, RingView,
@@ -43,8 +43,8 @@ pub enum Action {
         ring: u32,
         /// The state.
         state: RingState,
-        /// How its gate failed, if it did.
-        failure: Option<GateFailure>,
+        /// What its gate decided that by, if it did.
+        inputs: Option<GateInputs>,
     },
     /// Give a device an order, under a new generation.
     Order {
@@ -90,7 +90,7 @@ pub fn apply(view: &mut RolloutView, action: &Action, now: Timestamp) {
             let known = view.devices.iter_mut().find(|known| known.device == *device);
             known.expect("an action names a device of its rollout").change(action, now);
         }
-        Action::SetRing { ring, state, failure: _ } => {
+        Action::SetRing { ring, state, inputs: _ } => {
             view.rings[*ring as usize].change(*state, now);
         }
         Action::SetState { state, cause } => {
@@ -286,8 +286,8 @@ impl Engine {
         self.actions.push(action);
     }
 
-    fn set_ring(&mut self, ring: usize, state: RingState, failure: Option<GateFailure>) {
-        self.act(Action::SetRing { ring: ring as u32, state, failure });
+    fn set_ring(&mut self, ring: usize, state: RingState, inputs: Option<GateInputs>) {
+        self.act(Action::SetRing { ring: ring as u32, state, inputs });
     }
 
     fn set_state(&mut self, state: RolloutState, cause: Option<Cause>) {
@@ -404,21 +404,25 @@ impl Engine {
     /// Judges every ring that has begun. Whether one of them failed.
     fn stop_on_failure(&mut self) -> bool {
         let rings = 0..self.view.rings.len();
-        let failed: Vec<(usize, GateFailure)> =
-            rings.filter_map(|ring| Some((ring, self.has_failed(ring)?))).collect();
-        self.fail(&failed)
+        let failed = rings.filter_map(|ring| {
+            let (failure, inputs) = self.has_failed(ring)?;
+            Some((ring, failure, inputs))
+        });
+        let failed: Vec<_> = failed.collect();
+        self.fail(failed)
     }
 
     /// How a ring has failed just now, if it has.
-    fn has_failed(&self, ring: usize) -> Option<GateFailure> {
-        let Verdict::Fail(failure) = judge(&self.view, ring, self.now) else { return None };
+    fn has_failed(&self, ring: usize) -> Option<(GateFailure, GateInputs)> {
+        let inputs = inputs(&self.view, ring, self.now);
+        let Verdict::Fail { failure } = inputs.verdict() else { return None };
         match (self.view.rings[ring].state, failure) {
-            (RingState::Running, _) => Some(failure),
+            (RingState::Running, _) => Some((failure, inputs)),
             // It has shown enough already; only new failures can take that away.
             (
                 RingState::Passed,
                 GateFailure::TooManyFailures { .. } | GateFailure::FailureRate { .. },
-            ) => Some(failure),
+            ) => Some((failure, inputs)),
             (
                 RingState::Passed,
                 GateFailure::TooFewSuccesses { .. } | GateFailure::Inconclusive { .. },
@@ -434,8 +438,8 @@ impl Engine {
     }
 
     /// Acts on the rings that failed; the first of them is told as the cause. Whether there is one.
-    fn fail(&mut self, failed: &[(usize, GateFailure)]) -> bool {
-        let Some((first, failure)) = failed.first() else { return false };
+    fn fail(&mut self, failed: Vec<(usize, GateFailure, GateInputs)>) -> bool {
+        let Some((first, failure, _)) = failed.first() else { return false };
         let ring = self.view.spec.rings[*first].name.clone();
         let cause = Some(Cause::GateFailed { ring, failure: *failure });
         let (ring_state, state) = match self.view.spec.on_failure {
@@ -443,8 +447,8 @@ impl Engine {
             OnFailure::RollBackRing => (RingState::RollingBack, RolloutState::Paused),
             OnFailure::RollBackAll => (RingState::Failed, RolloutState::RollingBack),
         };
-        for (ring, failure) in failed {
-            self.set_ring(*ring, ring_state, Some(*failure));
+        for (ring, _, inputs) in failed {
+            self.set_ring(ring, ring_state, Some(inputs));
         }
         self.set_state(state, cause);
         true
@@ -474,11 +478,12 @@ impl Engine {
                 RingState::Running => {}
                 RingState::Failed | RingState::RollingBack | RingState::RolledBack => return,
             }
-            match judge(&self.view, ring, self.now) {
-                Verdict::Pass => self.set_ring(ring, RingState::Passed, None),
+            let inputs = inputs(&self.view, ring, self.now);
+            match inputs.verdict() {
+                Verdict::Pass => self.set_ring(ring, RingState::Passed, Some(inputs)),
                 Verdict::Wait => return,
-                Verdict::Fail(failure) => {
-                    self.fail(&[(ring, failure)]);
+                Verdict::Fail { failure } => {
+                    self.fail(vec![(ring, failure, inputs)]);
                     return;
                 }
             }

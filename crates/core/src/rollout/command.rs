@@ -141,7 +141,7 @@ fn resume(view: &RolloutView) -> Result<Vec<Action>, Refused> {
         }
         if reopens {
             let ring = place as u32;
-            actions.push(Action::SetRing { ring, state: RingState::Running, failure: None });
+            actions.push(Action::SetRing { ring, state: RingState::Running, inputs: None });
         }
     }
     actions.push(Action::SetState { state: RolloutState::Running, cause: None });

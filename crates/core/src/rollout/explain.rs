@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::gate::{Shown, needed, shown, tally};
+use super::gate::{Shown, inputs, tally};
 use super::{
     Cause, DeviceStatus, DeviceView, GateFailure, Hearing, Previous, Reason, RingState, RingStatus,
     RolloutState, RolloutStatus, RolloutSummary, RolloutView, Traffic, WantKind, WayTraffic,
@@ -290,7 +290,6 @@ impl Words<'_> {
     }
 
     fn gate_waits_on(&self, place: usize) -> Vec<WaitingOn> {
-        let (gate, tally) = (self.view.gate(place), tally(self.view, place, self.now));
         match self.view.rings[place].state {
             RingState::Passed | RingState::RolledBack => Vec::new(),
             RingState::Waiting => match self.earlier_ring(place as u32) {
@@ -307,18 +306,18 @@ impl Words<'_> {
             },
             RingState::Running => {
                 let mut reasons = Vec::new();
+                let inputs = inputs(self.view, place, self.now);
+                let tally = inputs.own();
                 let missing = tally.waiting + tally.in_flight;
                 if missing > 0 {
                     reasons.push(WaitingOn::Answers { missing });
                 }
-                let (successes, needed) = (tally.successes, needed(gate, &tally));
+                let (successes, needed) = (tally.successes, inputs.needed());
                 if successes < needed && missing == 0 {
                     let offline = tally.offline;
                     reasons.push(WaitingOn::Successes { successes, needed, offline });
                 }
-                if let Some(Shown::NotYet { bound, inconclusive: so_far }) =
-                    shown(self.view, place, self.now)
-                {
+                if let Some(Shown::NotYet { bound, inconclusive: so_far }) = inputs.shown() {
                     let bound = (bound * 1e6).round() as u32;
                     reasons.push(WaitingOn::Confidence { so_far, bound });
                 }

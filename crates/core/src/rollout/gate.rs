@@ -1,5 +1,7 @@
 //! When a ring counts as good, and when as failed.
 
+use serde::{Deserialize, Serialize};
+
 use super::{DeviceView, Gate, GateFailure, Hearing, RolloutView, Tally, WantKind};
 use crate::guard::{Guard, detects, permits};
 use crate::order::Step;
@@ -7,14 +9,28 @@ use crate::statistics::Trials;
 use crate::time::Timestamp;
 
 /// What a gate says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
     /// The next ring may start.
     Pass,
     /// Answers are missing.
     Wait,
     /// The ring is no good.
-    Fail(GateFailure),
+    Fail {
+        /// Why.
+        failure: GateFailure,
+    },
+}
+
+/// All that a gate decides by. It is kept with the decision, so that anybody can decide again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct GateInputs {
+    /// What was asked for.
+    pub gate: Gate,
+    /// What was counted in each ring: the first one first, the gate's own last.
+    pub tallies: Vec<Tally>,
 }
 
 impl RolloutView {
@@ -31,37 +47,101 @@ impl RolloutView {
     }
 }
 
-/// What the gate says of a ring at `now`.
-///
-/// Devices that are held apart as offline do not keep the gate shut, with one exception: a ring
-/// of which nobody was ever tried has shown nothing, so it waits.
-pub(super) fn judge(view: &RolloutView, ring: usize, now: Timestamp) -> Verdict {
-    let (gate, tally) = (view.gate(ring), tally(view, ring, now));
-    let failures = tally.failures - tally.waived;
-    let is_limited = gate.max_failure_rate.is_none() || gate.max_failures > 0;
-    if detects(Guard::TooManyFailures, is_limited && failures > gate.max_failures) {
-        return Verdict::Fail(GateFailure::TooManyFailures { failures, max: gate.max_failures });
+/// What the gate of a ring decides by at `now`.
+pub(super) fn inputs(view: &RolloutView, ring: usize, now: Timestamp) -> GateInputs {
+    let tallies = (0..=ring).map(|ring| tally(view, ring, now)).collect();
+    GateInputs { gate: view.gate(ring).clone(), tallies }
+}
+
+impl GateInputs {
+    /// What the gate says.
+    ///
+    /// Devices that are held apart as offline do not keep the gate shut, with one exception: a ring
+    /// of which nobody was ever tried has shown nothing, so it waits.
+    pub fn verdict(&self) -> Verdict {
+        let (gate, tally) = (&self.gate, self.own());
+        let failures = tally.failures - tally.waived;
+        let is_limited = gate.max_failure_rate.is_none() || gate.max_failures > 0;
+        if detects(Guard::TooManyFailures, is_limited && failures > gate.max_failures) {
+            let failure = GateFailure::TooManyFailures { failures, max: gate.max_failures };
+            return Verdict::Fail { failure };
+        }
+        let shown = self.shown();
+        if let Some(Shown::TooMany(failure)) = shown {
+            return Verdict::Fail { failure };
+        }
+        let min = self.needed();
+        let is_answered = permits(Guard::EveryAnswer, tally.waiting == 0 && tally.in_flight == 0);
+        let is_enough = permits(Guard::EnoughSuccesses, tally.successes >= min);
+        let is_shown = permits(
+            Guard::RateShown,
+            !matches!(shown, Some(Shown::NotYet { .. })) || tally.devices == 0,
+        );
+        let may_pass = is_enough && is_shown;
+        match gate.min_successes {
+            Some(_) if may_pass => Verdict::Pass,
+            None if is_answered && may_pass => Verdict::Pass,
+            Some(_) | None if !is_answered || tally.offline > 0 => Verdict::Wait,
+            Some(_) | None => Verdict::Fail {
+                failure: match shown {
+                    Some(Shown::NotYet { inconclusive, .. }) if is_enough => inconclusive,
+                    Some(_) | None => {
+                        GateFailure::TooFewSuccesses { successes: tally.successes, min }
+                    }
+                },
+            },
+        }
     }
-    let shown = shown(view, ring, now);
-    if let Some(Shown::TooMany(failure)) = shown {
-        return Verdict::Fail(failure);
+
+    /// What was counted in the gate's own ring.
+    pub fn own(&self) -> Tally {
+        self.tallies.last().copied().unwrap_or_default()
     }
-    let min = needed(gate, &tally);
-    let is_answered = permits(Guard::EveryAnswer, tally.waiting == 0 && tally.in_flight == 0);
-    let is_enough = permits(Guard::EnoughSuccesses, tally.successes >= min);
-    let is_shown = permits(
-        Guard::RateShown,
-        !matches!(shown, Some(Shown::NotYet { .. })) || tally.devices == 0,
-    );
-    let may_pass = is_enough && is_shown;
-    match gate.min_successes {
-        Some(_) if may_pass => Verdict::Pass,
-        None if is_answered && may_pass => Verdict::Pass,
-        Some(_) | None if !is_answered || tally.offline > 0 => Verdict::Wait,
-        Some(_) | None => Verdict::Fail(match shown {
-            Some(Shown::NotYet { inconclusive, .. }) if is_enough => inconclusive,
-            Some(_) | None => GateFailure::TooFewSuccesses { successes: tally.successes, min },
-        }),
+
+    /// What is shown of the failure rate, if the gate asks for one.
+    pub(super) fn shown(&self) -> Option<Shown> {
+        let max = self.gate.max_failure_rate?;
+        let trials = self.trials();
+        let (failures, successes) = (trials.failures as u32, trials.successes as u32);
+        let left: u32 = self.tallies.iter().map(|it| it.waiting + it.in_flight + it.offline).sum();
+        let waived: u32 = self.tallies.iter().map(|it| it.waived).sum();
+        if failures == 0 && waived > 0 && left == 0 {
+            // What a person has accepted needs no further proof.
+            return Some(Shown::Few);
+        }
+        let (of, confidence) = (failures + successes, self.gate.confidence);
+        if trials.show_above(max, confidence) {
+            return Some(Shown::TooMany(GateFailure::FailureRate { failures, of, max }));
+        }
+        let more = trials.more_successes(max, confidence).unwrap_or(u64::MAX);
+        if more == 0 {
+            return Some(Shown::Few);
+        }
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        let bound = trials.upper_bound(confidence);
+        let inconclusive = GateFailure::Inconclusive { failures, of, max, more };
+        if more > left && failures > 0 {
+            // Nobody else needs to get the release for a proof that can't come any more.
+            return Some(Shown::TooMany(inconclusive));
+        }
+        Some(Shown::NotYet { bound, inconclusive })
+    }
+
+    /// How it went in the gate's ring and all before it. Failures that a person has accepted are
+    /// not counted, nor are those devices.
+    pub(super) fn trials(&self) -> Trials {
+        self.tallies.iter().fold(Trials::default(), |trials, tally| Trials {
+            failures: trials.failures + u64::from(tally.failures - tally.waived),
+            successes: trials.successes + u64::from(tally.successes),
+        })
+    }
+
+    /// How many devices must accept. What a person has waived, or what was taken out, cannot accept
+    /// any more; of all others at least one must, for a gate never passes without evidence.
+    pub(super) fn needed(&self) -> u32 {
+        let tally = self.own();
+        let can_accept = tally.devices - tally.out - tally.waived;
+        self.gate.min_successes.unwrap_or(1).min(can_accept)
     }
 }
 
@@ -79,48 +159,6 @@ pub(super) enum Shown {
         /// What it is if nobody is left to answer.
         inconclusive: GateFailure,
     },
-}
-
-/// What is shown at a ring's gate, if it asks for a rate. Failures that a person has accepted are
-/// not counted, nor are those devices.
-pub(super) fn shown(view: &RolloutView, ring: usize, now: Timestamp) -> Option<Shown> {
-    let gate = view.gate(ring);
-    let max = gate.max_failure_rate?;
-    let (mut failures, mut successes, mut left, mut waived) = (0, 0, 0, 0);
-    for tally in (0..=ring).map(|ring| tally(view, ring, now)) {
-        failures += tally.failures - tally.waived;
-        successes += tally.successes;
-        left += tally.waiting + tally.in_flight + tally.offline;
-        waived += tally.waived;
-    }
-    if failures == 0 && waived > 0 && left == 0 {
-        // What a person has accepted needs no further proof.
-        return Some(Shown::Few);
-    }
-    let trials = Trials { failures: u64::from(failures), successes: u64::from(successes) };
-    let of = failures + successes;
-    if trials.show_above(max, gate.confidence) {
-        return Some(Shown::TooMany(GateFailure::FailureRate { failures, of, max }));
-    }
-    let more = trials.more_successes(max, gate.confidence).unwrap_or(u64::MAX);
-    if more == 0 {
-        return Some(Shown::Few);
-    }
-    let more = u32::try_from(more).unwrap_or(u32::MAX);
-    let bound = trials.upper_bound(gate.confidence);
-    let inconclusive = GateFailure::Inconclusive { failures, of, max, more };
-    if more > left && failures > 0 {
-        // Nobody else needs to get the release for a proof that can't come any more.
-        return Some(Shown::TooMany(inconclusive));
-    }
-    Some(Shown::NotYet { bound, inconclusive })
-}
-
-/// How many devices must accept. What a person has waived, or what was taken out, cannot accept
-/// any more; of all others at least one must, for a gate never passes without evidence.
-pub(super) fn needed(gate: &Gate, tally: &Tally) -> u32 {
-    let can_accept = tally.devices - tally.out - tally.waived;
-    gate.min_successes.unwrap_or(1).min(can_accept)
 }
 
 /// Counts the devices of a ring by what the gate makes of them at `now`.

@@ -1,5 +1,6 @@
 //! A small world to try the engine in: a server's memory, devices, and a clock.
 
+mod decisions;
 mod model;
 mod planning;
 mod scenarios;
@@ -30,6 +31,8 @@ struct World {
     now: Timestamp,
     machines: BTreeMap<DeviceId, Machine>,
     last_generation: u64,
+    /// Every change so far.
+    done: Vec<Action>,
 }
 
 fn spec(yaml: &str) -> RolloutSpec {
@@ -73,7 +76,7 @@ impl World {
             emergency: None,
             listening_since: now,
         };
-        Self { view, now, machines, last_generation: 0 }
+        Self { view, now, machines, last_generation: 0, done: Vec::new() }
     }
 
     fn id(&self, place: usize) -> DeviceId {
@@ -105,6 +108,7 @@ impl World {
     fn apply(&mut self, actions: &[Action]) {
         for action in actions {
             apply(&mut self.view, action, self.now);
+            self.done.push(action.clone());
             if let Action::Order { device, .. } = action {
                 self.last_generation += 1;
                 let generation = self.last_generation;
@@ -206,6 +210,13 @@ impl World {
         let mut all = status.rings_detail.into_iter().flat_map(|ring| ring.devices);
         all.find(|it| it.device == device.device).unwrap().reason.map(|reason| reason.code)
     }
+}
+
+const TWO_RINGS: &str = "soak: 2s, silence_after: 60s, offline_after: 30s, \
+                         rings: [{name: test, count: 1}, {name: all, rest: true}]";
+
+fn two_rings(more: &str, sizes: [usize; 2]) -> World {
+    World::new(spec(&format!("{TWO_RINGS}{more}")), &sizes)
 }
 
 fn device_view(id: &str, ring: u32, now: Timestamp) -> DeviceView {

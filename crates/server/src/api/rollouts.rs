@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use gofleet_api::{Problem, RolloutPlan, RolloutStatus, RolloutSummary};
+use gofleet_api::{Event, Problem, RolloutPlan, RolloutStatus, RolloutSummary};
 use gofleet_core::ids::RolloutId;
 use gofleet_core::rollout::{Command, RolloutSpec};
 use utoipa_axum::routes;
@@ -19,6 +19,7 @@ pub fn routes() -> Routes {
         .add(Access::Administrator, Pace::Quick, routes!(plan))
         .add(Access::Administrator, Pace::Quick, routes!(rollouts, start))
         .add(Access::Administrator, Pace::Quick, routes!(rollout))
+        .add(Access::Administrator, Pace::Quick, routes!(decisions))
         .add(Access::Administrator, Pace::Quick, routes!(pause))
         .add(Access::Administrator, Pace::Quick, routes!(resume))
         .add(Access::Administrator, Pace::Quick, routes!(stop))
@@ -78,6 +79,19 @@ async fn rollout(
     Path(rollout): Path<RolloutId>,
 ) -> Answer<Json<RolloutStatus>> {
     views::rollout(&state, &rollout).await.map(Json)
+}
+
+/// What was decided about a rollout and its rings, oldest first; a gate's decision holds what it
+/// decided by.
+#[utoipa::path(
+    get, path = "/rollouts/{id}/decisions", tag = "rollouts", params(("id" = RolloutId, Path)),
+    responses((status = 200, body = Vec<Event>), (status = 404, body = Problem))
+)]
+async fn decisions(
+    State(state): State<AppState>,
+    Path(rollout): Path<RolloutId>,
+) -> Answer<Json<Vec<Event>>> {
+    Ok(Json(state.storage().decisions(&rollout).await?))
 }
 
 macro_rules! command_routes {

@@ -404,6 +404,7 @@ pub(super) fn events() -> Vec<Event> {
         ring: ring.to_owned(),
         state,
         reason: String::new(),
+        inputs: None,
     };
     let changes = [
         step(2, Step::Reverted),

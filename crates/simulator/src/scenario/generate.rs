@@ -34,6 +34,8 @@ impl Scenario {
         if kinds.dice.chance(100) {
             rollouts.truncate(1);
             rollouts.push(kinds.hasty_restore());
+        } else {
+            kinds.everything_is_stopped();
         }
         let Kinds { mut dice, mut faults, .. } = kinds;
         faults.sort_by_key(|(at, _)| *at);
@@ -230,6 +232,9 @@ impl Kinds {
             rollout: dice.below(2) as usize,
             command: *dice.pick(&Command::ALL),
         });
+    }
+
+    fn everything_is_stopped(&mut self) {
         if self.dice.chance(400) {
             self.some(2, |dice, _| Fault::Emergency { for_ms: dice.between(SECOND, HOUR) });
         }

@@ -7,7 +7,7 @@ use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Order, Want, next_generation};
 use gofleet_core::release::ReleaseRef;
 use gofleet_core::rollout::{
-    Action, Cause, DeviceView, GateFailure, Previous, RingState, RolloutState, RolloutView,
+    Action, Cause, DeviceView, GateInputs, Previous, RingState, RolloutState, RolloutView, Verdict,
     WantKind,
 };
 use gofleet_core::time::Timestamp;
@@ -69,8 +69,8 @@ impl Write<'_> {
                 self.update_device(sql, &view.id, device).await
             }
             Action::Requeue { device } => self.requeue(&view.id, device).await,
-            Action::SetRing { ring, state, failure } => {
-                self.set_ring(view, *ring, *state, failure.as_ref()).await
+            Action::SetRing { ring, state, inputs } => {
+                self.set_ring(view, *ring, *state, inputs.as_ref()).await
             }
             Action::Order { device, want } => self.order(view, devices[device], *want).await,
             Action::SetState { state, cause } => {
@@ -129,7 +129,7 @@ impl Write<'_> {
         view: &RolloutView,
         ring: u32,
         state: RingState,
-        failure: Option<&GateFailure>,
+        inputs: Option<&GateInputs>,
     ) -> Result<(), StorageError> {
         let sql = match state {
             RingState::Running => {
@@ -153,9 +153,12 @@ impl Write<'_> {
             .await
             .during("change a ring")?;
         let name = view.spec.rings[ring as usize].name.clone();
-        let reason = failure.map(ToString::to_string).unwrap_or_default();
-        let rollout = view.id.clone();
-        self.event(&Change::RingState { rollout, ring: name, state, reason }).await
+        let reason = match inputs.map(GateInputs::verdict) {
+            Some(Verdict::Fail { failure }) => failure.to_string(),
+            Some(Verdict::Pass | Verdict::Wait) | None => String::new(),
+        };
+        let (rollout, inputs) = (view.id.clone(), inputs.cloned());
+        self.event(&Change::RingState { rollout, ring: name, state, reason, inputs }).await
     }
 
     async fn set_state(

@@ -4,13 +4,6 @@ use super::*;
 use crate::order::Taken;
 use crate::ways::WayKind;
 
-const TWO_RINGS: &str = "soak: 2s, silence_after: 60s, offline_after: 30s, \
-                         rings: [{name: test, count: 1}, {name: all, rest: true}]";
-
-fn two_rings(more: &str, sizes: [usize; 2]) -> World {
-    World::new(spec(&format!("{TWO_RINGS}{more}")), &sizes)
-}
-
 fn all_accepted(view: &RolloutView) -> bool {
     view.devices.iter().all(|device| device.step == Step::Accepted)
 }
