@@ -19,7 +19,7 @@ use gofleet_api::{Client, DecisionRequest};
 use gofleet_core::order::Step;
 use gofleet_core::release::Platform;
 use gofleet_core::rollout::{
-    DeviceStatus, Gate, OnFailure, RingSize, RingSpec, RingState, RolloutSpec, RolloutState,
+    DeviceStatus, Gate, OnFailure, Retry, RingSize, RingSpec, RingState, RolloutSpec, RolloutState,
     RolloutStatus,
 };
 use gofleet_core::time::Span;
@@ -235,6 +235,7 @@ fn spec(name: String, version: &str, rings: Vec<RingSpec>) -> RolloutSpec {
         gate: Gate::default(),
         silence_after: Span::from_secs(10 * 60),
         offline_after: Span::from_secs(5 * 60),
+        retry: Retry::default(),
         on_failure: OnFailure::RollBackRing,
         allow_downgrade: true,
     }

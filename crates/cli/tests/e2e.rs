@@ -330,6 +330,31 @@ fn a_window_holds_the_switch_and_an_emergency_takes_it_back() {
 }
 
 #[test]
+fn what_may_pass_by_itself_is_tried_again() {
+    let fleet = fleet(&["one"]);
+    let release = fleet.import_go("1.27.3");
+    let sha256 = fleet.json(["release", "show", &release])["archive"]["sha256"].clone();
+    let archive = fleet.data().join("artifacts").join(sha256.as_str().unwrap());
+    let away = fleet.folder().join("away");
+    fs::rename(&archive, &away).unwrap();
+    fleet.ok(["rollout", "start", "1.27.3", "--yes", "--soak", "0s", "--rings", "all:rest"]
+        .into_iter()
+        .chain(["--name", "again", "--retries", "9", "--retry-after", "1s"]));
+    wait_until("it to fail and wait for its next attempt", MOVE_DEADLINE, || {
+        let status = fleet.json(["rollout", "status", "again"]);
+        let (_, step, reason) = devices(&status).remove(0);
+        (step == "reverted" && reason == "retry").then_some(())
+    });
+    fs::rename(&away, &archive).unwrap();
+    let status = wait_state(&fleet, "again", "completed");
+    assert_eq!(devices(&status)[0].1, "accepted", "{status:#}");
+    let device = status["rings_detail"][0]["devices"][0]["device"].as_str().unwrap();
+    let history = fleet.json(["device", "show", device])["history"].clone();
+    assert_eq!(history[0]["receipt"]["outcome"], "accepted", "{history:#}");
+    assert_eq!(history[1]["receipt"]["outcome"], "reverted", "{history:#}");
+}
+
+#[test]
 fn tokens_are_good_once_and_for_a_while() {
     let mut fleet = Fleet::start(PROGRAM);
     let token = fleet.enrolment_token();

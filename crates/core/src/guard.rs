@@ -69,6 +69,8 @@ guards! {
     HeardLately,
     /// Only a device that waits is ordered.
     OnlyWaiting,
+    /// A device tries again only as often as allowed.
+    RetriesBounded,
     /// A device whom another rollout has ordered since is left alone.
     Superseded,
     /// Failures are looked at before anything new is ordered.

@@ -270,6 +270,16 @@ pub enum FailureKind {
     NothingToRevertTo,
 }
 
+impl FailureKind {
+    /// Whether it says nothing of the release, and may pass by itself.
+    pub const fn may_pass(self) -> bool {
+        match self {
+            Self::Network | Self::DiskFull | Self::FileSystem => true,
+            Self::Integrity | Self::Check | Self::NothingToRevertTo => false,
+        }
+    }
+}
+
 /// The device's evidence for how an order ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

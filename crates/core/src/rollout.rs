@@ -33,7 +33,7 @@ pub use evidence::{News, Told, take_report};
 pub use explain::{WaitingOn, status, summary};
 pub use gate::{GateInputs, Verdict, tally};
 pub use plan::{FleetDevice, LeftOutReason, PlanError, Planning, plan};
-pub use spec::{Gate, OnFailure, RingSize, RingSpec, RolloutSpec};
+pub use spec::{Gate, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
 pub use status::{
     DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Reason, RingState, RingStatus, RolloutPlan,
     RolloutState, RolloutStatus, RolloutSummary, Tally, Traffic, WayTraffic,

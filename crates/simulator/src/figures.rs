@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use gofleet_core::order::Step;
 use gofleet_core::rollout::{
-    Action, FleetDevice, Gate, OnFailure, Planning, RingSize, RingSpec, RolloutPlan, RolloutSpec,
-    RolloutState, RolloutView, advance, apply, plan,
+    Action, FleetDevice, Gate, OnFailure, Planning, Retry, RingSize, RingSpec, RolloutPlan,
+    RolloutSpec, RolloutState, RolloutView, advance, apply, plan,
 };
 use gofleet_core::time::{Span, Timestamp};
 
@@ -251,6 +251,7 @@ fn spec(rings: Vec<RingSpec>, gate: Gate) -> RolloutSpec {
         gate,
         silence_after: Span::from_secs(3600),
         offline_after: Span::from_secs(900),
+        retry: Retry::default(),
         on_failure: OnFailure::Pause,
         allow_downgrade: false,
     }

@@ -240,6 +240,7 @@ impl Database {
             active: row.active.clone(),
             last_seen: row.last_seen,
             is_silent: false,
+            attempts: 0,
             is_waived: false,
             superseded_by: None,
             bytes_downloaded: 0,

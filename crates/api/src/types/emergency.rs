@@ -1,3 +1,5 @@
+//! What calls and lifts the emergency stop.
+
 use gofleet_core::emergency::EmergencyStop;
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use gofleet_core::ids::PackageName;
-use gofleet_core::rollout::{Gate, OnFailure, RingSpec, RolloutSpec};
+use gofleet_core::rollout::{Gate, OnFailure, Retry, RingSpec, RolloutSpec};
 use gofleet_core::statistics::Share;
 use gofleet_core::time::Span;
 use gofleet_core::window::{Blackout, Stretch, Window};
@@ -76,6 +76,12 @@ struct Strategy {
     /// A device that has not been heard for so long when its ring starts is held apart
     #[arg(long, value_name = "SPAN", default_value = "15m")]
     offline_after: Span,
+    /// How often a device tries again after a failure of network, disk or files
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    retries: u32,
+    /// How long it waits before it tries again; twice as long each time
+    #[arg(long, value_name = "SPAN", default_value = "5m")]
+    retry_after: Span,
     /// What to do when a gate fails
     #[arg(long, value_name = "ACTION", value_enum, default_value_t = Failing::Pause)]
     on_failure: Failing,
@@ -127,6 +133,7 @@ impl SpecArguments {
             },
             silence_after: strategy.silence_after,
             offline_after: strategy.offline_after,
+            retry: Retry { times: strategy.retries, after: strategy.retry_after },
             on_failure: strategy.on_failure.into(),
             allow_downgrade: strategy.allow_downgrade,
         })

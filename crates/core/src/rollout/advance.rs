@@ -7,7 +7,7 @@
 use super::gate::{GateInputs, Verdict, inputs};
 use super::view::Cause;
 use super::{
-    DeviceView, GateFailure, Hearing, OnFailure, OrderView, Previous, RingState, RingView,
+    DeviceView, GateFailure, Hearing, OnFailure, OrderView, Previous, Retry, RingState, RingView,
     RolloutState, RolloutView, WantKind,
 };
 use crate::guard::{Guard, detects, permits};
@@ -32,7 +32,7 @@ pub enum Action {
         /// The device.
         device: DeviceId,
     },
-    /// Let a device that was put back wait for a new order.
+    /// Let a device that went back wait for a new order.
     Requeue {
         /// The device.
         device: DeviceId,
@@ -135,6 +135,7 @@ impl DeviceView {
     }
 
     fn order(&mut self, want: WantKind, now: Timestamp) {
+        self.attempts += u32::from(want == WantKind::Activate);
         let generation = self.order.map_or(1, |order| order.generation + 1);
         self.order = Some(OrderView {
             generation,
@@ -144,6 +145,26 @@ impl DeviceView {
             waits_until: None,
         });
         (self.step, self.since) = (Step::Offered, now);
+    }
+
+    /// When it gets its order again, if its failure may pass by itself and an attempt is left. It
+    /// has to be back on what it had before.
+    pub fn retries_at(&self, retry: &Retry) -> Option<Timestamp> {
+        let wait = self.wait_before_retry(retry)?;
+        (self.step == Step::Reverted).then(|| self.since + wait)
+    }
+
+    /// Whether it has failed for a reason that may pass by itself, and an attempt is left.
+    pub fn tries_again(&self, retry: &Retry) -> bool {
+        self.wait_before_retry(retry).is_some()
+    }
+
+    fn wait_before_retry(&self, retry: &Retry) -> Option<Span> {
+        let has_failed = matches!(self.step, Step::Failed | Step::Reverting | Step::Reverted);
+        let may_pass = self.failure.as_ref().is_some_and(|failure| failure.kind.may_pass());
+        let is_answered = !self.is_silent && !self.is_waived && self.superseded_by.is_none();
+        let is_ours = self.want() == Some(WantKind::Activate);
+        retry.wait(self.attempts).filter(|_| has_failed && may_pass && is_answered && is_ours)
     }
 
     fn requeue(&mut self, now: Timestamp) {
@@ -303,12 +324,22 @@ impl Engine {
             self.set_state(RolloutState::Paused, Some(cause));
             return self.take_back();
         }
+        self.retry();
         self.open_rings();
         if self.view.state != RolloutState::Running {
             return self.after_failure();
         }
         self.give_orders();
         self.complete();
+    }
+
+    /// Lets those wait for their order again that have waited long enough after a failure.
+    fn retry(&mut self) {
+        let retry = self.view.spec.retry;
+        let is_due = |it: &DeviceView| it.retries_at(&retry).is_some_and(|at| at <= self.now);
+        for place in self.places_where(is_due) {
+            self.act_on(place, |device| Action::Requeue { device });
+        }
     }
 
     /// What follows in the same pass when a gate has just failed.
@@ -520,7 +551,9 @@ impl Engine {
     fn complete(&mut self) {
         let all_passed = self.view.current_ring() as usize == self.view.rings.len();
         let all_settled = self.view.devices.iter().all(DeviceView::is_settled);
-        if self.view.state == RolloutState::Running && all_passed && all_settled {
+        let retry = &self.view.spec.retry;
+        let is_over = !self.view.devices.iter().any(|device| device.tries_again(retry));
+        if self.view.state == RolloutState::Running && all_passed && all_settled && is_over {
             self.set_state(RolloutState::Completed, None);
         }
     }

@@ -133,7 +133,8 @@ fn resume(view: &RolloutView) -> Result<Vec<Action>, Refused> {
             let id = device.device.clone();
             if reopens && was_put_back(device) || was_taken_back(device) {
                 actions.push(Action::Requeue { device: id });
-            } else if (reopens && has_failed(device) || waives_silence && device.is_silent)
+            } else if (reopens && has_failed(device) && !device.tries_again(&view.spec.retry)
+                || waives_silence && device.is_silent)
                 && !device.is_waived
             {
                 actions.push(Action::Waive { device: id });

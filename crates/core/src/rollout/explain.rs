@@ -71,6 +71,17 @@ pub enum WaitingOn {
         /// When it was heard last.
         since: Timestamp,
     },
+    /// It failed for a reason that may pass, and tries again.
+    Retry {
+        /// When.
+        at: Timestamp,
+        /// Which attempt that is.
+        attempt: u32,
+        /// Of how many.
+        of: u32,
+        /// What failed.
+        failure: Failure,
+    },
     /// It failed.
     Failed(Option<Failure>),
     /// It was put back by order.
@@ -123,6 +134,7 @@ impl WaitingOn {
             Self::Window { .. } => "window",
             Self::Step { .. } => "step",
             Self::Silent { .. } => "silent",
+            Self::Retry { .. } => "retry",
             Self::Failed(_) => "failed",
             Self::PutBack => "put_back",
             Self::UnknownPrevious { .. } => "unknown_previous",
@@ -156,6 +168,11 @@ impl fmt::Display for WaitingOn {
             Self::Silent { since } => {
                 write!(f, "silent (last heard {since}), which counts as failure")
             }
+            Self::Retry { at, attempt, of, failure } => write!(
+                f,
+                "failed at {}: {}; attempt {attempt} of {of} at {at}",
+                failure.step, failure.message
+            ),
             Self::Failed(None) => f.write_str("failed"),
             Self::Failed(Some(failure)) => {
                 write!(f, "failed at {}: {}", failure.step, failure.message)
@@ -354,6 +371,7 @@ impl Words<'_> {
                 Some(WaitingOn::Step { step: device.step, since })
             }
             Step::Reverted if order.want == WantKind::Revert => Some(WaitingOn::PutBack),
+            Step::Reverted if self.retry_of(device).is_some() => self.retry_of(device),
             Step::Failed | Step::Reverting | Step::Reverted | Step::Quarantined => {
                 match (&device.failure, order.want) {
                     (None, WantKind::Revert) => Some(WaitingOn::Step { step: device.step, since }),
@@ -363,6 +381,14 @@ impl Words<'_> {
             // It was told to begin nothing, and waits for whatever the rollout waits for.
             Step::Waiting | Step::Skipped => Some(self.waits_for_order_on(device)),
         }
+    }
+
+    fn retry_of(&self, device: &DeviceView) -> Option<WaitingOn> {
+        let (retry, failure) = (&self.view.spec.retry, device.failure.clone()?);
+        let is_moving = self.view.state == RolloutState::Running;
+        let at = device.retries_at(retry).filter(|_| is_moving)?;
+        let (attempt, of) = (device.attempts + 1, retry.times + 1);
+        Some(WaitingOn::Retry { at, attempt, of, failure })
     }
 
     fn cannot_go_back(&self, device: &DeviceView) -> Option<WaitingOn> {

@@ -213,6 +213,9 @@ pub(super) fn standing(view: &RolloutView, device: &DeviceView, now: Timestamp) 
     if device.is_silent && device.is_in_flight() {
         return failed;
     }
+    if device.tries_again(&view.spec.retry) {
+        return Standing::InFlight;
+    }
     match device.step {
         // The device soaks by its own clock; by ours the time must have passed as well.
         Step::Accepted

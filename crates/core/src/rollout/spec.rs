@@ -5,10 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::guard::{Guard, permits};
 use crate::ids::PackageName;
 use crate::statistics::Share;
 use crate::time::Span;
 use crate::window::Window;
+
+/// After so many the wait grows no more.
+const MOST_DOUBLINGS: u32 = 10;
 
 /// A rollout as a person asks for it: on the command line, in a file, or in the console.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,12 +50,46 @@ pub struct RolloutSpec {
     /// A device that has not checked in for so long when its ring starts is held apart as offline.
     #[serde(default = "fifteen_minutes")]
     pub offline_after: Span,
+    /// How often a device tries again what may pass by itself.
+    #[serde(default)]
+    pub retry: Retry,
     /// What to do when a gate fails.
     #[serde(default)]
     pub on_failure: OnFailure,
     /// Whether devices with a newer version go back to this one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_downgrade: bool,
+}
+
+/// How often a device gets its order again, after a failure that says nothing of the release: the
+/// network, a full disk, a file that something else holds. Until the last attempt the gate counts
+/// it as under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// Most times; 0: the first failure counts.
+    #[serde(default = "two")]
+    pub times: u32,
+    /// How long after the first failure; twice as long after each that follows.
+    #[serde(default = "five_minutes")]
+    pub after: Span,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { times: two(), after: five_minutes() }
+    }
+}
+
+impl Retry {
+    /// How long to wait before trying again, after so many attempts; none if that was the last.
+    pub fn wait(&self, attempts: u32) -> Option<Span> {
+        let is_left = permits(Guard::RetriesBounded, attempts <= self.times);
+        let doubled = attempts.saturating_sub(1).min(MOST_DOUBLINGS);
+        let wait = || Span::from_millis(self.after.as_millis().saturating_mul(1 << doubled));
+        is_left.then(wait)
+    }
 }
 
 /// One stage of a rollout. In text it has a `name`, one of `count`, `percent`, `select` and
@@ -237,6 +275,10 @@ fn is_ninety_five_percent(share: &Share) -> bool {
 
 fn go() -> PackageName {
     "go".parse().expect("`go` is a package name")
+}
+
+const fn two() -> u32 {
+    2
 }
 
 const fn five_minutes() -> Span {

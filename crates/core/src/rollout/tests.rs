@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::emergency::EmergencyStop;
 use crate::ids::DeviceId;
-use crate::order::Step;
+use crate::order::{Failure, FailureKind, Step};
 use crate::time::{Span, Timestamp};
 
 /// A device and what it really does, whatever the server knows of it.
@@ -21,6 +21,8 @@ struct Machine {
     step: Step,
     is_online: bool,
     is_bad: bool,
+    /// What it tells when it fails.
+    failure: Option<Failure>,
     has_new: bool,
 }
 
@@ -54,6 +56,7 @@ impl World {
                     step: Step::Waiting,
                     is_online: true,
                     is_bad: false,
+                    failure: None,
                     has_new: false,
                 };
                 machines.insert(device.device.clone(), machine);
@@ -177,6 +180,9 @@ impl World {
         device.is_silent = false;
         if device.step != machine.step {
             (device.step, device.since, order.progressed_at) = (machine.step, now, now);
+            if machine.step == Step::Failed {
+                device.failure = machine.failure.clone();
+            }
         }
     }
 
@@ -232,6 +238,7 @@ fn device_view(id: &str, ring: u32, now: Timestamp) -> DeviceView {
         active: Some("1.27.2".to_owned()),
         last_seen: now,
         is_silent: false,
+        attempts: 0,
         is_waived: false,
         superseded_by: None,
         bytes_downloaded: 0,

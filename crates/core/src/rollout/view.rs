@@ -79,6 +79,8 @@ pub struct DeviceView {
     pub last_seen: Timestamp,
     /// Whether its silence has been noted.
     pub is_silent: bool,
+    /// How often the rollout has ordered it to activate.
+    pub attempts: u32,
     /// Whether a person has accepted its failure by resuming.
     pub is_waived: bool,
     /// A later rollout that has ordered something else of it since: this one leaves it alone.

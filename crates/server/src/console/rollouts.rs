@@ -364,6 +364,10 @@ fn rules(spec: &RolloutSpec) -> Vec<Fact> {
         0 => "no limit".to_owned(),
         most => format::counted(most.into(), "device"),
     };
+    let retries = match spec.retry.times {
+        0 => "none".to_owned(),
+        times => format!("{times}, first after {}", format::spell(spec.retry.after)),
+    };
     let on_failure = match spec.on_failure {
         OnFailure::Pause => "pause",
         OnFailure::RollBackRing => "put the ring back and pause",
@@ -376,6 +380,7 @@ fn rules(spec: &RolloutSpec) -> Vec<Fact> {
         Fact::new("gate", gate_rule(&spec.gate)),
         Fact::new("silent after", format::spell(spec.silence_after)),
         Fact::new("offline after", format::spell(spec.offline_after)),
+        Fact::new("retries", retries),
         Fact::new("if a gate fails", on_failure),
         Fact::new("newer versions", downgrade),
     ]

@@ -11,8 +11,9 @@ use gofleet_core::release::{
     Archive, ArchiveFormat, Release, ReleaseDecision, ReleaseRef, ReleaseStatus,
 };
 use gofleet_core::rollout::{
-    DeviceStatus, Gate, LeftOut, OnFailure, Reason, RingSize, RingSpec, RingState, RingStatus,
-    RolloutSpec, RolloutState, RolloutStatus, RolloutSummary, Tally, Traffic, WayTraffic,
+    DeviceStatus, Gate, LeftOut, OnFailure, Reason, Retry, RingSize, RingSpec, RingState,
+    RingStatus, RolloutSpec, RolloutState, RolloutStatus, RolloutSummary, Tally, Traffic,
+    WayTraffic,
 };
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::ways::WayKind;
@@ -148,6 +149,7 @@ fn spec(rings: &[&str]) -> RolloutSpec {
         gate: Gate { max_failures: 1, ..Gate::default() },
         silence_after: Span::from_secs(3600),
         offline_after: Span::from_secs(900),
+        retry: Retry::default(),
         on_failure: OnFailure::RollBackRing,
         allow_downgrade: false,
     }

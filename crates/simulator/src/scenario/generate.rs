@@ -4,7 +4,7 @@
 //! testing*, 2012): a story with all of them at once stops early, and hides what only a long quiet
 //! stretch with one of them would show.
 
-use gofleet_core::rollout::{Command, Gate, OnFailure, RingSize, RingSpec, RolloutSpec};
+use gofleet_core::rollout::{Command, Gate, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
 use gofleet_core::time::Span;
 use gofleet_core::window::Window;
 
@@ -83,6 +83,10 @@ fn spec(dice: &mut Dice, name: &str, version: &str, devices: u32) -> RolloutSpec
         }),
         silence_after: Span::from_millis(dice.between(5 * MINUTE, HOUR)),
         offline_after: Span::from_millis(dice.between(3 * MINUTE, 20 * MINUTE)),
+        retry: Retry {
+            times: dice.below(3) as u32,
+            after: Span::from_millis(dice.between(MINUTE, 10 * MINUTE)),
+        },
         on_failure: *dice.pick(&[
             OnFailure::Pause,
             OnFailure::RollBackRing,

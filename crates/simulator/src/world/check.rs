@@ -61,7 +61,9 @@ impl World<'_> {
             Action::Requeue { device } => {
                 let mut known = self.view(server, rollout).devices.iter();
                 let was_put_back = |it: &DeviceView| {
-                    (it.want(), it.step) == (Some(WantKind::Revert), Step::Reverted)
+                    let may_pass = it.failure.as_ref().is_some_and(|it| it.kind.may_pass());
+                    may_pass && it.attempts <= self.view(server, rollout).spec.retry.times
+                        || (it.want(), it.step) == (Some(WantKind::Revert), Step::Reverted)
                         || (it.want(), it.step) == (Some(WantKind::Hold), Step::Skipped)
                 };
                 match known.find(|it| it.device == *device).filter(|it| was_put_back(it)) {
@@ -137,6 +139,7 @@ impl World<'_> {
                 && it.want() == Some(WantKind::Activate)
                 && it.superseded_by.is_none()
                 && !it.is_waived
+                && !it.tries_again(&view.spec.retry)
                 && (gone_wrong.contains(&it.step) || it.is_silent && it.step.is_in_flight())
         };
         view.devices.iter().filter(failed).count()

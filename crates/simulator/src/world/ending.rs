@@ -66,7 +66,9 @@ impl World<'_> {
     fn patience_ms(&self) -> u64 {
         let spans = self.scenario.rollouts.iter().map(|(_, spec)| {
             let window_ms = if spec.window.is_some() { LONGEST_CLOSED_MS } else { 0 };
+            let retries_ms = spec.retry.after.as_millis() << spec.retry.times;
             window_ms
+                + retries_ms
                 + spec.silence_after.as_millis()
                 + spec.soak.as_millis()
                 + spec.offline_after.as_millis()

@@ -208,7 +208,7 @@ impl Write<'_> {
             want: self.want(view, known, want).await?,
         };
         self.insert_order(&order, want).await?;
-        self.note_order(view, known, generation).await?;
+        self.note_order(view, known, want, generation).await?;
         let (device, rollout) = (known.device.clone(), view.id.clone());
         self.event(&Change::DeviceOrdered { device, rollout, generation, want }).await
     }
@@ -294,17 +294,19 @@ impl Write<'_> {
         &mut self,
         view: &RolloutView,
         device: &DeviceView,
+        want: WantKind,
         generation: u64,
     ) -> Result<(), StorageError> {
         sqlx::query(
             "UPDATE rollout_devices SET step = 'offered', since = $3, generation = $4, \
-             previous = $5 WHERE rollout = $1 AND device = $2",
+             previous = $5, attempts = attempts + $6 WHERE rollout = $1 AND device = $2",
         )
         .bind(view.id.to_string())
         .bind(device.device.to_string())
         .bind(self.now.as_millis())
         .bind(to_i64(generation))
         .bind(to_json(&device.previous))
+        .bind(i64::from(want == WantKind::Activate))
         .execute(&mut *self.transaction)
         .await
         .during("note an order")?;

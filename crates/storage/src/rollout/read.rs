@@ -254,6 +254,7 @@ fn device(
         active: row.optional_text("active")?,
         last_seen: row.time("last_seen")?,
         is_silent: row.flag("is_silent")?,
+        attempts: row.number("attempts")? as u32,
         is_waived: row.flag("is_waived")?,
         superseded_by,
         bytes_downloaded: row.number("bytes_downloaded")?,

@@ -303,6 +303,55 @@ fn a_release_that_is_blocked_reaches_nobody_new() {
     assert_eq!(world.view.state, RolloutState::Paused);
 }
 
+/// A device fails with something that may pass, and goes back by itself.
+fn fail(world: &mut World, place: usize, kind: FailureKind) {
+    let message = "it was not to be".to_owned();
+    let machine = world.machine(place);
+    machine.failure = Some(Failure { step: Step::Fetching, kind, message });
+    machine.is_bad = true;
+    world.run_until(|view| view.devices[place].step == Step::Reverted);
+}
+
+#[test]
+fn what_may_pass_by_itself_is_tried_again_later_and_later() {
+    let mut world = two_rings(", retry: {times: 2, after: 60s}", [1, 1]);
+    fail(&mut world, 0, FailureKind::DiskFull);
+    assert_eq!(world.reason(0).as_deref(), Some("retry"));
+    assert_eq!(world.ring_states(), [RingState::Running, RingState::Waiting]);
+    world.pass(Span::from_secs(58));
+    assert_eq!(world.tick(), [], "it is not time yet");
+    world.pass(Span::from_secs(2));
+    fail(&mut world, 0, FailureKind::Network);
+    world.pass(Span::from_secs(110));
+    assert_eq!(world.tick(), [], "the second wait is longer");
+    world.machine(0).is_bad = false;
+    world.pass(Span::from_secs(10));
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert_eq!(world.view.devices[0].attempts, 3);
+}
+
+#[test]
+fn attempts_come_to_an_end() {
+    let mut world = two_rings(", retry: {times: 1, after: 1s}", [1, 1]);
+    fail(&mut world, 0, FailureKind::FileSystem);
+    world.pass(Span::from_secs(2));
+    fail(&mut world, 0, FailureKind::FileSystem);
+    world.tick();
+    assert_eq!(world.view.state, RolloutState::Paused);
+    assert_eq!(world.view.devices[0].attempts, 2);
+    // A person lets the others go on.
+    world.command(Command::Resume).unwrap();
+    world.run_until(|view| view.state == RolloutState::Completed);
+}
+
+#[test]
+fn what_tells_of_the_release_is_not_tried_again() {
+    let mut world = two_rings(", retry: {times: 5, after: 1s}", [2, 1]);
+    fail(&mut world, 0, FailureKind::Check);
+    assert_eq!(world.reason(0).as_deref(), Some("failed"));
+    assert_eq!(world.view.state, RolloutState::Paused);
+}
+
 #[test]
 fn a_release_that_is_blocked_is_taken_back_where_it_has_not_switched() {
     let mut world = two_rings("", [2, 1]);
