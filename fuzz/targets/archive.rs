@@ -1,13 +1,8 @@
 //! Any bytes as an archive: `cargo +nightly fuzz run archive`.
 #![no_main]
 
-use std::fs;
+#[path = "../readers.rs"]
+#[allow(dead_code, reason = "each target is one of the readers")]
+mod readers;
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| {
-    let folder = tempfile::tempdir().expect("a folder for a file");
-    let path = folder.path().join("archive");
-    fs::write(&path, bytes).expect("room for a file");
-    let _ = gofleet_depot::archive::inspect(&path);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::archive(bytes));

@@ -2,50 +2,8 @@
 //! the digests of manifests are compared when fuzzing.
 #![no_main]
 
-use std::sync::LazyLock;
-use std::{fs, io};
+#[path = "../readers.rs"]
+#[allow(dead_code, reason = "each target is one of the readers")]
+mod readers;
 
-use gofleet_core::digest::Digest;
-use gofleet_core::manifest::{Manifest, ManifestFile};
-use gofleet_depot::Files;
-use gofleet_depot::delta::Delta;
-use libfuzzer_sys::fuzz_target;
-
-/// A release of text, zeros and the beginning of an executable: this program's own.
-struct Base {
-    contents: Vec<Vec<u8>>,
-    manifest: Manifest,
-}
-
-static BASE: LazyLock<Base> = LazyLock::new(|| {
-    let program = std::env::current_exe().and_then(fs::read).unwrap_or_default();
-    let program = program[..program.len().min(1 << 20)].to_vec();
-    let contents = vec![b"package fmt\n".repeat(99), vec![0; 5000], program];
-    let file = |(number, content): (usize, &Vec<u8>)| ManifestFile {
-        path: format!("file{number}").parse().expect("a safe path"),
-        size: content.len() as u64,
-        executable: false,
-        sha256: Digest::of(content),
-    };
-    let files = contents.iter().enumerate().map(file).collect();
-    Base { manifest: Manifest::new(files).expect("a tree"), contents }
-});
-
-impl Files for Base {
-    fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    fn read(&self, index: usize) -> io::Result<Vec<u8>> {
-        Ok(self.contents[index].clone())
-    }
-}
-
-fuzz_target!(|bytes: &[u8]| {
-    let folder = tempfile::tempdir().expect("a folder for a file");
-    let path = folder.path().join("delta");
-    fs::write(&path, bytes).expect("room for a file");
-    if let Ok(delta) = Delta::open(&path) {
-        let _ = delta.check(&*BASE);
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| readers::delta(bytes));

@@ -34,6 +34,8 @@ pub enum Suite {
     Lint,
     /// Unit, property and snapshot tests of every crate
     Unit,
+    /// The readers of archives, packs and deltas against a minute of harm each
+    Fuzz,
     /// Programs against programs: server, agents, command line
     E2e,
     /// The console in a headless Chromium
@@ -50,7 +52,7 @@ impl Suite {
     /// What must be there to run it.
     const fn needs(self) -> &'static [Part] {
         match self {
-            Self::Lint | Self::Simulation | Self::Docs => &[],
+            Self::Lint | Self::Fuzz | Self::Simulation | Self::Docs => &[],
             Self::Unit | Self::E2e => &[Part::Archives],
             Self::Browser => &[Part::Archives, Part::Chromium],
             Self::Windows => &[Part::Archives, Part::Windows, Part::Wine],
@@ -61,6 +63,7 @@ impl Suite {
         match self {
             Self::Lint => steps::lint(),
             Self::Unit => steps::unit(),
+            Self::Fuzz => steps::fuzz(),
             Self::E2e => steps::end_to_end(),
             Self::Browser => steps::browser(),
             Self::Windows => steps::windows(),

@@ -42,6 +42,16 @@ pub fn unit() -> Result<()> {
     test(&selection, Ignored::LeftOut, &mut cargo())
 }
 
+pub fn fuzz() -> Result<()> {
+    // Compiled otherwise than everything else, so beside it.
+    let folder = target_folder()?.join("fuzzing");
+    run(cargo()
+        .env("RUSTFLAGS", "--cfg fuzzing")
+        .args(["test", "--package", "gofleet-depot", "--test", "fuzz", "--target-dir"])
+        .arg(folder)
+        .args(["--", "--ignored", "--show-output"]))
+}
+
 pub fn end_to_end() -> Result<()> {
     // The shim's own program lies beside `gofleet`, as when installed.
     run(cargo().args(["build", "--workspace", "--bins"]))?;

@@ -6,6 +6,7 @@ mod activation;
 mod adopt;
 mod archives;
 mod codec;
+mod harm;
 mod kills;
 mod property;
 mod sharing;

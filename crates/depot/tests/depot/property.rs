@@ -5,43 +5,8 @@ use gofleet_depot::Source;
 use gofleet_testkit::archive::{File, small_go, tar_gz, zip};
 use proptest::prelude::*;
 
+use crate::harm::{apply, harm};
 use crate::support::{Ground, Imported, files_below};
-
-/// What is done to an archive.
-#[derive(Debug, Clone)]
-enum Harm {
-    Set(usize, u8),
-    Cut(usize),
-    Insert(usize, u8),
-    Copy(usize, usize, usize),
-}
-
-fn harm() -> impl Strategy<Value = Harm> {
-    prop_oneof![
-        4 => (any::<usize>(), any::<u8>()).prop_map(|(at, byte)| Harm::Set(at, byte)),
-        1 => any::<usize>().prop_map(Harm::Cut),
-        1 => (any::<usize>(), any::<u8>()).prop_map(|(at, byte)| Harm::Insert(at, byte)),
-        2 => (any::<usize>(), any::<usize>(), 1..60usize)
-            .prop_map(|(from, to, count)| Harm::Copy(from, to, count)),
-    ]
-}
-
-fn apply(bytes: &mut Vec<u8>, harm: &Harm) {
-    if bytes.is_empty() {
-        return;
-    }
-    let length = bytes.len();
-    match *harm {
-        Harm::Set(at, byte) => bytes[at % length] = byte,
-        Harm::Cut(at) => bytes.truncate(at % length),
-        Harm::Insert(at, byte) => bytes.insert(at % length, byte),
-        Harm::Copy(from, to, count) => {
-            let (from, to) = (from % length, to % length);
-            let count = count.min(length - from).min(length - to);
-            bytes.copy_within(from..from + count, to);
-        }
-    }
-}
 
 /// Few short files, so that much of the archive is structure.
 fn files() -> Vec<File> {
