@@ -61,6 +61,8 @@ guards! {
     NewerStays,
     /// No more orders are given than there are free places.
     FreePlaces,
+    /// No more devices are in flight or broken than may be, over all rollouts.
+    BlastRadius,
     /// A silent device keeps its place.
     SilenceKeepsPlace,
     /// Only devices of open rings are ordered.

@@ -14,8 +14,10 @@
 //! - What an earlier release put back by itself stays as it is.
 
 mod advance;
+mod blast;
 mod command;
 mod decision;
+mod device;
 mod estimate;
 mod evidence;
 mod explain;
@@ -27,6 +29,7 @@ mod validate;
 mod view;
 
 pub use advance::{Action, advance, apply};
+pub use blast::{BlastRadius, Exposure, InvalidBlastRadius};
 pub use command::{Command, Refused, command};
 pub use decision::{Replayed, replay};
 pub use evidence::{News, Told, take_report};

@@ -12,6 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use gofleet_core::rollout::BlastRadius;
 use gofleet_core::time::Span;
 use thiserror::Error;
 
@@ -34,6 +35,8 @@ pub struct ServerConfig {
     pub reconcile_every: Span,
     /// The largest archive that is taken, in bytes.
     pub max_upload_bytes: u64,
+    /// How much of the fleet may be in flight or broken at once, over all rollouts.
+    pub blast_radius: Option<BlastRadius>,
     /// Whether packs and deltas are made in the background.
     pub prepare: bool,
     origins: BTreeMap<&'static str, (String, Origin)>,
@@ -177,6 +180,10 @@ impl ServerConfig {
             max_upload_bytes: read(&values, "max_upload_bytes", |text| {
                 text.parse().map_err(|_| "not a number of bytes")
             })?,
+            blast_radius: match values["blast_radius"].0.as_str() {
+                "none" => None,
+                _ => Some(read(&values, "blast_radius", str::parse::<BlastRadius>)?),
+            },
             prepare: read(&values, "prepare", |text| {
                 text.parse().map_err(|_| "neither `true` nor `false`")
             })?,

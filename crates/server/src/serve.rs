@@ -102,7 +102,8 @@ pub async fn serve_with_clock(
     on_ready: impl FnOnce(&Ready),
 ) -> Result<(), ServeError> {
     let data = DataFolder::open(&config.data).map_err(ServeError::Data)?;
-    let storage = Arc::new(Storage::open(data.root()).await.map_err(ServeError::Open)?);
+    let storage = Storage::open(data.root()).await.map_err(ServeError::Open)?;
+    let storage = Arc::new(storage.with_blast_radius(config.blast_radius));
     clear_artifacts(&data, &storage).await?;
     let (administrator, new_admin_token) = administrator(&data, &storage, clock()).await?;
     let state = AppState::new(config, data, storage, administrator, clock);

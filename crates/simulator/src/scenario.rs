@@ -36,6 +36,8 @@ pub struct Scenario {
     pub rollouts: Vec<(u64, RolloutSpec)>,
     /// What goes wrong, with its time in ms.
     pub faults: Vec<(u64, Fault)>,
+    /// How many devices may be in flight or broken at once, over all rollouts.
+    pub blast_radius: Option<u32>,
     /// How bad the network is.
     pub network: Network,
     /// When faults end, in ms.

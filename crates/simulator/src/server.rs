@@ -118,6 +118,14 @@ impl Server {
 }
 
 impl Database {
+    /// How many devices are in flight or broken in other rollouts than this.
+    pub fn exposed_elsewhere(&self, rollout: usize) -> u32 {
+        let others = self.rollouts.iter().enumerate().filter(|(at, _)| *at != rollout);
+        let moving = others.filter(|(_, it)| !it.view.state.is_final());
+        let devices = moving.flat_map(|(_, it)| &it.view.devices);
+        devices.filter(|device| device.is_exposed()).count() as u32
+    }
+
     /// The newest order of a device after a generation.
     pub fn order_after(&self, device: usize, after: u64) -> Option<&Order> {
         let latest = self.devices[device].orders.last().map(|row| &row.order)?;
@@ -215,6 +223,7 @@ impl Database {
             left_out: plan.left_out.clone(),
             unapproved: Vec::new(),
             emergency: None,
+            exposure: None,
             listening_since: now,
         };
         let attempts_left = vec![1; view.devices.len()];

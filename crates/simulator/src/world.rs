@@ -16,7 +16,7 @@ use std::rc::Rc;
 use gofleet_core::agent::Memory;
 use gofleet_core::digest::Digest;
 use gofleet_core::order::{Order, Progress, next_generation};
-use gofleet_core::rollout::{GateInputs, Verdict, advance};
+use gofleet_core::rollout::{Exposure, GateInputs, Verdict, advance};
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::window::Zone;
 
@@ -401,9 +401,13 @@ impl<'a> World<'a> {
         let blocked = database.blocked.iter().filter(|at| VERSIONS[**at] == wanted);
         let unapproved = blocked.map(|at| database.releases[*at].release.id.clone()).collect();
         let emergency = database.emergency.clone();
+        let exposure = self
+            .scenario
+            .blast_radius
+            .map(|max| Exposure { max, elsewhere: database.exposed_elsewhere(rollout) });
         let view = &mut database.rollouts[rollout].view;
         (view.unapproved, view.emergency) = (unapproved, emergency);
-        view.listening_since = listening_since;
+        (view.listening_since, view.exposure) = (listening_since, exposure);
     }
 
     fn apply(&mut self, server: usize, rollout: usize, action: &gofleet_core::rollout::Action) {

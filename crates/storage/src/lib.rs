@@ -24,6 +24,7 @@ mod write;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use gofleet_core::rollout::BlastRadius;
 use gofleet_core::time::Timestamp;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection as _};
@@ -47,6 +48,7 @@ pub struct Storage {
     readers: AnyPool,
     changes: watch::Sender<u64>,
     listening_since: OnceLock<Timestamp>,
+    blast_radius: Option<BlastRadius>,
 }
 
 impl Storage {
@@ -78,7 +80,13 @@ impl Storage {
             .await
             .map_err(failed)?;
         let changes = watch::Sender::new(query::from_i64(last));
-        Ok(Self { writer, readers, changes, listening_since: OnceLock::new() })
+        Ok(Self { writer, readers, changes, listening_since: OnceLock::new(), blast_radius: None })
+    }
+
+    /// Bounds how much of the fleet may be in flight or broken at once.
+    #[must_use]
+    pub fn with_blast_radius(self, blast_radius: Option<BlastRadius>) -> Self {
+        Self { blast_radius, ..self }
     }
 
     /// The sequence of the latest event; the receiver wakes after each change that is committed.

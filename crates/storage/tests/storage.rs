@@ -47,7 +47,11 @@ impl Bench {
 
     /// As after a kill and a new start.
     async fn reopen(&mut self) {
-        self.storage = Arc::new(Storage::open(&self.folder.path().join("a b%20#?")).await.unwrap());
+        self.storage = Arc::new(self.opened().await);
+    }
+
+    async fn opened(&self) -> Storage {
+        Storage::open(&self.folder.path().join("a b%20#?")).await.unwrap()
     }
 
     /// With two approved releases and so many devices that have the older one.

@@ -47,6 +47,11 @@ pub enum WaitingOn {
         /// How many may.
         max: u32,
     },
+    /// As many devices of all rollouts are in flight or broken as may be.
+    BlastRadius {
+        /// How many may.
+        max: u32,
+    },
     /// The next tick.
     Order,
     /// It has its order, and has not answered yet.
@@ -129,6 +134,7 @@ impl WaitingOn {
             Self::Offline { .. } => "offline",
             Self::Unheard { .. } => "unheard",
             Self::MaxInFlight { .. } => "max_in_flight",
+            Self::BlastRadius { .. } => "blast_radius",
             Self::Order => "order",
             Self::Answer { .. } => "answer",
             Self::Window { .. } => "window",
@@ -161,6 +167,9 @@ impl fmt::Display for WaitingOn {
                 write!(f, "not heard yet by the server that has just started (last heard {since})")
             }
             Self::MaxInFlight { max } => write!(f, "{max} devices are in flight, the most allowed"),
+            Self::BlastRadius { max } => {
+                write!(f, "{max} devices of all rollouts are in flight or broken, the most allowed")
+            }
             Self::Order => f.write_str("is next"),
             Self::Answer { since } => write!(f, "has not answered its order of {since} yet"),
             Self::Window { opens } => write!(f, "outside its window, which opens next at {opens}"),
@@ -210,7 +219,7 @@ impl From<&Cause> for Reason {
 /// the view contains.
 #[must_use]
 pub fn status(view: &RolloutView, sequence: u64, now: Timestamp) -> RolloutStatus {
-    let words = Words { view, now, is_full: is_full(view) };
+    let words = Words { view, now, is_full: is_full(view), room: view.room() };
     RolloutStatus {
         summary: summary(view),
         spec: view.spec.clone(),
@@ -273,6 +282,7 @@ struct Words<'a> {
     view: &'a RolloutView,
     now: Timestamp,
     is_full: bool,
+    room: u32,
 }
 
 impl Words<'_> {
@@ -418,7 +428,10 @@ impl Words<'_> {
             Hearing::Heard if self.is_full => {
                 WaitingOn::MaxInFlight { max: self.view.spec.max_in_flight }
             }
-            Hearing::Heard => WaitingOn::Order,
+            Hearing::Heard => match self.view.exposure {
+                Some(exposure) if self.room == 0 => WaitingOn::BlastRadius { max: exposure.max },
+                Some(_) | None => WaitingOn::Order,
+            },
         }
     }
 }

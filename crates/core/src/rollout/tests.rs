@@ -77,6 +77,7 @@ impl World {
             left_out: Vec::new(),
             unapproved: Vec::new(),
             emergency: None,
+            exposure: None,
             listening_since: now,
         };
         Self { view, now, machines, last_generation: 0, done: Vec::new() }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LeftOut, RingState, RolloutSpec, RolloutState};
+use super::{Exposure, LeftOut, RingState, RolloutSpec, RolloutState};
 use crate::emergency::EmergencyStop;
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
 use crate::order::{Failure, Step, Taken};
@@ -39,6 +39,8 @@ pub struct RolloutView {
     pub unapproved: Vec<ReleaseId>,
     /// The emergency stop, while it holds.
     pub emergency: Option<EmergencyStop>,
+    /// The blast radius and what others take of it, if there is one.
+    pub exposure: Option<Exposure>,
     /// Since when the server has been listening.
     pub listening_since: Timestamp,
 }

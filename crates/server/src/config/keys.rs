@@ -17,7 +17,7 @@ pub struct Key {
 }
 
 /// Every setting.
-pub const KEYS: [Key; 8] = [
+pub const KEYS: [Key; 9] = [
     Key {
         name: "listen",
         environment: "GOFLEET_LISTEN",
@@ -68,6 +68,14 @@ pub const KEYS: [Key; 8] = [
         // Four times the largest archive of Go 1.27 leaves room for packages that are not Go.
         default: "1073741824",
         meaning: "the size of the largest archive that is taken, in bytes",
+    },
+    Key {
+        name: "blast_radius",
+        environment: "GOFLEET_BLAST_RADIUS",
+        flag: "--blast-radius",
+        default: "none",
+        meaning: "how many devices may be in flight or broken at once over all rollouts, like 500 \
+                  or 5%",
     },
     Key {
         name: "prepare",

@@ -76,7 +76,7 @@ fn an_empty_fleet_is_told_what_to_do() {
     assert!(devices.contains("gofleet token create"));
     assert!(html(&ReleasesPage::new(&[], NOW)).contains("gofleet release import"));
     let rollouts = html(&RolloutsPage::new(&[], "1.27.3".to_owned(), NOW));
-    assert!(rollouts.contains("gofleet rollout start 1.27.3 --rings"));
+    assert!(rollouts.contains("gofleet rollout start 1.27.3<"));
 }
 
 #[test]

@@ -74,6 +74,7 @@ fn the_origins_are_printed_for_people_and_programs() {
     session_lifetime  12h            default
     reconcile_every   1s             default
     max_upload_bytes  1073741824     default
+    blast_radius      none           default
     prepare           true           default
     ");
     assert_eq!(config.json()["listen"]["value"], "[::1]:9");
@@ -96,6 +97,7 @@ fn values_that_do_not_fit_are_refused_with_their_origin() {
         ("token_lifetime", "GOFLEET_TOKEN_LIFETIME", "an hour"),
         ("token_lifetime", "GOFLEET_TOKEN_LIFETIME", "0s"),
         ("max_upload_bytes", "GOFLEET_MAX_UPLOAD_BYTES", "-1"),
+        ("blast_radius", "GOFLEET_BLAST_RADIUS", "0%"),
         ("public_url", "GOFLEET_PUBLIC_URL", "go.example.org"),
         ("data", "GOFLEET_DATA", ""),
     ] {

@@ -40,8 +40,12 @@ impl Scenario {
         let Kinds { mut dice, mut faults, .. } = kinds;
         faults.sort_by_key(|(at, _)| *at);
         let network = network(&mut dice);
+        let blast_radius = dice.chance(300).then(|| {
+            let least = u64::from(devices.div_ceil(10));
+            dice.between(least, u64::from(devices)) as u32
+        });
         let devices = (0..devices).collect();
-        Self { seed, devices, rollouts, faults, network, faults_end_ms }
+        Self { seed, devices, rollouts, faults, blast_radius, network, faults_end_ms }
     }
 }
 

@@ -6,14 +6,14 @@ use gofleet_core::ids::{PackageName, ReleaseId, RolloutId};
 use gofleet_core::order::Step;
 use gofleet_core::release::{Release, ReleaseRef, ReleaseStatus};
 use gofleet_core::rollout::{
-    Cause, DeviceView, OrderView, Previous, Reason, RingState, RingView, RolloutSpec,
-    RolloutSummary, RolloutView,
+    BlastRadius, Cause, DeviceView, Exposure, OrderView, Previous, Reason, RingState, RingView,
+    RolloutSpec, RolloutSummary, RolloutView,
 };
 use gofleet_core::time::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Executor};
 
-use crate::query::{Columns as _, During as _, corrupt};
+use crate::query::{Columns as _, During as _, corrupt, from_i64};
 use crate::{Storage, StorageError};
 
 impl Storage {
@@ -96,7 +96,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<RolloutView, StorageError> {
         let mut snapshot = self.readers.begin().await.during("begin to read")?;
-        view(&mut snapshot, id, self.listening_since(now)).await
+        view(&mut snapshot, id, self.listening_since(now), self.blast_radius).await
     }
 }
 
@@ -105,6 +105,7 @@ pub(super) async fn view(
     connection: &mut sqlx::AnyConnection,
     id: &RolloutId,
     listening_since: Timestamp,
+    blast_radius: Option<BlastRadius>,
 ) -> Result<RolloutView, StorageError> {
     let row = sqlx::query("SELECT * FROM rollouts WHERE id = $1")
         .bind(id.to_string())
@@ -120,6 +121,7 @@ pub(super) async fn view(
     let mut unapproved: Vec<ReleaseId> =
         wanted.into_iter().filter(|it| !catalog.approved.contains(*it)).cloned().collect();
     unapproved.sort();
+    let exposure = exposure(&mut *connection, id, blast_radius).await?;
     let emergency = crate::emergency::read(&mut *connection).await?;
     Ok(RolloutView {
         id: id.clone(),
@@ -134,8 +136,36 @@ pub(super) async fn view(
         devices,
         unapproved,
         emergency,
+        exposure,
         listening_since,
     })
+}
+
+/// What other rollouts take of the blast radius. It is counted a little too high, where a device
+/// has got an order of a later rollout since.
+async fn exposure(
+    connection: &mut sqlx::AnyConnection,
+    id: &RolloutId,
+    blast_radius: Option<BlastRadius>,
+) -> Result<Option<Exposure>, StorageError> {
+    let Some(blast_radius) = blast_radius else { return Ok(None) };
+    let fleet: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM devices")
+        .fetch_one(&mut *connection)
+        .await
+        .during("count devices")?;
+    let elsewhere: i64 = sqlx::query_scalar(
+        "SELECT COUNT(DISTINCT m.device) FROM rollout_devices m \
+         JOIN rollouts r ON r.id = m.rollout \
+         WHERE m.rollout <> $1 AND m.generation IS NOT NULL \
+         AND NOT (m.is_waived = 1 AND (m.is_silent = 1 OR m.step = 'quarantined')) \
+         AND r.state NOT IN ('completed', 'stopped', 'rolled_back') \
+         AND m.step NOT IN ('waiting', 'accepted', 'reverted', 'skipped')",
+    )
+    .bind(id.to_string())
+    .fetch_one(connection)
+    .await
+    .during("count devices in flight")?;
+    Ok(Some(Exposure { max: blast_radius.of(from_i64(fleet)), elsewhere: elsewhere as u32 }))
 }
 
 fn summary(

@@ -1,6 +1,8 @@
 //! Rollouts from start to end, across restarts.
 
-use gofleet_core::rollout::{Command, Previous, RingState, RolloutState, WantKind, command};
+use gofleet_core::rollout::{
+    BlastRadius, Command, Previous, RingState, RolloutState, WantKind, command,
+};
 use gofleet_storage::{Moment, StartError};
 
 use super::*;
@@ -52,6 +54,26 @@ async fn a_rollout_goes_through_and_back_across_restarts() {
         let wanted: Vec<_> = history.iter().map(|order| order.wanted.as_str()).collect();
         assert_eq!(wanted, ["go back to go-1.27.2-linux-amd64", "activate go-1.27.3-linux-amd64"]);
     }
+}
+
+#[tokio::test]
+async fn two_rollouts_share_one_blast_radius() {
+    let mut bench = Bench::with_fleet(1).await;
+    let one_device = Some(BlastRadius::Devices(1));
+    bench.storage = Arc::new(bench.opened().await.with_blast_radius(one_device));
+    let first = bench.start("first").await;
+    bench.enrol(7).await;
+    let second = bench.start("second").await;
+    while bench.tick(&first).await > 0 {}
+    while bench.tick(&second).await > 0 {}
+    let elsewhere = bench.view(&second).await.exposure.unwrap().elsewhere;
+    assert_eq!((elsewhere, bench.view(&second).await.places_taken()), (1, 0));
+    let device = bench.view(&first).await.devices[0].device.clone();
+    bench.obey(&device).await;
+    bench.pass(1);
+    while bench.tick(&first).await > 0 {}
+    run(&mut bench, &second).await;
+    assert_eq!(bench.view(&second).await.state, RolloutState::Completed);
 }
 
 #[tokio::test]

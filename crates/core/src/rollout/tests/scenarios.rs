@@ -303,6 +303,38 @@ fn a_release_that_is_blocked_reaches_nobody_new() {
     assert_eq!(world.view.state, RolloutState::Paused);
 }
 
+#[test]
+fn all_rollouts_together_stay_within_the_blast_radius() {
+    let mut world = two_rings("", [2, 6]);
+    world.view.exposure = Some(Exposure { max: 5, elsewhere: 4 });
+    world.tick();
+    let in_flight = |world: &World| world.view.places_taken();
+    assert_eq!(in_flight(&world), 1);
+    assert_eq!(world.reason(1).as_deref(), Some("blast_radius"));
+    // The other rollouts take it all: nothing moves, and nobody is asked to do anything.
+    world.view.exposure = Some(Exposure { max: 5, elsewhere: 9 });
+    world.run_until(|view| view.devices[0].step == Step::Accepted);
+    assert_eq!((world.tick(), world.view.state), (vec![], RolloutState::Running));
+    // Who is broken takes room until a person says that it is well.
+    world.view.exposure = Some(Exposure { max: 3, elsewhere: 0 });
+    world.view.spec.gate.max_failures = 1;
+    world.tick();
+    world.view.devices[1].step = Step::Quarantined;
+    world.run_until(|view| view.rings[1].state == RingState::Running);
+    assert_eq!(world.view.places_taken(), 2);
+}
+
+#[test]
+fn a_blast_radius_is_a_number_or_a_share() {
+    let of = |text: &str, fleet| text.parse::<BlastRadius>().unwrap().of(fleet);
+    assert_eq!((of("500", 20), of("5%", 1000), of("5%", 19)), (500, 50, 1));
+    for text in ["0", "", "-1", "200%", "some"] {
+        let error = text.parse::<BlastRadius>().unwrap_err();
+        assert!(error.to_string().contains("`5%`"), "{error}");
+    }
+    assert_eq!("5%".parse::<BlastRadius>().unwrap().to_string(), "5%");
+}
+
 /// A device fails with something that may pass, and goes back by itself.
 fn fail(world: &mut World, place: usize, kind: FailureKind) {
     let message = "it was not to be".to_owned();
