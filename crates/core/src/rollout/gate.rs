@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeviceView, Gate, GateFailure, Hearing, RolloutView, Tally, WantKind};
+use super::{DeviceView, Gate, GateFailure, Hearing, RolloutState, RolloutView, Tally, WantKind};
 use crate::guard::{Guard, detects, permits};
 use crate::order::Step;
 use crate::statistics::Trials;
@@ -197,14 +197,13 @@ pub(super) fn standing(view: &RolloutView, device: &DeviceView, now: Timestamp) 
     if device.superseded_by.is_some() {
         return Standing::Out;
     }
+    let waits = || match view.hearing(device, now) {
+        Hearing::Offline => Standing::Offline,
+        Hearing::Heard | Hearing::Unheard => Standing::Waiting,
+    };
     let Some(order) = device.order else {
-        return if matches!(device.step, Step::Skipped | Step::Quarantined) {
-            Standing::Out
-        } else if view.hearing(device, now) == Hearing::Offline {
-            Standing::Offline
-        } else {
-            Standing::Waiting
-        };
+        let is_out = matches!(device.step, Step::Skipped | Step::Quarantined);
+        return if is_out { Standing::Out } else { waits() };
     };
     let (failed, under_way) = match order.want {
         WantKind::Activate => (Standing::Failure, Standing::Failure),
@@ -226,6 +225,10 @@ pub(super) fn standing(view: &RolloutView, device: &DeviceView, now: Timestamp) 
         Step::Accepted => Standing::Success,
         Step::Failed | Step::Reverting => under_way,
         Step::Reverted | Step::Quarantined => failed,
+        // What was taken back is tried again when a person resumes.
+        Step::Skipped if matches!(view.state, RolloutState::Running | RolloutState::Paused) => {
+            waits()
+        }
         Step::Skipped | Step::Waiting => Standing::Out,
         Step::Offered
         | Step::Fetching

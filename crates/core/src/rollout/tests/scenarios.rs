@@ -420,6 +420,23 @@ fn an_emergency_stops_everything_and_its_end_lets_a_person_go_on() {
 }
 
 #[test]
+fn who_was_taken_back_has_not_answered() {
+    let more = ", gate: {max_failures: 1}, on_failure: roll_back_ring";
+    let mut world = two_rings(more, [2, 1]);
+    world.machine(0).is_bad = true;
+    world.machine(1).is_online = false;
+    world.run_until(|view| view.devices[0].step == Step::Reverted);
+    let (by, reason) = ("ada".to_owned(), "no".to_owned());
+    world.view.emergency = Some(EmergencyStop { by, reason, at: world.now });
+    world.tick();
+    world.machine(1).is_online = true;
+    world.run_until(|view| view.devices[1].step == Step::Skipped);
+    world.tick();
+    assert_eq!(world.view.cause.as_ref().unwrap().code(), "emergency");
+    assert_eq!(world.ring_states()[0], RingState::Running, "one may fail, the other will be tried");
+}
+
+#[test]
 fn going_back_is_not_held_up_by_an_emergency() {
     let mut world = two_rings("", [1, 2]);
     world.run_until(|view| view.rings[1].state == RingState::Running);
