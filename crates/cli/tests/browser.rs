@@ -211,6 +211,32 @@ fn stop_is_asked_about(scene: &Scene, browser: &mut Chromium) {
     assert!(rollouts.to_string().contains("stop"), "{rollouts}");
 }
 
+#[test]
+fn everything_is_stopped_and_let_go_on_from_the_overview() {
+    let scene = scene();
+    let mut browser = Chromium::start();
+    scene.sign_in(&mut browser);
+    let rollout = scene.start("go-1.27.3-everywhere", rings());
+    scene.open(&mut browser, "/");
+    browser.wait("the event stream", "pulse.dataset.state === 'live'");
+    browser.click("#do-emergency");
+    browser.wait("the question", "document.getElementById('ask').open");
+    browser.evaluate("document.getElementById('reason').focus()");
+    browser.write("builds fail");
+    browser.click("#ask button.danger");
+    let told = "document.querySelector('.attention')?.innerText.includes('builds fail') ?? false";
+    browser.wait("the stop", told);
+    assert_eq!(scene.fleet.json(["emergency", "status"])["stop"]["reason"], "builds fail");
+    browser.wait("the rollout's pause", "document.body.innerText.includes('is paused')");
+    assert_eq!(scene.status(&rollout).summary.reason.unwrap().code, "emergency");
+
+    browser.click("#do-lift");
+    browser.wait("the question", "document.getElementById('ask').open");
+    browser.click("#ask button.primary");
+    browser.wait("the end of it", "!!document.getElementById('do-emergency')");
+    assert_no_trouble(&mut browser);
+}
+
 /// A rollout in its midst: one ring through, one under way, one device put back.
 fn midway(scene: &mut Scene) -> String {
     let rollout = scene.start("go-1.27.3-everywhere", rings());

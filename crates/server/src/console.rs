@@ -6,6 +6,7 @@
 
 mod assets;
 mod devices;
+mod emergency;
 mod events;
 mod format;
 mod history;
@@ -58,6 +59,7 @@ pub fn router(state: AppState) -> Router {
         .route("/devices/{id}", get(device))
         .route("/releases", get(releases))
         .route("/releases/{id}/{decision}", get(ask_decision).post(decide))
+        .route("/emergency/{verb}", get(emergency::ask).post(emergency::act))
         .route("/login", get(session::login_page).post(session::login))
         .route("/logout", post(session::logout))
         .route("/assets/{digest}/{name}", get(assets::serve))
@@ -167,7 +169,8 @@ struct ConfirmPage {
     back: String,
     label: &'static str,
     tone: &'static str,
-    asks_reason: bool,
+    /// What the field for a reason is called, if it asks for one.
+    why: Option<&'static str>,
 }
 
 fn parse_command(text: &str) -> Result<Command, Failure> {
@@ -192,7 +195,7 @@ async fn ask_command(
         back: format!("/rollouts/{id}"),
         label,
         tone,
-        asks_reason: false,
+        why: None,
     })
 }
 
@@ -261,7 +264,7 @@ async fn ask_decision(
         back: "/releases".to_owned(),
         label,
         tone,
-        asks_reason: true,
+        why: Some("Why (kept with the release)"),
     })
 }
 

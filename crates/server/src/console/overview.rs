@@ -31,6 +31,7 @@ pub(super) struct OverviewPage {
     versions: Bar,
     moving: Vec<Card>,
     attention: Vec<Attention>,
+    is_stopped: bool,
     events: Vec<EventLine>,
     example_version: String,
 }
@@ -76,6 +77,7 @@ impl OverviewPage {
             versions: Bar::new(parts(&overview.versions)),
             moving: overview.moving.iter().map(|rollout| Card::new(rollout, now)).collect(),
             attention,
+            is_stopped: overview.emergency.is_some(),
             events,
             example_version: example_version(releases),
         }
