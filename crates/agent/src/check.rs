@@ -229,7 +229,7 @@ impl Checks<'_> {
         fs::write(bench.source.join("main.go"), main_go(&nonce)).map_err(failed)?;
         let executable = bench.temporary.join(if cfg!(windows) { "check.exe" } else { "check" });
         let output = executable.as_os_str();
-        let build = ["build".as_ref(), NO_SYMBOLS.as_ref(), "-o".as_ref(), output, ".".as_ref()];
+        let build = ["build".as_ref(), "-o".as_ref(), output, NO_SYMBOLS.as_ref(), ".".as_ref()];
         bench.run(go, &build, BUILD_LIMIT).await?;
         // `println` writes to standard error.
         let Printed { errors: printed, .. } =
