@@ -138,7 +138,17 @@ impl Client {
         path: &str,
         body: &(impl Serialize + Sync),
     ) -> Result<Answer, ClientError> {
-        let request = self.request(Method::POST, path).timeout(REQUEST_TIMEOUT).json(body);
+        self.tell_by(Method::POST, path, body).await
+    }
+
+    /// The same by another method.
+    pub(crate) async fn tell_by<Answer: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<Answer, ClientError> {
+        let request = self.request(method, path).timeout(REQUEST_TIMEOUT).json(body);
         let response = self.send(request).await?;
         self.read(response).await
     }

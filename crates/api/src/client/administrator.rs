@@ -33,8 +33,7 @@ impl Client {
         &self,
         request: &EmergencyRequest,
     ) -> Result<EmergencyView, ClientError> {
-        let request = self.request(Method::PUT, "/emergency").json(request);
-        self.read(self.send(request).await?).await
+        self.tell_by(Method::PUT, "/emergency", request).await
     }
 
     /// Lifts the emergency stop.
