@@ -4,7 +4,7 @@
 //! once its actions are applied, it returns none until something else changes. So it does not
 //! matter how often the server calls it, nor where the server was killed in between.
 
-use super::gate::{GateInputs, Verdict, inputs};
+use super::gate::{GateInputs, Verdict, inputs, tallies};
 use super::view::Cause;
 use super::{
     DeviceView, GateFailure, Hearing, OnFailure, Previous, RingState, RingView, RolloutState,
@@ -327,26 +327,26 @@ impl Engine {
 
     /// Judges every ring that has begun. Whether one of them failed.
     fn stop_on_failure(&mut self) -> bool {
+        let counted = tallies(&self.view, self.now);
         let rings = 0..self.view.rings.len();
         let failed = rings.filter_map(|ring| {
-            let (failure, inputs) = self.has_failed(ring)?;
-            Some((ring, failure, inputs))
+            let inputs = inputs(&self.view, ring, &counted);
+            Some((ring, self.has_failed(ring, &inputs)?, inputs))
         });
         let failed: Vec<_> = failed.collect();
         self.fail(failed)
     }
 
     /// How a ring has failed just now, if it has.
-    fn has_failed(&self, ring: usize) -> Option<(GateFailure, GateInputs)> {
-        let inputs = inputs(&self.view, ring, self.now);
+    fn has_failed(&self, ring: usize, inputs: &GateInputs) -> Option<GateFailure> {
         let Verdict::Fail { failure } = inputs.verdict() else { return None };
         match (self.view.rings[ring].state, failure) {
-            (RingState::Running, _) => Some((failure, inputs)),
+            (RingState::Running, _) => Some(failure),
             // It has shown enough already; only new failures can take that away.
             (
                 RingState::Passed,
                 GateFailure::TooManyFailures { .. } | GateFailure::FailureRate { .. },
-            ) => Some((failure, inputs)),
+            ) => Some(failure),
             (
                 RingState::Passed,
                 GateFailure::TooFewSuccesses { .. } | GateFailure::Inconclusive { .. },
@@ -395,6 +395,7 @@ impl Engine {
 
     /// Passes the gates that can be passed and opens the next ring behind them.
     fn open_rings(&mut self) {
+        let counted = tallies(&self.view, self.now);
         for ring in 0..self.view.rings.len() {
             match self.view.rings[ring].state {
                 RingState::Passed => continue,
@@ -402,7 +403,7 @@ impl Engine {
                 RingState::Running => {}
                 RingState::Failed | RingState::RollingBack | RingState::RolledBack => return,
             }
-            let inputs = inputs(&self.view, ring, self.now);
+            let inputs = inputs(&self.view, ring, &counted);
             match inputs.verdict() {
                 Verdict::Pass => self.set_ring(ring, RingState::Passed, Some(inputs)),
                 Verdict::Wait => return,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::gate::{Shown, inputs, tally};
+use super::gate::{Shown, inputs, tallies};
 use super::{
     Cause, DeviceStatus, DeviceView, GateFailure, Hearing, Previous, Reason, RingState, RingStatus,
-    RolloutState, RolloutStatus, RolloutSummary, RolloutView, Traffic, WantKind, WayTraffic,
+    RolloutState, RolloutStatus, RolloutSummary, RolloutView, Tally, Traffic, WantKind, WayTraffic,
 };
 use crate::device::ONLINE_WITHIN;
 use crate::ids::RolloutId;
@@ -219,7 +219,8 @@ impl From<&Cause> for Reason {
 /// the view contains.
 #[must_use]
 pub fn status(view: &RolloutView, sequence: u64, now: Timestamp) -> RolloutStatus {
-    let words = Words { view, now, is_full: is_full(view), room: view.room() };
+    let words =
+        Words { view, now, is_full: is_full(view), room: view.room(), tallies: tallies(view, now) };
     RolloutStatus {
         summary: summary(view),
         spec: view.spec.clone(),
@@ -283,6 +284,7 @@ struct Words<'a> {
     now: Timestamp,
     is_full: bool,
     room: u32,
+    tallies: Vec<Tally>,
 }
 
 impl Words<'_> {
@@ -293,7 +295,7 @@ impl Words<'_> {
             name: self.view.spec.rings[place].name.clone(),
             state: ring.state,
             reasons: self.gate_waits_on(place).iter().map(Reason::from).collect(),
-            tally: tally(self.view, place, self.now),
+            tally: self.tallies[place],
             started_at: ring.started_at,
             ended_at: ring.ended_at,
             devices: here.map(|device| self.device(device)).collect(),
@@ -333,7 +335,7 @@ impl Words<'_> {
             },
             RingState::Running => {
                 let mut reasons = Vec::new();
-                let inputs = inputs(self.view, place, self.now);
+                let inputs = inputs(self.view, place, &self.tallies);
                 let tally = inputs.own();
                 let missing = tally.waiting + tally.in_flight;
                 if missing > 0 {

@@ -47,10 +47,9 @@ impl RolloutView {
     }
 }
 
-/// What the gate of a ring decides by at `now`.
-pub(super) fn inputs(view: &RolloutView, ring: usize, now: Timestamp) -> GateInputs {
-    let tallies = (0..=ring).map(|ring| tally(view, ring, now)).collect();
-    GateInputs { gate: view.gate(ring).clone(), tallies }
+/// What the gate of a ring decides by, where this was counted in all rings.
+pub(super) fn inputs(view: &RolloutView, ring: usize, tallies: &[Tally]) -> GateInputs {
+    GateInputs { gate: view.gate(ring).clone(), tallies: tallies[..=ring].to_vec() }
 }
 
 impl GateInputs {
@@ -159,6 +158,11 @@ pub(super) enum Shown {
         /// What it is if nobody is left to answer.
         inconclusive: GateFailure,
     },
+}
+
+/// Counts the devices of every ring at `now`.
+pub(super) fn tallies(view: &RolloutView, now: Timestamp) -> Vec<Tally> {
+    (0..view.rings.len()).map(|ring| tally(view, ring, now)).collect()
 }
 
 /// Counts the devices of a ring by what the gate makes of them at `now`.
