@@ -16,7 +16,7 @@ use std::rc::Rc;
 use gofleet_core::agent::Memory;
 use gofleet_core::digest::Digest;
 use gofleet_core::order::{Order, Progress, next_generation};
-use gofleet_core::rollout::{Exposure, GateInputs, Verdict, advance};
+use gofleet_core::rollout::{Exposure, GateInputs, advance};
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::window::Zone;
 
@@ -441,11 +441,8 @@ impl<'a> World<'a> {
             A::Waive { device } => format!("{who}: r{r} accepts the failure of {device}"),
             A::Requeue { device } => format!("{who}: r{r} lets {device} wait again"),
             A::SetRing { ring, state, inputs } => {
-                let why = match inputs.as_ref().map(GateInputs::verdict) {
-                    Some(Verdict::Fail { failure }) => format!(": {failure}"),
-                    Some(Verdict::Pass | Verdict::Wait) | None => String::new(),
-                };
-                format!("{who}: ring {ring} of r{r} is {state}{why}")
+                let why = inputs.as_ref().map(GateInputs::reason).unwrap_or_default();
+                format!("{who}: ring {ring} of r{r} is {state} {why}")
             }
             A::SetState { state, cause } => {
                 let why = cause.as_ref().map(|it| format!(": {it}")).unwrap_or_default();

@@ -22,14 +22,12 @@ pub struct Replayed {
 pub fn replay(change: &Change) -> Option<Replayed> {
     let Change::RingState { state, reason, inputs: Some(inputs), .. } = change else { return None };
     let verdict = inputs.verdict();
-    let is_same = match verdict {
+    let does_so = match verdict {
         Verdict::Pass => *state == RingState::Passed,
         Verdict::Wait => false,
-        Verdict::Fail { failure } => {
-            matches!(state, RingState::Failed | RingState::RollingBack)
-                && failure.to_string() == *reason
-        }
+        Verdict::Fail { .. } => matches!(state, RingState::Failed | RingState::RollingBack),
     };
+    let is_same = does_so && inputs.reason() == *reason;
     Some(Replayed { verdict, is_same })
 }
 

@@ -370,6 +370,9 @@ impl Words<'_> {
         if device.is_silent {
             return Some(WaitingOn::Silent { since: device.last_seen });
         }
+        if let Some(retry) = self.retry_of(device) {
+            return Some(retry);
+        }
         match device.step {
             Step::Accepted if self.view.state == RolloutState::RolledBack => {
                 self.cannot_go_back(device)
@@ -383,7 +386,6 @@ impl Words<'_> {
                 Some(WaitingOn::Step { step: device.step, since })
             }
             Step::Reverted if order.want == WantKind::Revert => Some(WaitingOn::PutBack),
-            Step::Reverted if self.retry_of(device).is_some() => self.retry_of(device),
             Step::Failed | Step::Reverting | Step::Reverted | Step::Quarantined => {
                 match (&device.failure, order.want) {
                     (None, WantKind::Revert) => Some(WaitingOn::Step { step: device.step, since }),

@@ -92,6 +92,14 @@ impl GateInputs {
         }
     }
 
+    /// How the gate failed, in words; empty if it did not.
+    pub fn reason(&self) -> String {
+        match self.verdict() {
+            Verdict::Fail { failure } => failure.to_string(),
+            Verdict::Pass | Verdict::Wait => String::new(),
+        }
+    }
+
     /// What was counted in the gate's own ring.
     pub fn own(&self) -> Tally {
         self.tallies.last().copied().unwrap_or_default()

@@ -7,8 +7,7 @@ use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Order, Want, next_generation};
 use gofleet_core::release::ReleaseRef;
 use gofleet_core::rollout::{
-    Action, Cause, DeviceView, GateInputs, Previous, RingState, RolloutState, RolloutView, Verdict,
-    WantKind,
+    Action, Cause, DeviceView, GateInputs, Previous, RingState, RolloutState, RolloutView, WantKind,
 };
 use gofleet_core::time::Timestamp;
 
@@ -154,10 +153,7 @@ impl Write<'_> {
             .await
             .during("change a ring")?;
         let name = view.spec.rings[ring as usize].name.clone();
-        let reason = match inputs.map(GateInputs::verdict) {
-            Some(Verdict::Fail { failure }) => failure.to_string(),
-            Some(Verdict::Pass | Verdict::Wait) | None => String::new(),
-        };
+        let reason = inputs.map(GateInputs::reason).unwrap_or_default();
         let (rollout, inputs) = (view.id.clone(), inputs.cloned());
         self.event(&Change::RingState { rollout, ring: name, state, reason, inputs }).await
     }

@@ -8,15 +8,11 @@ fn decided(mut world: World, end: RolloutState) -> Vec<Change> {
     world.run_until(|view| view.state == end);
     let decided = world.done.iter().filter_map(|action| {
         let Action::SetRing { ring, state, inputs: Some(inputs) } = action else { return None };
-        let reason = match inputs.verdict() {
-            Verdict::Fail { failure } => failure.to_string(),
-            Verdict::Pass | Verdict::Wait => String::new(),
-        };
         Some(Change::RingState {
             rollout: "r1".parse().unwrap(),
             ring: format!("ring {ring}"),
             state: *state,
-            reason,
+            reason: inputs.reason(),
             inputs: Some(inputs.clone()),
         })
     });
