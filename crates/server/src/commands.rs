@@ -1,6 +1,7 @@
 //! What administrators change, for the API and the console alike.
 
 use gofleet_api::{ProblemCode, RolloutPlan, RolloutStatus};
+use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::ids::{ReleaseId, RolloutId};
 use gofleet_core::release::{Release, ReleaseDecision, ReleaseStatus};
 use gofleet_core::rollout::{self, Command, Planning, RolloutSpec};
@@ -71,6 +72,30 @@ pub async fn start(state: &AppState, spec: &RolloutSpec, by: &str) -> Answer<Rol
     let plan = plan(state, spec).await?;
     let id = state.storage().start_rollout(&plan, by, state.now()).await?;
     views::rollout(state, &id).await
+}
+
+/// Stops every rollout at once; gives the stop that holds, which is an earlier one if one did.
+///
+/// # Errors
+///
+/// [`Failure`] if the database fails.
+pub async fn stop_everything(state: &AppState, by: String, reason: &str) -> Answer<EmergencyStop> {
+    // Nobody is kept from it by having no words.
+    let reason = match reason.trim() {
+        "" => "no reason given",
+        reason => reason,
+    };
+    let stop = EmergencyStop { by, reason: reason.to_owned(), at: state.now() };
+    Ok(state.storage().stop_everything(stop).await?)
+}
+
+/// Lifts the emergency stop; gives the one that held.
+///
+/// # Errors
+///
+/// [`Failure`] if the database fails.
+pub async fn lift_emergency(state: &AppState, by: &str) -> Answer<Option<EmergencyStop>> {
+    Ok(state.storage().lift_emergency(by, state.now()).await?)
 }
 
 /// Pauses, resumes, stops or rolls back a rollout.

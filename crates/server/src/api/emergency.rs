@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use gofleet_api::{EmergencyRequest, EmergencyView, Problem};
-use gofleet_core::emergency::EmergencyStop;
 use utoipa_axum::routes;
 
 use crate::access::{Access, CallingAdministrator, Pace, Routes};
+use crate::commands;
 use crate::extract;
 use crate::failure::Answer;
 use crate::state::AppState;
@@ -35,8 +35,8 @@ async fn stop(
     CallingAdministrator(by): CallingAdministrator,
     extract::Json(request): extract::Json<EmergencyRequest>,
 ) -> Answer<Json<EmergencyView>> {
-    let stop = EmergencyStop { by, reason: request.reason, at: state.now() };
-    Ok(Json(EmergencyView { stop: Some(state.storage().stop_everything(stop).await?) }))
+    let stop = commands::stop_everything(&state, by, &request.reason).await?;
+    Ok(Json(EmergencyView { stop: Some(stop) }))
 }
 
 /// Lifts the emergency stop. Rollouts stay paused until they are resumed.
@@ -51,5 +51,5 @@ async fn lift(
     State(state): State<AppState>,
     CallingAdministrator(by): CallingAdministrator,
 ) -> Answer<Json<EmergencyView>> {
-    Ok(Json(EmergencyView { stop: state.storage().lift_emergency(&by, state.now()).await? }))
+    Ok(Json(EmergencyView { stop: commands::lift_emergency(&state, &by).await? }))
 }

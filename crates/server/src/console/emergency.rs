@@ -2,12 +2,12 @@
 
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse as _, Redirect};
-use gofleet_core::emergency::EmergencyStop;
 use serde::Deserialize;
 
 use super::pieces::{Section, Shell};
 use super::session::Visitor;
 use super::{ConfirmPage, Reply, render};
+use crate::commands;
 use crate::failure::Failure;
 use crate::state::AppState;
 
@@ -27,7 +27,8 @@ fn parse(text: &str) -> Result<Verb, Failure> {
 }
 
 pub(super) async fn ask(_: Visitor, Path(verb): Path<String>) -> Reply {
-    let (question, consequence, label, tone) = match parse(&verb)? {
+    let parsed = parse(&verb)?;
+    let (question, consequence, label, tone) = match parsed {
         Verb::Stop => (
             "Stop everything?",
             "Nothing begins any more, in any rollout, and what has not switched is taken back. \
@@ -42,7 +43,6 @@ pub(super) async fn ask(_: Visitor, Path(verb): Path<String>) -> Reply {
             "primary",
         ),
     };
-    let is_stop = parse(&verb)? == Verb::Stop;
     render(&ConfirmPage {
         shell: Shell::new(label, Some(Section::Overview)),
         question: question.to_owned(),
@@ -51,7 +51,7 @@ pub(super) async fn ask(_: Visitor, Path(verb): Path<String>) -> Reply {
         back: "/".to_owned(),
         label,
         tone,
-        why: is_stop.then_some("Why (everybody sees it)"),
+        why: (parsed == Verb::Stop).then_some("Why (everybody sees it)"),
     })
 }
 
@@ -68,17 +68,8 @@ pub(super) async fn act(
     Form(form): Form<Reason>,
 ) -> Reply {
     match parse(&verb)? {
-        Verb::Stop => {
-            let reason = match form.reason.trim() {
-                "" => "no reason given",
-                reason => reason,
-            };
-            let stop = EmergencyStop { by, reason: reason.to_owned(), at: state.now() };
-            state.storage().stop_everything(stop).await?;
-        }
-        Verb::Lift => {
-            state.storage().lift_emergency(&by, state.now()).await?;
-        }
+        Verb::Stop => drop(commands::stop_everything(&state, by, &form.reason).await?),
+        Verb::Lift => drop(commands::lift_emergency(&state, &by).await?),
     }
     Ok(Redirect::to("/").into_response())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gofleet_api::{DecisionRequest, ProblemCode, RolloutState};
+use gofleet_api::{DecisionRequest, EmergencyRequest, ProblemCode, RolloutState};
 use gofleet_core::order::Want;
 use serde_json::{Value, json};
 
@@ -81,4 +81,32 @@ async fn a_plan_is_shown_started_paused_resumed_and_stopped() {
     let absent = "r-0".parse().unwrap();
     refused(admin.rollout(&absent).await, ProblemCode::NotFound, "r-0");
     refused(admin.pause(&absent).await, ProblemCode::NotFound, "r-0");
+}
+
+#[tokio::test]
+async fn an_emergency_stop_holds_until_it_is_lifted() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    server.import_approved("1.27.3").await;
+    let (_, client, _) = server.enrol("one").await;
+    let stop = async |reason: &str| {
+        let request = EmergencyRequest { reason: reason.to_owned() };
+        admin.stop_everything(&request).await.unwrap().stop.unwrap()
+    };
+    let first = stop(" ").await;
+    assert_eq!(first.reason, "no reason given");
+    assert_eq!(stop("builds fail").await, first, "the first one holds");
+    let started = admin.start(&everybody("1.27.3")).await;
+    refused(started, ProblemCode::Conflict, "gofleet emergency lift");
+    assert_eq!(admin.lift_emergency().await.unwrap().stop, Some(first));
+    assert_eq!(admin.lift_emergency().await.unwrap().stop, None);
+
+    // Who has an order is told at once, over the poll that is open.
+    let id = admin.start(&everybody("1.27.3")).await.unwrap().summary.id;
+    let order = client.order(None, Duration::from_secs(20)).await.unwrap().unwrap();
+    stop("builds fail").await;
+    let hold = client.order(Some(order.generation), Duration::from_secs(20)).await.unwrap();
+    assert_eq!(hold.unwrap().want, Want::Hold);
+    let status = admin.rollout(&id).await.unwrap();
+    assert_eq!(status.summary.reason.unwrap().code, "emergency");
 }
