@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use gofleet_api::{EmergencyRequest, EmergencyView};
+use gofleet_api::{EmergencyRequest, EmergencyView, RolloutState};
 
 use crate::connection::Connection;
 use crate::printer::Printer;
@@ -54,12 +54,14 @@ Examples:
 pub async fn run(emergency: Emergency, printer: Printer) -> anyhow::Result<ExitCode> {
     match emergency.verb {
         Verb::Stop { connection, dry_run: true, .. } => {
-            let moving = connection.client()?.overview().await?.moving;
+            let mut moving = connection.client()?.overview().await?.moving;
+            // One that ends or goes back goes on with that.
+            moving.retain(|it| matches!(it.state, RolloutState::Running | RolloutState::Paused));
             printer.data(&moving, |moving| {
                 let lines = moving.iter().map(|it| format!("{} ({})", it.name, it.state));
                 let lines: Vec<_> = lines.collect();
                 if lines.is_empty() {
-                    "no rollout is under way".to_owned()
+                    "it would stop no rollout".to_owned()
                 } else {
                     lines.join("\n")
                 }

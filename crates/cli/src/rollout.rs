@@ -292,7 +292,11 @@ fn preview(status: &RolloutStatus, act: Act) -> String {
         Act::Pause | Act::Stop => {
             format!("{in_flight} devices are under way, {waiting} would not begin")
         }
-        Act::Resume => format!("{waiting} devices would go on in their turn"),
+        Act::Resume => {
+            // Who was taken back is tried again.
+            let waiting = waiting + count(|step| step == Step::Skipped);
+            format!("{waiting} devices would go on in their turn")
+        }
         Act::RollBack => format!("{} devices would be put back", in_flight + accepted),
     };
     let is_possible = !summary.state.is_final()

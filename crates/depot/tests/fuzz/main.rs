@@ -20,7 +20,7 @@ use proptest::test_runner::TestRunner;
 /// How long each is harmed.
 const BUDGET: Duration = Duration::from_secs(60);
 
-/// Reads the seed of a target after ever other harm.
+/// Reads the seed of a target, each time after other harm.
 fn harmed(target: &str, read: fn(&[u8])) {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
     let seed = fs::read(seeds.join("small")).unwrap();

@@ -141,7 +141,8 @@ async fn approve(
     commands::decide_release(&state, &release, status, &by, reason).await.map(Json)
 }
 
-/// Blocks a release: it may not be rolled out any more.
+/// Blocks a release: it may not be rolled out any more, and is taken back where it has not
+/// switched.
 #[utoipa::path(
     post, path = "/releases/{id}/block", tag = "releases", params(("id" = ReleaseId, Path)),
     request_body = DecisionRequest,

@@ -78,8 +78,8 @@ pub(super) const fn decision(status: ReleaseStatus) -> (&'static str, &'static s
         ReleaseStatus::Imported | ReleaseStatus::Blocked => (
             "Block",
             "danger",
-            "No device gets it any more. Devices that have it keep it until a rollout brings \
-             another version.",
+            "No device gets it any more, and where it is under way and has not switched, it is \
+             taken back. Devices that have it keep it until a rollout brings another version.",
         ),
     }
 }

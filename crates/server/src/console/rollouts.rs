@@ -142,8 +142,8 @@ pub(super) const fn consequence(command: Command) -> &'static str {
     match command {
         Command::Pause => "Nothing new is ordered. What is under way goes on.",
         Command::Resume => {
-            "Orders go out again. Failures so far count as accepted by you, and a ring that was \
-             put back is tried again."
+            "Orders go out again. Failures so far count as accepted by you; what was put back or \
+             taken back is tried again."
         }
         Command::Stop => {
             "Nothing begins any more, for good. A device that has switched already finishes or \
