@@ -77,6 +77,38 @@ async fn two_rollouts_share_one_blast_radius() {
 }
 
 #[tokio::test]
+async fn the_database_and_the_core_count_the_exposed_alike() {
+    let steps: Vec<Step> = Step::ALL.into_iter().filter(|step| *step != Step::Waiting).collect();
+    let mut bench = Bench::with_fleet(steps.len()).await;
+    let (mut asked, many) = (spec("first"), Some(BlastRadius::Devices(1000)));
+    bench.storage = Arc::new(bench.opened().await.with_blast_radius(many));
+    asked.rings.remove(0);
+    let plan = bench.plan(&asked).await;
+    let first = bench.storage.start_rollout(&plan, "ann", bench.now).await.unwrap();
+    bench.tick(&first).await;
+    bench.enrol(77).await;
+    let second = bench.start("second").await;
+    let alike = async |bench: &Bench| {
+        let devices = bench.view(&first).await.devices;
+        let exposed = devices.iter().filter(|device| device.is_exposed()).count() as u32;
+        assert_eq!(bench.view(&second).await.exposure.unwrap().elsewhere, exposed, "{devices:#?}");
+        exposed
+    };
+    assert_eq!(alike(&bench).await as usize, steps.len(), "all are ordered");
+    for (device, step) in bench.view(&first).await.devices.iter().zip(&steps) {
+        let generation = device.order.unwrap().generation;
+        bench.report(&device.device, progress(generation, 1, *step)).await;
+    }
+    let before = alike(&bench).await;
+    // Who fell silent is exposed until a person accepts that.
+    bench.pass(24 * 3600);
+    while bench.tick(&first).await > 0 {}
+    assert_eq!(alike(&bench).await, before);
+    ask(&bench, &first, Command::Resume).await;
+    assert_eq!(alike(&bench).await, 0);
+}
+
+#[tokio::test]
 async fn the_database_and_the_core_apply_alike() {
     let mut bench = Bench::with_fleet(4).await;
     let rollout = bench.start("go").await;
