@@ -36,8 +36,7 @@ impl Storage {
         at: impl Fn(Moment),
     ) -> Result<Result<Vec<Action>, E>, StorageError> {
         let mut write = self.write(now).await?;
-        let view =
-            view(&mut write.transaction, id, self.listening_since(now), self.blast_radius).await?;
+        let view = view(self, &mut write.transaction, id, now).await?;
         let actions = match decide(&view) {
             Ok(actions) => actions,
             Err(refused) => return Ok(Err(refused)),

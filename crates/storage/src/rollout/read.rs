@@ -96,16 +96,16 @@ impl Storage {
         now: Timestamp,
     ) -> Result<RolloutView, StorageError> {
         let mut snapshot = self.readers.begin().await.during("begin to read")?;
-        view(&mut snapshot, id, self.listening_since(now), self.blast_radius).await
+        view(self, &mut snapshot, id, now).await
     }
 }
 
 /// Reads a rollout within a transaction.
 pub(super) async fn view(
+    storage: &Storage,
     connection: &mut sqlx::AnyConnection,
     id: &RolloutId,
-    listening_since: Timestamp,
-    blast_radius: Option<BlastRadius>,
+    now: Timestamp,
 ) -> Result<RolloutView, StorageError> {
     let row = sqlx::query("SELECT * FROM rollouts WHERE id = $1")
         .bind(id.to_string())
@@ -121,7 +121,7 @@ pub(super) async fn view(
     let mut unapproved: Vec<ReleaseId> =
         wanted.into_iter().filter(|it| !catalog.approved.contains(*it)).cloned().collect();
     unapproved.sort();
-    let exposure = exposure(&mut *connection, id, blast_radius).await?;
+    let exposure = exposure(&mut *connection, id, storage.blast_radius).await?;
     let emergency = crate::emergency::read(&mut *connection).await?;
     Ok(RolloutView {
         id: id.clone(),
@@ -137,7 +137,7 @@ pub(super) async fn view(
         unapproved,
         emergency,
         exposure,
-        listening_since,
+        listening_since: storage.listening_since(now),
     })
 }
 
