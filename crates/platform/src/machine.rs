@@ -30,9 +30,31 @@ pub fn resident_bytes() -> Option<u64> {
     system::resident_bytes()
 }
 
+/// Gives memory that this process freed back to the system, where its allocator keeps it.
+///
+/// For a process that has done something large and goes to rest. It takes some milliseconds.
+pub fn release_freed_memory() {
+    system::release_freed_memory();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[test]
+    fn freed_memory_goes_back_to_the_system() {
+        // Pieces so small that the allocator keeps them in its heap, and one more above them that
+        // stays, so that it cannot shrink the heap from its end.
+        let pieces: Vec<_> = (0..60_000).map(|at| vec![at as u8; 1000]).collect();
+        let last = vec![1u8; 1000];
+        let full = resident_bytes().unwrap();
+        drop(pieces);
+        release_freed_memory();
+        let left = resident_bytes().unwrap();
+        assert_eq!(last.len(), 1000);
+        assert!(left + 50_000_000 < full, "{full} bytes before, {left} bytes after");
+    }
 
     #[test]
     fn a_machine_has_a_name_a_system_and_a_processor() {

@@ -1,5 +1,10 @@
 //! A machine with Unix.
 
+#![cfg_attr(
+    all(target_os = "linux", target_env = "gnu"),
+    expect(unsafe_code, reason = "a call of the C library")
+)]
+
 pub fn hostname() -> Option<String> {
     let uname = rustix::system::uname();
     let name = uname.nodename().to_string_lossy();
@@ -28,6 +33,15 @@ pub fn resident_bytes() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+/// glibc keeps what was freed in the arenas of its threads until it is told (malloc_trim(3)).
+pub fn release_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the call takes no pointer and may be made by any thread at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 #[cfg(test)]

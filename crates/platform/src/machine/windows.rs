@@ -50,3 +50,6 @@ pub fn resident_bytes() -> Option<u64> {
     let done = unsafe { K32GetProcessMemoryInfo(GetCurrentProcess(), &raw mut counters, bytes) };
     (done != 0).then_some(counters.WorkingSetSize as u64)
 }
+
+/// The heap of Windows gives large freed pieces back by itself.
+pub fn release_freed_memory() {}
