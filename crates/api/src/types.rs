@@ -3,18 +3,21 @@
 mod edge;
 mod emergency;
 mod enrolment;
+mod hold;
 mod release;
 mod session;
 
 pub use edge::{EnrolEdgeRequest, EnrolEdgeResponse};
 pub use emergency::{EmergencyRequest, EmergencyView};
 pub use enrolment::{EnrolRequest, EnrolResponse};
+pub use hold::{HoldRequest, QuarantineRequest, QuarantineView};
 pub use release::{DecisionRequest, UploadOutcome};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
 
 pub use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, VersionCount};
 pub use gofleet_core::edge::{Edge, EdgeReport};
 pub use gofleet_core::event::{Change, Event};
+pub use gofleet_core::hold::{Hold, Quarantine, QuarantineCause};
 pub use gofleet_core::rollout::{
     DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Reason, RingState, RingStatus, RolloutPlan,
     RolloutState, RolloutStatus, RolloutSummary, Tally, Traffic, WayTraffic,

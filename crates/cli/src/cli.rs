@@ -9,6 +9,7 @@ use crate::demo::Demo;
 use crate::device::DeviceArguments;
 use crate::edge::EdgeArguments;
 use crate::emergency::Emergency;
+use crate::hold::HoldArguments;
 use crate::local::LocalCommand;
 use crate::login::Login;
 use crate::printer::{Format, Level};
@@ -52,6 +53,7 @@ pub enum Command {
     Apply(Apply),
     Diff(Diff),
     Emergency(Emergency),
+    Hold(HoldArguments),
     Release(ReleaseArguments),
     Device(DeviceArguments),
     Token(Token),
@@ -76,7 +78,10 @@ const STYLES: Styles = Styles::styled()
 
 /// Verbs by what one wants to do; help lists them so.
 const GROUPS: [(&str, &[&str]); 3] = [
-    ("Fleet", &["rollout", "apply", "diff", "emergency", "release", "device", "token", "login"]),
+    (
+        "Fleet",
+        &["rollout", "apply", "diff", "emergency", "hold", "release", "device", "token", "login"],
+    ),
     ("Services", &["server", "agent", "edge", "demo"]),
     (
         "This machine",

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use gofleet_api::{Client, Device, DeviceDetail, DeviceHistory};
+use gofleet_api::{Client, Device, DeviceDetail, DeviceHistory, QuarantineRequest, QuarantineView};
 use gofleet_core::order::{Evidence, Receipt};
 
 use crate::connection::Connection;
 use crate::failure::Hinted;
 use crate::printer::{Printer, bytes, paint, style, table};
 
-/// Look at the machines of the fleet
+/// Look at the machines of the fleet, and keep single ones out of rollouts
 #[derive(Debug, Args)]
 pub struct DeviceArguments {
     #[command(subcommand)]
@@ -37,6 +37,33 @@ enum Verb {
         #[arg(value_name = "DEVICE")]
         device: String,
     },
+    /// Put a device into quarantine: it is ordered nothing new until it is let in
+    #[command(
+        after_help = "The engine does the same with devices that are at fault themselves: retries \
+don't help, or they fail alike with releases that most others run well.
+
+Example:
+  gofleet device quarantine berlin-07 --reason 'its disk fails'"
+    )]
+    Quarantine {
+        #[command(flatten)]
+        connection: Connection,
+        /// Device id or host name
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Let a device out of quarantine: it gets the orders that wait for it
+    #[command(after_help = "Example:\n  gofleet device let-in berlin-07")]
+    LetIn {
+        #[command(flatten)]
+        connection: Connection,
+        /// Device id or host name
+        #[arg(value_name = "DEVICE")]
+        device: String,
+    },
 }
 
 /// Does it.
@@ -53,6 +80,21 @@ pub async fn run(arguments: DeviceArguments, printer: Printer) -> anyhow::Result
             let client = connection.client()?;
             let detail = find(&client, &device).await?;
             printer.data(&detail, describe)?;
+        }
+        Verb::Quarantine { connection, device, reason } => {
+            let client = connection.client()?;
+            let device = find(&client, &device).await?.device.id;
+            let view = client.quarantine(&device, &QuarantineRequest { reason }).await?;
+            printer.data(&view, describe_quarantine)?;
+        }
+        Verb::LetIn { connection, device } => {
+            let client = connection.client()?;
+            let device = find(&client, &device).await?.device.id;
+            let view = client.let_in(&device).await?;
+            printer.data(&view, |view| match &view.quarantine {
+                Some(_) => format!("let in: {}", describe_quarantine(view)),
+                None => describe_quarantine(view),
+            })?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -84,13 +126,27 @@ fn row(device: &Device) -> Vec<String> {
         device.facts.hostname.clone(),
         device.facts.platform.to_string(),
         device.facts.active.clone().unwrap_or_else(|| "-".to_owned()),
-        online(device).to_owned(),
+        state(device).to_owned(),
         device.latest.as_ref().map_or("-".to_owned(), |latest| latest.step.to_string()),
     ]
 }
 
+/// What matters most of whether it can be ordered anything.
+fn state(device: &Device) -> &'static str {
+    match (&device.quarantine, &device.hold) {
+        (Some(_), _) => "quarantine",
+        (None, Some(_)) => "held",
+        (None, None) => online(device),
+    }
+}
+
 fn online(device: &Device) -> &'static str {
     if device.online { "online" } else { "offline" }
+}
+
+fn describe_quarantine(view: &QuarantineView) -> String {
+    let Some(quarantine) = &view.quarantine else { return "not in quarantine".to_owned() };
+    format!("in quarantine since {}: {}", quarantine.at, quarantine.cause)
 }
 
 fn describe(detail: &DeviceDetail) -> String {
@@ -100,6 +156,12 @@ fn describe(detail: &DeviceDetail) -> String {
     let mut lines = vec![
         format!("{} ({})", paint(style::STRONG, &facts.hostname), device.id),
         format!("  state     {}, last heard {}", online(device), device.last_seen),
+    ];
+    if let Some(kept_out) = &device.quarantine {
+        lines.push(format!("  kept out  in quarantine since {}: {}", kept_out.at, kept_out.cause));
+    }
+    lines.extend(device.hold.as_ref().map(|hold| format!("  kept out  {hold}")));
+    lines.extend([
         format!("  system    {}, {}", facts.os_version, facts.platform),
         format!("  machine   {} processors, {} free", facts.processors, bytes(facts.free_bytes)),
         format!("  agent     {}, enrolled {}", facts.agent_version, device.enrolled_at),
@@ -108,7 +170,7 @@ fn describe(detail: &DeviceDetail) -> String {
             if labels.is_empty() { "-".to_owned() } else { labels.join(" ") }
         ),
         format!("  active    {}", facts.active.as_deref().unwrap_or("nothing of gofleet")),
-    ];
+    ]);
     for go in &facts.found {
         lines.push(format!("  found     {} in {}", go.version, go.path));
     }

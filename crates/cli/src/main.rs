@@ -16,6 +16,7 @@ mod device;
 mod edge;
 mod emergency;
 mod failure;
+mod hold;
 mod local;
 mod logging;
 mod login;
@@ -67,6 +68,7 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Apply(arguments) => apply::apply(arguments, printer).await,
         Command::Diff(arguments) => apply::diff(arguments, printer).await,
         Command::Emergency(arguments) => emergency::run(arguments, printer).await,
+        Command::Hold(arguments) => hold::run(arguments, printer).await,
         Command::Release(arguments) => release::run(arguments, printer).await,
         Command::Device(arguments) => device::run(arguments, printer).await,
         Command::Token(arguments) => token::run(arguments, printer).await,

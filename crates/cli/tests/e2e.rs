@@ -330,6 +330,43 @@ fn a_window_holds_the_switch_and_an_emergency_takes_it_back() {
 }
 
 #[test]
+fn who_is_held_or_in_quarantine_waits_until_it_is_let_in() {
+    let fleet = fleet(&["one", "two", "three"]);
+    fleet.import_go("1.27.3");
+    let hold = ["hold", "add", "hostname = two", "--reason", "being repaired"];
+    let preview = fleet.ok(hold.into_iter().chain(["--dry-run"])).stdout;
+    assert!(preview.contains("two") && !preview.contains("three"), "{preview}");
+    assert_eq!(fleet.json(["hold", "list"]), Value::Array(Vec::new()));
+    let held = fleet.ok(hold).stdout.trim().to_owned();
+    refused(&fleet, ["hold", "add", "hostnam = two", "--reason", "x"], 1, &["hostname"]);
+    fleet.ok(["device", "quarantine", "three", "--reason", "its disk fails"]);
+    assert!(fleet.ok(["device", "show", "three"]).stdout.contains("its disk fails"));
+
+    let start = ["rollout", "start", "1.27.3", "--yes", "--soak", "0s", "--rings", "all:rest"];
+    let plan = ["rollout", "plan", "1.27.3", "--rings", "all:rest"];
+    let plan = fleet.ok(plan).stdout;
+    assert!(plan.contains("being repaired") && plan.contains("in quarantine"), "{plan}");
+    fleet.ok(start.into_iter().chain(["--name", "careful"]));
+    let status = wait_state(&fleet, "careful", "completed");
+    let found = devices(&status);
+    let expect = |host: &str, step: &str, why: &str| (host.into(), step.into(), why.into());
+    assert_eq!(
+        found,
+        [
+            expect("one", "accepted", ""),
+            expect("three", "skipped", "in_quarantine"),
+            expect("two", "skipped", "held"),
+        ]
+    );
+    refused(&fleet, ["hold", "lift", "h99"], 1, &["h99", "gofleet hold list"]);
+    fleet.ok(["hold", "lift", &held]);
+    assert!(fleet.ok(["device", "let-in", "three"]).stdout.contains("let in"));
+    fleet.ok(start.into_iter().chain(["--name", "rest"]));
+    wait_state(&fleet, "rest", "completed");
+    assert!(fleet.agent("two").active().is_some_and(|active| active.contains("1.27.3")));
+}
+
+#[test]
 fn what_may_pass_by_itself_is_tried_again() {
     let fleet = fleet(&["one"]);
     let release = fleet.import_go("1.27.3");

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::emergency::EmergencyStop;
 use crate::facts::Facts;
+use crate::hold::{Hold, Quarantine};
 use crate::ids::{DeviceId, RolloutId};
 use crate::order::{Failure, Receipt, Step};
 use crate::rollout::RolloutSummary;
@@ -27,6 +28,12 @@ pub struct Device {
     pub last_seen: Timestamp,
     /// Whether it was heard within [`ONLINE_WITHIN`].
     pub online: bool,
+    /// Why it is in quarantine, while it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
+    /// The hold on it, while there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     /// Where it stands with its latest order; absent while it never had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest: Option<DeviceHistory>,
@@ -76,6 +83,12 @@ pub struct Overview {
     pub devices: u64,
     /// Those of them that were heard within [`ONLINE_WITHIN`].
     pub online: u64,
+    /// Those of them that are in quarantine.
+    #[serde(default)]
+    pub quarantined: u64,
+    /// The holds that hold now or will, oldest first.
+    #[serde(default)]
+    pub holds: Vec<Hold>,
     /// How many devices have which version active, newest version first, `none` last.
     pub versions: Vec<VersionCount>,
     /// Rollouts that have not ended, newest first.

@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DeviceId, ReleaseId, RolloutId};
+use crate::hold::{Hold, QuarantineCause};
+use crate::ids::{DeviceId, HoldId, ReleaseId, RolloutId};
 use crate::order::{Failure, Step};
 use crate::release::ReleaseStatus;
 use crate::rollout::{GateInputs, RingState, RolloutState, WantKind};
@@ -41,6 +42,36 @@ pub enum Change {
     #[serde(rename = "emergency.lifted")]
     EmergencyLifted {
         /// Who lifted it.
+        by: String,
+    },
+    /// Devices are kept out of rollouts.
+    #[serde(rename = "hold.made")]
+    HoldMade {
+        /// The hold.
+        hold: Hold,
+    },
+    /// A hold was lifted before its end.
+    #[serde(rename = "hold.lifted")]
+    HoldLifted {
+        /// The hold.
+        hold: HoldId,
+        /// Who lifted it.
+        by: String,
+    },
+    /// A device was put into quarantine.
+    #[serde(rename = "device.quarantined")]
+    DeviceQuarantined {
+        /// The device.
+        device: DeviceId,
+        /// What for.
+        cause: QuarantineCause,
+    },
+    /// A device was let out of quarantine.
+    #[serde(rename = "device.let_in")]
+    DeviceLetIn {
+        /// The device.
+        device: DeviceId,
+        /// Who let it.
         by: String,
     },
     /// A token to enrol one device was made.
@@ -161,6 +192,10 @@ impl Change {
         match self {
             Self::EmergencyStopped { .. } => "emergency.stopped",
             Self::EmergencyLifted { .. } => "emergency.lifted",
+            Self::HoldMade { .. } => "hold.made",
+            Self::HoldLifted { .. } => "hold.lifted",
+            Self::DeviceQuarantined { .. } => "device.quarantined",
+            Self::DeviceLetIn { .. } => "device.let_in",
             Self::TokenCreated { .. } => "token.created",
             Self::DeviceEnrolled { .. } => "device.enrolled",
             Self::DeviceFacts { .. } => "device.facts",
@@ -180,11 +215,15 @@ impl Change {
         match self {
             Self::DeviceEnrolled { device, .. }
             | Self::DeviceFacts { device, .. }
+            | Self::DeviceQuarantined { device, .. }
+            | Self::DeviceLetIn { device, .. }
             | Self::DeviceOrdered { device, .. }
             | Self::DeviceStep { device, .. }
             | Self::DeviceSilent { device, .. } => Some(device),
             Self::EmergencyStopped { .. }
             | Self::EmergencyLifted { .. }
+            | Self::HoldMade { .. }
+            | Self::HoldLifted { .. }
             | Self::TokenCreated { .. }
             | Self::ReleaseImported { .. }
             | Self::ReleaseDecided { .. }
@@ -205,6 +244,10 @@ impl Change {
             | Self::RingState { rollout, .. } => Some(rollout),
             Self::EmergencyStopped { .. }
             | Self::EmergencyLifted { .. }
+            | Self::HoldMade { .. }
+            | Self::HoldLifted { .. }
+            | Self::DeviceQuarantined { .. }
+            | Self::DeviceLetIn { .. }
             | Self::TokenCreated { .. }
             | Self::DeviceEnrolled { .. }
             | Self::DeviceFacts { .. }

@@ -69,6 +69,10 @@ guards! {
     OpenRingsOnly,
     /// Only devices that were heard lately are ordered.
     HeardLately,
+    /// Nobody who is held or in quarantine is ordered anything new.
+    KeptOut,
+    /// A device is at fault itself only where most others do well.
+    OthersDoWell,
     /// Only a device that waits is ordered.
     OnlyWaiting,
     /// A device tries again only as often as allowed.

@@ -92,6 +92,8 @@ ids! {
     ReleaseId = "release id";
     /// A distribution point, named by the server when it enrols.
     EdgeId = "distribution point id";
+    /// A hold, named by the server when it is made.
+    HoldId = "hold id";
     /// A package, like `go`.
     PackageName = "package name";
 }

@@ -32,6 +32,7 @@ pub mod emergency;
 pub mod event;
 pub mod facts;
 pub mod guard;
+pub mod hold;
 pub mod ids;
 pub mod manifest;
 pub mod order;

@@ -251,6 +251,13 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Failure {
+    /// Whether another failure is of the same sort: of the same kind at the same step.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.step, self.kind) == (other.step, other.kind)
+    }
+}
+
 /// Kinds of failure on a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -12,8 +12,10 @@
 //! - Only evidence counts as success; silence after an order counts as failure.
 //! - After a stop nothing begins any more.
 //! - What an earlier release put back by itself stays as it is.
+//! - Who is held or in quarantine is ordered nothing new.
 
 mod advance;
+mod blame;
 mod blast;
 mod command;
 mod decision;
@@ -29,6 +31,7 @@ mod validate;
 mod view;
 
 pub use advance::{Action, advance, apply};
+pub use blame::Comparison;
 pub use blast::{BlastRadius, Exposure, InvalidBlastRadius};
 pub use command::{Command, Refused, command};
 pub use decision::{Replayed, replay};

@@ -6,6 +6,7 @@ mod devices;
 mod edges;
 mod emergency;
 mod events;
+mod holds;
 mod meta;
 mod releases;
 mod rollouts;
@@ -33,6 +34,7 @@ fn routes() -> Routes {
         .merge(releases::routes())
         .merge(rollouts::routes())
         .merge(emergency::routes())
+        .merge(holds::routes())
         .merge(events::routes())
 }
 

@@ -1,10 +1,13 @@
 //! What administrators change, for the API and the console alike.
 
-use gofleet_api::{ProblemCode, RolloutPlan, RolloutStatus};
+use gofleet_api::{HoldRequest, ProblemCode, RolloutPlan, RolloutStatus};
 use gofleet_core::emergency::EmergencyStop;
-use gofleet_core::ids::{ReleaseId, RolloutId};
+use gofleet_core::hold::{Hold, Quarantine, QuarantineCause};
+use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::release::{Release, ReleaseDecision, ReleaseStatus};
 use gofleet_core::rollout::{self, Command, Planning, RolloutSpec};
+use gofleet_core::selector::Selector;
+use gofleet_storage::NewHold;
 
 use crate::failure::{Answer, Failure};
 use crate::state::AppState;
@@ -44,7 +47,8 @@ pub async fn decide_release(
 /// [`Failure`] if nothing can be planned.
 pub async fn plan(state: &AppState, spec: &RolloutSpec) -> Answer<RolloutPlan> {
     let storage = state.storage();
-    let (releases, fleet) = (storage.releases().await?, storage.fleet().await?);
+    let now = state.now();
+    let (releases, fleet) = (storage.releases().await?, storage.fleet(now).await?);
     let artifacts = at_hand(state).await?;
     let install_time = storage.install_time().await?.unwrap_or(Planning::ASSUMED_INSTALL_TIME);
     Ok(rollout::plan(&Planning {
@@ -54,8 +58,8 @@ pub async fn plan(state: &AppState, spec: &RolloutSpec) -> Answer<RolloutPlan> {
         artifacts: &artifacts,
         seed: &spec.name,
         install_time,
-        now: state.now(),
-        listening_since: storage.listening_since(state.now()),
+        now,
+        listening_since: storage.listening_since(now),
     })?)
 }
 
@@ -96,6 +100,59 @@ pub async fn stop_everything(state: &AppState, by: String, reason: &str) -> Answ
 /// [`Failure`] if the database fails.
 pub async fn lift_emergency(state: &AppState, by: &str) -> Answer<Option<EmergencyStop>> {
     Ok(state.storage().lift_emergency(by, state.now()).await?)
+}
+
+/// Keeps devices out of rollouts.
+///
+/// # Errors
+///
+/// [`Failure`] if the selector cannot be read, no reason is given, or it would end before it begins.
+pub async fn hold(state: &AppState, by: String, request: HoldRequest) -> Answer<Hold> {
+    let HoldRequest { devices, reason, from, until } = request;
+    let (now, reason) = (state.now(), given(&reason)?);
+    let from = from.unwrap_or(now);
+    Selector::parse(&devices).map_err(|error| {
+        Failure::new(ProblemCode::InvalidRequest, format!("the selector can't be read: {error}"))
+    })?;
+    if until.is_some_and(|until| until <= from.max(now)) {
+        let detail = "the hold would end before it begins to hold";
+        return Err(Failure::new(ProblemCode::InvalidRequest, detail)
+            .with_hint("name an end after now, and after the begin"));
+    }
+    Ok(state.storage().add_hold(NewHold { devices, reason, by, from, until }, now).await?)
+}
+
+/// Puts a device into quarantine, by the word of a person.
+///
+/// # Errors
+///
+/// [`Failure`] if there is no such device, or no reason is given.
+pub async fn quarantine(
+    state: &AppState,
+    device: &DeviceId,
+    by: String,
+    reason: &str,
+) -> Answer<Quarantine> {
+    let cause = QuarantineCause::Person { by, reason: given(reason)? };
+    Ok(state.storage().quarantine(device, cause, state.now()).await?)
+}
+
+/// Lets a device out of quarantine; gives the one that it was in.
+///
+/// # Errors
+///
+/// [`Failure`] if there is no such device.
+pub async fn let_in(state: &AppState, device: &DeviceId, by: &str) -> Answer<Option<Quarantine>> {
+    Ok(state.storage().end_quarantine(device, by, state.now()).await?)
+}
+
+/// A reason that says something: whoever finds the device kept out must read why.
+fn given(reason: &str) -> Answer<String> {
+    match reason.trim() {
+        "" => Err(Failure::new(ProblemCode::InvalidRequest, "no reason is given")
+            .with_hint("say why, for those who wonder later")),
+        reason => Ok(reason.to_owned()),
+    }
 }
 
 /// Pauses, resumes, stops or rolls back a rollout.

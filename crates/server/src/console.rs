@@ -12,6 +12,7 @@ mod format;
 mod history;
 mod overview;
 mod pieces;
+mod quarantine;
 mod releases;
 mod rings;
 mod rollouts;
@@ -57,6 +58,7 @@ pub fn router(state: AppState) -> Router {
         .route("/rollouts/{id}/{command}", get(ask_command).post(command))
         .route("/devices", get(devices))
         .route("/devices/{id}", get(device))
+        .route("/devices/{id}/{verb}", get(quarantine::ask).post(quarantine::act))
         .route("/releases", get(releases))
         .route("/releases/{id}/{decision}", get(ask_decision).post(decide))
         .route("/emergency/{verb}", get(emergency::ask).post(emergency::act))

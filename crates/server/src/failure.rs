@@ -75,6 +75,9 @@ impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::UnknownDevice(id) => Self::not_found("device", id),
+            StorageError::UnknownHold(id) => {
+                Self::not_found("hold", id).with_hint("`gofleet hold list` shows those that hold")
+            }
             StorageError::UnknownRelease(id) => Self::not_found("release", id),
             StorageError::UnknownRollout(id) => Self::not_found("rollout", id),
             StorageError::Database { .. } | StorageError::Corrupt { .. } => {

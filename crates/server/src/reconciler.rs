@@ -79,6 +79,7 @@ fn tell(rollout: &str, actions: &[Action]) {
                 info!(rollout, %device, want = want.as_str(), "order");
             }
             Action::MarkSilent { device } => info!(rollout, %device, "silent"),
+            Action::Quarantine { device, cause } => info!(rollout, %device, "quarantine: {cause}"),
             Action::Requeue { device } | Action::Waive { device } => {
                 info!(rollout, %device, "resumed");
             }

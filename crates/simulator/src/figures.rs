@@ -229,6 +229,7 @@ fn fleet(devices: u32) -> Vec<FleetDevice> {
         active: Some("1.27.2".to_owned()),
         last_seen: start(),
         team: "a",
+        kept_out: None,
         orders: Vec::new(),
     };
     (0..devices).map(|number| Database::fleet_device_of(&row(number), None)).collect()

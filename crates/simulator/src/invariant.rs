@@ -76,6 +76,8 @@ invariants! {
     STEPS = 31, "the agent's order of steps is never broken";
     CONFIDENCE = 33, "a ring passes only if few enough failures are shown with confidence";
     EMERGENCY = 34, "in an emergency nothing new starts, and what has not switched is taken back";
+    KEPT_OUT = 35, "who is held or in quarantine starts nothing new, and is taken back";
+    BLAME = 36, "a device is blamed only where more of the others do well than fail alike";
     PICTURE = 32, "with faults ended, the server knows what is active where";
 }
 

@@ -89,6 +89,8 @@ pub enum Fault {
     ByHand { device: u32, version: usize },
     /// A device changes its label, so that selectors see it differently.
     Relabelled { device: u32 },
+    /// A person holds a device for a while.
+    Held { device: u32, for_ms: u64 },
     /// A release loses its approval for a while.
     Blocked { version: usize, for_ms: u64 },
     /// Everything is stopped for a while.
@@ -181,6 +183,9 @@ impl fmt::Display for Fault {
             ),
             Self::ByHand { device, version } => {
                 write!(f, "somebody activates {} on d{device:03} by hand", VERSIONS[*version])
+            }
+            Self::Held { device, for_ms } => {
+                write!(f, "d{device:03} is held for {}", span(*for_ms))
             }
             Self::Relabelled { device } => write!(f, "d{device:03} gets another label"),
             Self::Blocked { version, for_ms } => {

@@ -9,12 +9,13 @@ use std::rc::Rc;
 use gofleet_core::digest::Digest;
 use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::facts::Facts;
+use gofleet_core::hold::{KeptOut, Quarantine};
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Failure, Order, Progress, Step, Want, next_generation};
 use gofleet_core::release::{Archive, ArchiveFormat, Platform, Release, ReleaseRef, ReleaseStatus};
 use gofleet_core::rollout::{
-    self, Action, DeviceView, FleetDevice, News, Planning, Previous, RingState, RingView,
-    RolloutPlan, RolloutSpec, RolloutState, RolloutView, Told, WantKind,
+    self, Action, Comparison, DeviceView, FleetDevice, News, Planning, Previous, RingState,
+    RingView, RolloutPlan, RolloutSpec, RolloutState, RolloutView, Told, WantKind,
 };
 use gofleet_core::time::{Span, Timestamp};
 
@@ -70,6 +71,8 @@ pub struct Row {
     pub last_seen: Timestamp,
     /// Its label.
     pub team: &'static str,
+    /// Why it is kept out of rollouts.
+    pub kept_out: Option<KeptOut>,
     /// Its orders, oldest first.
     pub orders: Vec<OrderRow>,
 }
@@ -191,6 +194,7 @@ impl Database {
             },
             last_seen: row.last_seen,
             busy_with,
+            kept_out: row.kept_out.clone(),
         }
     }
 
@@ -251,6 +255,9 @@ impl Database {
             is_silent: false,
             attempts: 0,
             is_waived: false,
+            quarantined_for: None,
+            failed_alike: Vec::new(),
+            kept_out: row.kept_out.clone(),
             superseded_by: None,
             bytes_downloaded: 0,
             way: None,
@@ -286,6 +293,12 @@ impl Database {
                 self.rollouts[rollout].view.devices[place].previous = previous;
                 self.rollouts[rollout].attempts_left[place] += 1;
                 self.note_superseded(row);
+                None
+            }
+            Action::Quarantine { device, cause } => {
+                let row = self.row_of(device);
+                let quarantine = Quarantine { cause: cause.clone(), at: now };
+                self.keep_out(row, Some(KeptOut::Quarantine(quarantine)));
                 None
             }
             Action::MarkSilent { .. }
@@ -349,6 +362,46 @@ impl Database {
                 device.superseded_by = elsewhere.filter(|_| device.order.is_some());
             }
         }
+    }
+
+    /// Keeps a device out of rollouts, or lets it in again.
+    pub fn keep_out(&mut self, row: usize, why: Option<KeptOut>) {
+        self.devices[row].kept_out.clone_from(&why);
+        self.in_views(row, |device, _| device.kept_out.clone_from(&why));
+    }
+
+    /// Fills in with which releases of other rollouts devices failed as they do in this one.
+    pub fn note_alike(&mut self, rollout: usize) {
+        let failed = |it: &DeviceView| it.failure.is_some() && it.quarantined_for.is_none();
+        let devices = self.rollouts[rollout].view.devices.iter().enumerate();
+        let failed: Vec<usize> =
+            devices.filter(|(_, it)| failed(it)).map(|(place, _)| place).collect();
+        for place in failed {
+            let alike = self.failed_alike(rollout, &self.rollouts[rollout].view.devices[place]);
+            self.rollouts[rollout].view.devices[place].failed_alike = alike;
+        }
+    }
+
+    fn failed_alike(&self, rollout: usize, device: &DeviceView) -> Vec<ReleaseId> {
+        let Some(failure) = &device.failure else { return Vec::new() };
+        let row = self.row_of(&device.device);
+        let others = self.rollouts.iter().enumerate().filter(|(at, _)| *at != rollout);
+        let mut releases = Vec::new();
+        for (_, other) in others.filter(|(_, other)| other.places[row] != NOWHERE) {
+            let earlier = &other.view.devices[other.places[row] as usize];
+            let is_alike = earlier.failure.as_ref().is_some_and(|it| it.is_like(failure));
+            if !is_alike || earlier.release == device.release {
+                continue;
+            }
+            let mut comparison = Comparison::default();
+            for it in other.view.devices.iter().filter(|it| it.device != device.device) {
+                comparison.count(failure, it.step, it.failure.as_ref());
+            }
+            if comparison.blames_the_device() {
+                releases.push(earlier.release.clone());
+            }
+        }
+        releases
     }
 
     /// A device was heard.
@@ -430,6 +483,7 @@ pub fn started(plan: RolloutPlan, fleet: &[FleetDevice], now: Timestamp) -> Roll
         active: device.facts.active.clone(),
         last_seen: device.last_seen,
         team: "a",
+        kept_out: device.kept_out.clone(),
         orders: Vec::new(),
     };
     let database = Database {

@@ -408,6 +408,9 @@ impl<'a> World<'a> {
         let view = &mut database.rollouts[rollout].view;
         (view.unapproved, view.emergency) = (unapproved, emergency);
         (view.listening_since, view.exposure) = (listening_since, exposure);
+        if database.rollouts.len() > 1 {
+            database.note_alike(rollout);
+        }
     }
 
     fn apply(&mut self, server: usize, rollout: usize, action: &gofleet_core::rollout::Action) {
@@ -440,6 +443,9 @@ impl<'a> World<'a> {
             A::MarkSilent { device } => format!("{who}: r{r} notes that {device} is silent"),
             A::Waive { device } => format!("{who}: r{r} accepts the failure of {device}"),
             A::Requeue { device } => format!("{who}: r{r} lets {device} wait again"),
+            A::Quarantine { device, cause } => {
+                format!("{who}: r{r} puts {device} into quarantine: {cause}")
+            }
             A::SetRing { ring, state, inputs } => {
                 let why = inputs.as_ref().map(GateInputs::reason).unwrap_or_default();
                 format!("{who}: ring {ring} of r{r} is {state} {why}")
@@ -505,6 +511,7 @@ fn row(device: &Device, now: Timestamp) -> Row {
         active: device.disk.version().map(str::to_owned),
         last_seen: now,
         team: device.team,
+        kept_out: None,
         orders: Vec::new(),
     }
 }

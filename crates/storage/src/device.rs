@@ -4,6 +4,7 @@ use gofleet_core::device::{
     Device, DeviceDetail, DeviceHistory, ONLINE_WITHIN, Overview, VersionCount,
 };
 use gofleet_core::facts::Facts;
+use gofleet_core::hold::Holds;
 use gofleet_core::ids::DeviceId;
 use gofleet_core::order::{Order, Receipt, Step, Want};
 use gofleet_core::rollout::FleetDevice;
@@ -11,6 +12,7 @@ use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::version;
 use sqlx::any::AnyRow;
 
+use crate::hold::kept_out;
 use crate::query::{Columns as _, During as _, corrupt, to_i64};
 use crate::{Storage, StorageError};
 
@@ -89,14 +91,15 @@ impl Storage {
     /// [`StorageError`] if the database fails.
     pub async fn devices(&self, now: Timestamp) -> Result<Vec<Device>, StorageError> {
         let rows = sqlx::query(
-            "SELECT d.id, d.facts, d.enrolled_at, d.last_seen, o.* FROM devices d \
+            "SELECT d.id, d.facts, d.enrolled_at, d.last_seen, d.quarantine, o.* FROM devices d \
              LEFT JOIN orders o ON o.device = d.id AND o.generation = \
              (SELECT MAX(generation) FROM orders WHERE device = d.id) ORDER BY d.hostname, d.id",
         )
         .fetch_all(&self.readers)
         .await
         .during("list devices")?;
-        rows.iter().map(|row| device(row, now)).collect()
+        let holds = Holds::at(self.holds(now).await?, now);
+        rows.iter().map(|row| device(row, &holds, now)).collect()
     }
 
     /// A device with every order that it had.
@@ -110,7 +113,7 @@ impl Storage {
         now: Timestamp,
     ) -> Result<DeviceDetail, StorageError> {
         let row = sqlx::query(
-            "SELECT d.id, d.facts, d.enrolled_at, d.last_seen, o.* FROM devices d \
+            "SELECT d.id, d.facts, d.enrolled_at, d.last_seen, d.quarantine, o.* FROM devices d \
              LEFT JOIN orders o ON o.device = d.id AND o.generation = \
              (SELECT MAX(generation) FROM orders WHERE device = d.id) WHERE d.id = $1",
         )
@@ -125,7 +128,8 @@ impl Storage {
             .await
             .during("read a device's orders")?;
         let history = orders.iter().map(history).collect::<Result<_, _>>()?;
-        Ok(DeviceDetail { device: device(&row, now)?, history })
+        let holds = Holds::at(self.holds(now).await?, now);
+        Ok(DeviceDetail { device: device(&row, &holds, now)?, history })
     }
 
     /// The whole fleet at a glance.
@@ -137,18 +141,20 @@ impl Storage {
         let sequence = self.last_sequence();
         let counts = sqlx::query(
             "SELECT active, COUNT(*) AS devices, \
-             SUM(CASE WHEN last_seen >= $1 THEN 1 ELSE 0 END) AS online \
+             SUM(CASE WHEN last_seen >= $1 THEN 1 ELSE 0 END) AS online, \
+             SUM(CASE WHEN quarantine IS NULL THEN 0 ELSE 1 END) AS quarantined \
              FROM devices GROUP BY active",
         )
         .bind((now - ONLINE_WITHIN).as_millis())
         .fetch_all(&self.readers)
         .await
         .during("count devices")?;
-        let (mut versions, mut online) = (Vec::new(), 0);
+        let (mut versions, mut online, mut quarantined) = (Vec::new(), 0, 0);
         for row in &counts {
             let (version, devices) = (row.optional_text("active")?, row.number("devices")?);
             versions.push(VersionCount { version, devices });
             online += row.number("online")?;
+            quarantined += row.number("quarantined")?;
         }
         versions.sort_by(|a, b| match (&a.version, &b.version) {
             (Some(a), Some(b)) => version::compare(b, a),
@@ -157,8 +163,8 @@ impl Storage {
         let devices = versions.iter().map(|count| count.devices).sum();
         let mut moving = self.rollouts().await?;
         moving.retain(|rollout| !rollout.state.is_final());
-        let emergency = self.emergency().await?;
-        Ok(Overview { devices, online, versions, moving, emergency, sequence })
+        let (emergency, holds) = (self.emergency().await?, self.holds(now).await?);
+        Ok(Overview { devices, online, quarantined, holds, versions, moving, emergency, sequence })
     }
 
     /// Every device, as a plan wants it.
@@ -166,9 +172,9 @@ impl Storage {
     /// # Errors
     ///
     /// [`StorageError`] if the database fails.
-    pub async fn fleet(&self) -> Result<Vec<FleetDevice>, StorageError> {
+    pub async fn fleet(&self, now: Timestamp) -> Result<Vec<FleetDevice>, StorageError> {
         let rows = sqlx::query(
-            "SELECT d.id, d.facts, d.last_seen, (\
+            "SELECT d.id, d.facts, d.last_seen, d.quarantine, (\
                  SELECT MAX(r.id) FROM rollout_devices m JOIN rollouts r ON r.id = m.rollout \
                  WHERE m.device = d.id AND (m.step <> 'skipped' OR r.state = 'paused') \
                  AND r.state NOT IN ('completed', 'stopped', 'rolled_back')\
@@ -177,7 +183,8 @@ impl Storage {
         .fetch_all(&self.readers)
         .await
         .during("read the fleet")?;
-        rows.iter().map(fleet_device).collect()
+        let holds = Holds::at(self.holds(now).await?, now);
+        rows.iter().map(|row| fleet_device(row, &holds)).collect()
     }
 
     /// How long devices took from their order to activation lately: the median of the latest
@@ -205,11 +212,13 @@ impl Storage {
     }
 }
 
-fn fleet_device(row: &AnyRow) -> Result<FleetDevice, StorageError> {
+fn fleet_device(row: &AnyRow, holds: &Holds) -> Result<FleetDevice, StorageError> {
     let busy = row.optional_text("busy")?;
+    let (id, facts): (DeviceId, Facts) = (row.parsed("id")?, row.json("facts")?);
     Ok(FleetDevice {
-        id: row.parsed("id")?,
-        facts: row.json("facts")?,
+        kept_out: kept_out(row, holds, &id, Some(&facts))?,
+        id,
+        facts,
         last_seen: row.time("last_seen")?,
         busy_with: busy
             .map(|id| id.parse().map_err(|error| corrupt("rollout id", error)))
@@ -217,11 +226,14 @@ fn fleet_device(row: &AnyRow) -> Result<FleetDevice, StorageError> {
     })
 }
 
-fn device(row: &AnyRow, now: Timestamp) -> Result<Device, StorageError> {
+fn device(row: &AnyRow, holds: &Holds, now: Timestamp) -> Result<Device, StorageError> {
     let (facts, last_seen): (Facts, Timestamp) = (row.json("facts")?, row.time("last_seen")?);
+    let id: DeviceId = row.parsed("id")?;
     let has_order = row.optional_number("generation")?.is_some();
     Ok(Device {
-        id: row.parsed("id")?,
+        quarantine: row.optional_json("quarantine")?,
+        hold: holds.on(&id, &facts).cloned(),
+        id,
         facts,
         enrolled_at: row.time("enrolled_at")?,
         last_seen,

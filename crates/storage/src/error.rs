@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use gofleet_core::digest::Digest;
-use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
+use gofleet_core::ids::{DeviceId, HoldId, ReleaseId, RolloutId};
 use gofleet_core::release::ReleaseStatus;
 use gofleet_core::time::Timestamp;
 use thiserror::Error;
@@ -59,6 +59,9 @@ pub enum StorageError {
     /// No such device.
     #[error("there is no device {0}")]
     UnknownDevice(DeviceId),
+    /// No such hold, or it was lifted.
+    #[error("there is no hold {0}")]
+    UnknownHold(HoldId),
     /// No such release.
     #[error("there is no release {0}")]
     UnknownRelease(ReleaseId),

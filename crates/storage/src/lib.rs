@@ -14,6 +14,7 @@ mod edge;
 mod emergency;
 mod error;
 mod event;
+mod hold;
 mod identity;
 mod query;
 mod release;
@@ -32,6 +33,7 @@ use tokio::sync::watch;
 
 pub use edge::NewEdge;
 pub use error::{EnrolError, ImportError, OpenError, StartError, StorageError};
+pub use hold::NewHold;
 pub use identity::{NewDevice, Token};
 pub use release::Imported;
 pub use write::Moment;

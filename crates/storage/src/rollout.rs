@@ -2,6 +2,7 @@
 
 mod apply;
 mod read;
+mod standing;
 
 use gofleet_core::event::Change;
 use gofleet_core::ids::{DeviceId, RolloutId};

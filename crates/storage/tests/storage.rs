@@ -8,6 +8,8 @@ mod catalog;
 mod distribution;
 #[path = "storage/enrolment.rs"]
 mod enrolment;
+#[path = "storage/holds.rs"]
+mod holds;
 #[path = "storage/reports.rs"]
 mod reports;
 #[path = "storage/rollouts.rs"]
@@ -92,7 +94,7 @@ impl Bench {
 
     async fn plan(&self, spec: &RolloutSpec) -> RolloutPlan {
         let (releases, fleet) =
-            (self.storage.releases().await.unwrap(), self.storage.fleet().await.unwrap());
+            (self.storage.releases().await.unwrap(), self.storage.fleet(self.now).await.unwrap());
         plan(&Planning {
             spec,
             releases: &releases,

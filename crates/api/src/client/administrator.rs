@@ -2,7 +2,7 @@
 
 use gofleet_core::artifact::Artifact;
 use gofleet_core::edge::Edge;
-use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
+use gofleet_core::ids::{DeviceId, HoldId, ReleaseId, RolloutId};
 use gofleet_core::manifest::Manifest;
 use gofleet_core::release::Release;
 use gofleet_core::rollout::RolloutSpec;
@@ -10,8 +10,9 @@ use reqwest::Method;
 
 use super::{Client, ClientError};
 use crate::types::{
-    DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, Event, LoginLink,
-    NewToken, Overview, RolloutPlan, RolloutStatus, RolloutSummary, TokenRequest, TokenView,
+    DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, Event, Hold,
+    HoldRequest, LoginLink, NewToken, Overview, QuarantineRequest, QuarantineView, RolloutPlan,
+    RolloutStatus, RolloutSummary, TokenRequest, TokenView,
 };
 
 /// Every function fails with [`ClientError::Problem`] where the server refuses, and with its
@@ -39,6 +40,35 @@ impl Client {
     /// Lifts the emergency stop.
     pub async fn lift_emergency(&self) -> Result<EmergencyView, ClientError> {
         self.ask(Method::DELETE, "/emergency").await
+    }
+
+    /// The holds that hold now or will.
+    pub async fn holds(&self) -> Result<Vec<Hold>, ClientError> {
+        self.ask(Method::GET, "/holds").await
+    }
+
+    /// Makes a hold.
+    pub async fn hold(&self, request: &HoldRequest) -> Result<Hold, ClientError> {
+        self.tell("/holds", request).await
+    }
+
+    /// Lifts a hold.
+    pub async fn lift_hold(&self, hold: &HoldId) -> Result<Hold, ClientError> {
+        self.ask(Method::DELETE, &format!("/holds/{hold}")).await
+    }
+
+    /// Puts a device into quarantine.
+    pub async fn quarantine(
+        &self,
+        device: &DeviceId,
+        request: &QuarantineRequest,
+    ) -> Result<QuarantineView, ClientError> {
+        self.tell_by(Method::PUT, &format!("/devices/{device}/quarantine"), request).await
+    }
+
+    /// Lets a device out of quarantine.
+    pub async fn let_in(&self, device: &DeviceId) -> Result<QuarantineView, ClientError> {
+        self.ask(Method::DELETE, &format!("/devices/{device}/quarantine")).await
     }
 
     /// Makes a link that logs a browser in once.

@@ -76,11 +76,12 @@ fn describe_planned_ring(ring: &PlannedRing, size: &str) -> Vec<String> {
     )];
     for device in ring.devices.iter().take(NAMED_DEVICES) {
         let active = device.active.as_deref().unwrap_or("none");
-        let offline = match device.offline_since {
-            Some(since) => format!(" (offline since {since}: held apart)"),
-            None => String::new(),
+        let apart = match (&device.kept_out, device.offline_since) {
+            (Some(reason), _) => format!(" ({reason}; held apart)"),
+            (None, Some(since)) => format!(" (offline since {since}: held apart)"),
+            (None, None) => String::new(),
         };
-        lines.push(format!("    {:16} {active} -> {}{offline}", device.hostname, device.release));
+        lines.push(format!("    {:16} {active} -> {}{apart}", device.hostname, device.release));
     }
     if count > NAMED_DEVICES {
         lines.push(format!("    and {} more (--json names all)", count - NAMED_DEVICES));

@@ -11,6 +11,7 @@ use super::{
     RolloutView, WantKind,
 };
 use crate::guard::{Guard, detects, permits};
+use crate::hold::QuarantineCause;
 use crate::ids::DeviceId;
 use crate::order::Step;
 use crate::time::{Span, Timestamp};
@@ -36,6 +37,13 @@ pub enum Action {
     Requeue {
         /// The device.
         device: DeviceId,
+    },
+    /// Put a device into quarantine: keep it out of all rollouts until it is let in again.
+    Quarantine {
+        /// The device.
+        device: DeviceId,
+        /// What for.
+        cause: QuarantineCause,
     },
     /// Put a ring into a state.
     SetRing {
@@ -86,6 +94,7 @@ pub fn apply(view: &mut RolloutView, action: &Action, now: Timestamp) {
         Action::MarkSilent { device }
         | Action::Waive { device }
         | Action::Requeue { device }
+        | Action::Quarantine { device, .. }
         | Action::Order { device, .. } => {
             let known = view.devices.iter_mut().find(|known| known.device == *device);
             known.expect("an action names a device of its rollout").change(action, now);
@@ -210,6 +219,7 @@ impl Engine {
 
     fn run(&mut self) {
         self.note_silence();
+        self.note_faults();
         if detects(Guard::FailuresFirst, true) && self.stop_on_failure() {
             return self.after_failure();
         }
@@ -217,6 +227,7 @@ impl Engine {
             self.set_state(RolloutState::Paused, Some(cause));
             return self.take_back();
         }
+        self.take_back();
         self.retry();
         self.open_rings();
         if self.view.state != RolloutState::Running {
@@ -226,10 +237,14 @@ impl Engine {
         self.complete();
     }
 
-    /// Lets those wait for their order again that have waited long enough after a failure.
+    /// Lets those wait for their order again that have waited long enough after a failure, and
+    /// those that were taken back while they were kept out.
     fn retry(&mut self) {
         let retry = self.view.spec.retry;
-        let is_due = |it: &DeviceView| it.retries_at(&retry).is_some_and(|at| at <= self.now);
+        let is_due = |it: &DeviceView| {
+            let has_waited = it.retries_at(&retry).is_some_and(|at| at <= self.now);
+            has_waited || it.was_taken_back() && it.is_let_in()
+        };
         for place in self.places_where(is_due) {
             self.act_on(place, |device| Action::Requeue { device });
         }
@@ -250,6 +265,7 @@ impl Engine {
 
     fn stay_paused(&mut self) {
         self.note_silence();
+        self.note_faults();
         if self.stop_on_failure() {
             return self.after_failure();
         }
@@ -263,6 +279,7 @@ impl Engine {
             (self.view.emergency.is_some(), self.view.unapproved.clone());
         self.order_where(WantKind::Hold, |device| {
             let is_forbidden = is_emergency || unapproved.contains(&device.release);
+            let is_forbidden = is_forbidden || !device.is_let_in();
             device.is_to_be_held() && detects(Guard::TakenBack, is_forbidden)
         });
     }
@@ -298,6 +315,16 @@ impl Engine {
         let is_overdue = |it: &DeviceView| !it.is_silent && self.view.is_overdue(it, self.now);
         for place in self.places_where(is_overdue) {
             self.act_on(place, |device| Action::MarkSilent { device });
+        }
+    }
+
+    /// Puts devices that are at fault themselves into quarantine.
+    fn note_faults(&mut self) {
+        let fault = |it: &DeviceView| self.view.fault_of(it);
+        let devices = self.view.devices.iter().enumerate();
+        let found: Vec<_> = devices.filter_map(|(at, it)| Some((at, fault(it)?))).collect();
+        for (place, cause) in found {
+            self.act_on(place, |device| Action::Quarantine { device, cause });
         }
     }
 
@@ -423,6 +450,7 @@ impl Engine {
         };
         let may_go = |device: &DeviceView| {
             device.waits()
+                && device.is_let_in()
                 && permits(Guard::OpenRingsOnly, device.ring <= open)
                 && self.view.was_heard(device, self.now)
         };

@@ -131,7 +131,7 @@ fn resume(view: &RolloutView) -> Result<Vec<Action>, Refused> {
         let waives_silence = matches!(view.cause, Some(Cause::OnlySilence { .. }));
         for device in view.devices.iter().filter(|device| device.ring as usize == place) {
             let id = device.device.clone();
-            if reopens && was_put_back(device) || was_taken_back(device) {
+            if reopens && was_put_back(device) || device.was_taken_back() {
                 actions.push(Action::Requeue { device: id });
             } else if (reopens && has_failed(device) && !device.tries_again(&view.spec.retry)
                 || waives_silence && device.is_silent)
@@ -152,13 +152,6 @@ fn resume(view: &RolloutView) -> Result<Vec<Action>, Refused> {
 fn was_put_back(device: &DeviceView) -> bool {
     permits(Guard::RequeueOnlyPutBack, device.want() == Some(WantKind::Revert))
         && device.step == Step::Reverted
-}
-
-/// Whether it was told to begin nothing; it may have switched by then.
-fn was_taken_back(device: &DeviceView) -> bool {
-    device.want() == Some(WantKind::Hold)
-        && device.step == Step::Skipped
-        && device.superseded_by.is_none()
 }
 
 fn has_failed(device: &DeviceView) -> bool {

@@ -2,6 +2,7 @@
 
 use super::{Action, DeviceView, OrderView, Retry, WantKind};
 use crate::guard::{Guard, detects, permits};
+use crate::hold::{KeptOut, Quarantine, QuarantineCause};
 use crate::order::Step;
 use crate::time::{Span, Timestamp};
 
@@ -12,6 +13,7 @@ impl DeviceView {
             Action::MarkSilent { .. } => self.is_silent = true,
             Action::Waive { .. } => self.is_waived = true,
             Action::Requeue { .. } => self.requeue(now),
+            Action::Quarantine { cause, .. } => self.quarantine(cause, now),
             Action::Order { want, .. } => self.order(*want, now),
             Action::SetRing { .. } | Action::SetState { .. } => {}
         }
@@ -53,6 +55,12 @@ impl DeviceView {
     fn requeue(&mut self, now: Timestamp) {
         (self.step, self.since, self.order) = (Step::Waiting, now, None);
         (self.is_silent, self.is_waived, self.failure) = (false, false, None);
+        (self.quarantined_for, self.failed_alike) = (None, Vec::new());
+    }
+
+    fn quarantine(&mut self, cause: &QuarantineCause, now: Timestamp) {
+        self.quarantined_for = Some(cause.clone());
+        self.kept_out = Some(KeptOut::Quarantine(Quarantine { cause: cause.clone(), at: now }));
     }
 
     /// What the rollout's latest order for it wants.
@@ -82,6 +90,18 @@ impl DeviceView {
         let is_given_up =
             self.is_silent && (self.is_waived || !detects(Guard::SilenceKeepsPlace, true));
         self.is_in_flight() && !is_given_up
+    }
+
+    /// Whether it was told to begin nothing, and has answered; it may have switched by then.
+    pub(super) fn was_taken_back(&self) -> bool {
+        self.want() == Some(WantKind::Hold)
+            && self.step == Step::Skipped
+            && self.superseded_by.is_none()
+    }
+
+    /// Whether it may be ordered something new, as far as holds and quarantine go.
+    pub(super) fn is_let_in(&self) -> bool {
+        permits(Guard::KeptOut, self.kept_out.is_none())
     }
 
     /// Whether it failed, and is on its way back by itself.

@@ -9,6 +9,7 @@ use super::{
     RolloutState, RolloutStatus, RolloutSummary, RolloutView, Tally, Traffic, WantKind, WayTraffic,
 };
 use crate::device::ONLINE_WITHIN;
+use crate::hold::KeptOut;
 use crate::ids::RolloutId;
 use crate::order::{Failure, Step};
 use crate::time::Timestamp;
@@ -37,6 +38,8 @@ pub enum WaitingOn {
         /// When it was heard last.
         since: Timestamp,
     },
+    /// Held, or in quarantine: held apart until it is let in.
+    KeptOut(KeptOut),
     /// This server has not heard it yet, and has not listened for long enough to hold it apart.
     Unheard {
         /// When it was heard last.
@@ -101,14 +104,14 @@ pub enum WaitingOn {
         /// Devices that have not been ordered or not answered.
         missing: u32,
     },
-    /// The gate waits for more successes, and only offline devices are left.
+    /// The gate waits for more successes, and only devices that are held apart are left.
     Successes {
         /// How many there are.
         successes: u32,
         /// How many it needs.
         needed: u32,
         /// How many are held apart.
-        offline: u32,
+        apart: u32,
     },
     /// The gate waits until it is shown that few enough fail.
     Confidence {
@@ -132,6 +135,7 @@ impl WaitingOn {
             Self::Superseded(_) => "superseded",
             Self::Ring(_) => "ring",
             Self::Offline { .. } => "offline",
+            Self::KeptOut(kept_out) => kept_out.code(),
             Self::Unheard { .. } => "unheard",
             Self::MaxInFlight { .. } => "max_in_flight",
             Self::BlastRadius { .. } => "blast_radius",
@@ -163,6 +167,7 @@ impl fmt::Display for WaitingOn {
             Self::Superseded(id) => write!(f, "rollout {id} has ordered something else since"),
             Self::Ring(ring) => write!(f, "ring `{ring}` has not passed yet"),
             Self::Offline { since } => write!(f, "offline (last heard {since}), held apart"),
+            Self::KeptOut(kept_out) => write!(f, "{kept_out}"),
             Self::Unheard { since } => {
                 write!(f, "not heard yet by the server that has just started (last heard {since})")
             }
@@ -192,8 +197,8 @@ impl fmt::Display for WaitingOn {
             }
             Self::Answers { missing: 1 } => f.write_str("1 device has not finished"),
             Self::Answers { missing } => write!(f, "{missing} devices have not finished"),
-            Self::Successes { successes, needed, offline } => {
-                write!(f, "{successes} accepted, {needed} must; {offline} are offline")
+            Self::Successes { successes, needed, apart } => {
+                write!(f, "{successes} accepted, {needed} must; {apart} are held apart")
             }
             Self::Confidence { so_far, bound } => {
                 write!(f, "{so_far}; so far it may be {:.1}%", f64::from(*bound) / 1e4)
@@ -343,8 +348,8 @@ impl Words<'_> {
                 }
                 let (successes, needed) = (tally.successes, inputs.needed());
                 if successes < needed && missing == 0 {
-                    let offline = tally.offline;
-                    reasons.push(WaitingOn::Successes { successes, needed, offline });
+                    let apart = tally.apart();
+                    reasons.push(WaitingOn::Successes { successes, needed, apart });
                 }
                 if let Some(Shown::NotYet { bound, inconclusive: so_far }) = inputs.shown() {
                     let bound = (bound * 1e6).round() as u32;
@@ -418,14 +423,19 @@ impl Words<'_> {
         match self.view.state {
             RolloutState::Stopping | RolloutState::Stopped => return WaitingOn::Stopped,
             RolloutState::RollingBack | RolloutState::RolledBack => return WaitingOn::RolledBack,
-            RolloutState::Completed => return WaitingOn::WasOffline { since: device.last_seen },
             RolloutState::Paused => return WaitingOn::Paused(self.view.cause.clone()),
-            RolloutState::Running => {}
+            RolloutState::Running | RolloutState::Completed => {}
         }
         if let Some(ring) = self.earlier_ring(device.ring) {
             return WaitingOn::Ring(ring);
         }
+        if let Some(kept_out) = &device.kept_out {
+            return WaitingOn::KeptOut(kept_out.clone());
+        }
         let since = device.last_seen;
+        if self.view.state == RolloutState::Completed {
+            return WaitingOn::WasOffline { since };
+        }
         match self.view.hearing(device, self.now) {
             Hearing::Offline => WaitingOn::Offline { since },
             Hearing::Unheard => WaitingOn::Unheard { since },

@@ -55,8 +55,8 @@ pub(super) fn inputs(view: &RolloutView, ring: usize, tallies: &[Tally]) -> Gate
 impl GateInputs {
     /// What the gate says.
     ///
-    /// Devices that are held apart as offline do not keep the gate shut, with one exception: a ring
-    /// of which nobody was ever tried has shown nothing, so it waits.
+    /// Devices that are held apart do not keep the gate shut, with one exception: a ring of which
+    /// nobody was ever tried has shown nothing, so it waits.
     pub fn verdict(&self) -> Verdict {
         let (gate, tally) = (&self.gate, self.own());
         let failures = tally.failures - tally.waived;
@@ -80,7 +80,7 @@ impl GateInputs {
         match gate.min_successes {
             Some(_) if may_pass => Verdict::Pass,
             None if is_answered && may_pass => Verdict::Pass,
-            Some(_) | None if !is_answered || tally.offline > 0 => Verdict::Wait,
+            Some(_) | None if !is_answered || tally.apart() > 0 => Verdict::Wait,
             Some(_) | None => Verdict::Fail {
                 failure: match shown {
                     Some(Shown::NotYet { inconclusive, .. }) if is_enough => inconclusive,
@@ -110,7 +110,7 @@ impl GateInputs {
         let max = self.gate.max_failure_rate?;
         let trials = self.trials();
         let (failures, successes) = (trials.failures as u32, trials.successes as u32);
-        let left: u32 = self.tallies.iter().map(|it| it.waiting + it.in_flight + it.offline).sum();
+        let left: u32 = self.tallies.iter().map(|it| it.waiting + it.in_flight + it.apart()).sum();
         let waived: u32 = self.tallies.iter().map(|it| it.waived).sum();
         if failures == 0 && waived > 0 && left == 0 {
             // What a person has accepted needs no further proof.
@@ -181,6 +181,7 @@ pub fn tally(view: &RolloutView, ring: usize, now: Timestamp) -> Tally {
         match standing(view, device, now) {
             Standing::Waiting => tally.waiting += 1,
             Standing::Offline => tally.offline += 1,
+            Standing::Held => tally.held += 1,
             Standing::InFlight => tally.in_flight += 1,
             Standing::Success => tally.successes += 1,
             Standing::Out => tally.out += 1,
@@ -199,6 +200,7 @@ pub fn tally(view: &RolloutView, ring: usize, now: Timestamp) -> Tally {
 pub(super) enum Standing {
     Waiting,
     Offline,
+    Held,
     InFlight,
     Success,
     Failure,
@@ -210,6 +212,7 @@ pub(super) fn standing(view: &RolloutView, device: &DeviceView, now: Timestamp) 
         return Standing::Out;
     }
     let waits = || match view.hearing(device, now) {
+        _ if !device.is_let_in() => Standing::Held,
         Hearing::Offline => Standing::Offline,
         Hearing::Heard | Hearing::Unheard => Standing::Waiting,
     };
@@ -226,6 +229,9 @@ pub(super) fn standing(view: &RolloutView, device: &DeviceView, now: Timestamp) 
     }
     if device.tries_again(&view.spec.retry) {
         return Standing::InFlight;
+    }
+    if device.is_at_fault() {
+        return Standing::Out;
     }
     match device.step {
         // The device soaks by its own clock; by ours the time must have passed as well.

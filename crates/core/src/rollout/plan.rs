@@ -20,6 +20,7 @@ use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::facts::Facts;
 use crate::guard::{Guard, detects};
+use crate::hold::KeptOut;
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
 use crate::release::{Platform, Release, ReleaseStatus};
 use crate::selector::Selector;
@@ -71,6 +72,8 @@ pub struct FleetDevice {
     pub last_seen: Timestamp,
     /// The rollout that it is part of now, if that has not ended.
     pub busy_with: Option<RolloutId>,
+    /// Why it is kept out of rollouts, while it is.
+    pub kept_out: Option<KeptOut>,
 }
 
 /// Why a device that is picked will not move.
@@ -120,6 +123,12 @@ impl fmt::Display for LeftOutReason {
 impl From<&LeftOutReason> for Reason {
     fn from(reason: &LeftOutReason) -> Self {
         Self { code: reason.code().to_owned(), text: reason.to_string() }
+    }
+}
+
+impl From<&KeptOut> for Reason {
+    fn from(kept_out: &KeptOut) -> Self {
+        Self { code: kept_out.code().to_owned(), text: kept_out.to_string() }
     }
 }
 
@@ -368,7 +377,10 @@ fn take(
     let mut taken = Vec::new();
     left.retain(|(position, place)| {
         let is_in = match size {
-            RingSize::Count(count) => taken.len() < *count as usize && !reasons.contains_key(place),
+            RingSize::Count(count) => {
+                let may_move = !reasons.contains_key(place) && picked[*place].kept_out.is_none();
+                taken.len() < *count as usize && may_move
+            }
             RingSize::Percent(_) => *position >= from && *position < to,
             RingSize::Select(_) => selector
                 .as_ref()
@@ -402,6 +414,7 @@ fn planned_ring<'a>(
         release: release(device).release.id.clone(),
         active: device.facts.active.clone(),
         offline_since: planning.is_offline(device).then_some(device.last_seen),
+        kept_out: device.kept_out.as_ref().map(Reason::from),
     });
     PlannedRing {
         name: name.to_owned(),
@@ -441,6 +454,12 @@ fn warnings(planning: &Planning<'_>, rings: &[PlannedRing]) -> Vec<String> {
     if offline > 0 {
         warnings
             .push(format!("offline: {offline} of the devices, held apart until they come back"));
+    }
+    let kept_out = devices().filter(|device| device.kept_out.is_some()).count();
+    if kept_out > 0 {
+        warnings.push(format!(
+            "held or in quarantine: {kept_out} of the devices, held apart until they are let in"
+        ));
     }
     let is_known = |version: &String| {
         let mut releases = planning.releases.iter();

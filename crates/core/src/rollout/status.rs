@@ -85,6 +85,9 @@ pub struct PlannedDevice {
     /// Since when it has been offline; it is held apart until it comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offline_since: Option<Timestamp>,
+    /// Why it is kept out of rollouts; it is held apart until it is let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_out: Option<Reason>,
 }
 
 /// A device that is picked but will not move.
@@ -272,6 +275,9 @@ pub struct Tally {
     pub waiting: u32,
     /// Not ordered, and held apart as offline.
     pub offline: u32,
+    /// Not ordered, and held apart because of a hold or a quarantine.
+    #[serde(default)]
+    pub held: u32,
     /// Ordered, without a final answer, and not silent.
     pub in_flight: u32,
     /// Accepted with evidence, for the whole soak time.
@@ -282,8 +288,15 @@ pub struct Tally {
     pub waived: u32,
     /// Of the failures: silent ones.
     pub silent: u32,
-    /// Put back by order, or left out.
+    /// Put back by order, left out, or at fault themselves.
     pub out: u32,
+}
+
+impl Tally {
+    /// Devices that are held apart, for whatever reason.
+    pub const fn apart(&self) -> u32 {
+        self.offline + self.held
+    }
 }
 
 /// Where a ring stands, in the order of its life.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Exposure, LeftOut, RingState, RolloutSpec, RolloutState};
 use crate::emergency::EmergencyStop;
+use crate::hold::{KeptOut, QuarantineCause};
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
 use crate::order::{Failure, Step, Taken};
 use crate::statistics::Share;
@@ -85,6 +86,12 @@ pub struct DeviceView {
     pub attempts: u32,
     /// Whether a person has accepted its failure by resuming.
     pub is_waived: bool,
+    /// What the engine has put it into quarantine for, because of this rollout.
+    pub quarantined_for: Option<QuarantineCause>,
+    /// Other releases with which it failed as it does with this one, and most others did not.
+    pub failed_alike: Vec<ReleaseId>,
+    /// Why it is kept out of all rollouts, while it is.
+    pub kept_out: Option<KeptOut>,
     /// A later rollout that has ordered something else of it since: this one leaves it alone.
     pub superseded_by: Option<RolloutId>,
     /// Bytes that it downloaded.

@@ -22,7 +22,7 @@ pub(super) struct Query {
     q: String,
     /// An active version; `none` for devices without one.
     version: String,
-    /// `offline`, or a step of the latest order.
+    /// `quarantine`, `held`, `offline`, or a step of the latest order.
     state: String,
     /// A column; a leading `-` turns the order around.
     sort: String,
@@ -90,6 +90,8 @@ fn has_text(device: &Device, text: &str) -> bool {
 /// What the list says of a device in one word, which is also what it is filtered by.
 fn state(device: &Device) -> &'static str {
     match &device.latest {
+        _ if device.quarantine.is_some() => "quarantine",
+        _ if device.hold.is_some() => "held",
         _ if !device.online => "offline",
         Some(latest) => latest.step.as_str(),
         None => "idle",
@@ -97,7 +99,11 @@ fn state(device: &Device) -> &'static str {
 }
 
 fn tone(state: &str) -> String {
-    if state == "idle" { "s-waiting".to_owned() } else { format!("s-{state}") }
+    match state {
+        "idle" | "held" => "s-waiting".to_owned(),
+        "quarantine" => "s-quarantined".to_owned(),
+        state => format!("s-{state}"),
+    }
 }
 
 /// A column by which the list can be sorted.
@@ -331,6 +337,9 @@ pub(super) struct DevicePage {
     hostname: String,
     presence: Badge,
     seen: Moment,
+    /// Why it is ordered nothing new; empty if nothing keeps it out.
+    kept_out: String,
+    is_quarantined: bool,
     active: String,
     latest: String,
     platform: String,
@@ -358,6 +367,8 @@ impl DevicePage {
                 Badge::new("", "s-offline", "offline")
             },
             seen: Moment::new(device.last_seen, now),
+            kept_out: kept_out(device),
+            is_quarantined: device.quarantine.is_some(),
             active,
             latest: latest.to_owned(),
             platform: facts.platform.to_string(),
@@ -366,6 +377,15 @@ impl DevicePage {
             labels: labels(facts),
             found: facts.found.iter().map(Found::new).collect(),
         }
+    }
+}
+
+/// Why it is ordered nothing new; empty if nothing keeps it out.
+fn kept_out(device: &Device) -> String {
+    match (&device.quarantine, &device.hold) {
+        (Some(quarantine), _) => format!("In quarantine: {}", quarantine.cause),
+        (None, Some(hold)) => format!("It is {hold}"),
+        (None, None) => String::new(),
     }
 }
 

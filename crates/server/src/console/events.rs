@@ -72,6 +72,12 @@ fn text(change: &Change) -> String {
     match change {
         Change::EmergencyStopped { by, reason } => format!("Everything stopped by {by}: {reason}"),
         Change::EmergencyLifted { by } => format!("Emergency stop lifted by {by}"),
+        Change::HoldMade { hold } => {
+            format!("Devices held by {} ({}): {}", hold.by, hold.id, hold.reason)
+        }
+        Change::HoldLifted { hold, by } => format!("Hold {hold} lifted by {by}"),
+        Change::DeviceQuarantined { cause, .. } => format!("is in quarantine: {cause}"),
+        Change::DeviceLetIn { by, .. } => format!("is let in again by {by}"),
         Change::TokenCreated { .. } => "A token to enrol a device was made".to_owned(),
         Change::DeviceEnrolled { .. } => "enrolled".to_owned(),
         Change::DeviceFacts { active, .. } => match active {
@@ -134,7 +140,11 @@ fn tone(change: &Change) -> String {
     let tone = match change {
         Change::DeviceStep { step, .. } => return format!("s-{step}"),
         Change::EmergencyStopped { .. } => "s-failed",
+        Change::DeviceQuarantined { .. } => "s-quarantined",
+        Change::HoldMade { .. } => "s-waiting",
         Change::TokenCreated { .. }
+        | Change::HoldLifted { .. }
+        | Change::DeviceLetIn { .. }
         | Change::EmergencyLifted { .. }
         | Change::DeviceEnrolled { .. }
         | Change::DeviceFacts { .. }

@@ -66,6 +66,10 @@ const fn is_notable(change: &Change) -> bool {
         },
         Change::EmergencyStopped { .. }
         | Change::EmergencyLifted { .. }
+        | Change::HoldMade { .. }
+        | Change::HoldLifted { .. }
+        | Change::DeviceQuarantined { .. }
+        | Change::DeviceLetIn { .. }
         | Change::DeviceEnrolled { .. }
         | Change::DeviceSilent { .. }
         | Change::ReleaseImported { .. }

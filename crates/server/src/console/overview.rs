@@ -121,6 +121,20 @@ fn attention(overview: &Overview, releases: &[Release]) -> Vec<Attention> {
             text: "not heard of for some minutes".to_owned(),
         });
     }
+    if overview.quarantined > 0 {
+        items.push(Attention {
+            tone: "s-quarantined",
+            href: "/devices?state=quarantine".to_owned(),
+            label: format::counted(overview.quarantined, "device"),
+            text: "in quarantine, until somebody lets them in".to_owned(),
+        });
+    }
+    items.extend(overview.holds.iter().map(|hold| Attention {
+        tone: "s-waiting",
+        href: "/devices?state=held".to_owned(),
+        label: format!("Hold {}", hold.id),
+        text: format!("{hold}. To end it: gofleet hold lift {}", hold.id),
+    }));
     let undecided =
         releases.iter().filter(|release| release.status == ReleaseStatus::Imported).count() as u64;
     if undecided > 0 {

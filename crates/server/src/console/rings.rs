@@ -229,7 +229,7 @@ fn count(number: u32) -> String {
 
 fn meters(ring: &RingStatus, gate: &Gate) -> Vec<Meter> {
     let tally = ring.tally;
-    let expected = tally.devices.saturating_sub(tally.offline).saturating_sub(tally.out);
+    let expected = tally.devices.saturating_sub(tally.apart()).saturating_sub(tally.out);
     let (accepted, needed) = match gate.min_successes {
         Some(least) => (format!("{} of {} needed", count(tally.successes), count(least)), least),
         None => (format!("{} of {}", count(tally.successes), count(expected)), expected),
@@ -252,7 +252,8 @@ fn meters(ring: &RingStatus, gate: &Gate) -> Vec<Meter> {
         ("silent", tally.silent),
         ("waived", tally.waived),
         ("offline, held apart", tally.offline),
-        ("put back or left out", tally.out),
+        ("held or in quarantine", tally.held),
+        ("put back, left out or at fault", tally.out),
     ];
     let other =
         |(label, value): (&'static str, u32)| Meter { label, value: count(value), tone: "" };

@@ -322,6 +322,8 @@ pub(super) fn devices(count: usize) -> Vec<Device> {
             enrolled_at: before(86_400),
             last_seen: before(3 + number as u64 * 7 % 900),
             online: number % 17 != 13,
+            quarantine: None,
+            hold: None,
             latest: (number % 4 != 3).then(|| {
                 history(3, if number % 11 == 5 { Step::Reverted } else { Step::Accepted })
             }),
@@ -377,6 +379,8 @@ pub(super) fn overview() -> Overview {
     Overview {
         devices: 850,
         online: 838,
+        quarantined: 3,
+        holds: vec![],
         versions: versions
             .iter()
             .map(|(version, devices)| VersionCount {

@@ -54,6 +54,7 @@ fn the_overview_says_what_runs_what_moves_and_what_waits() {
         "351 of 732 accepted",
         "is paused. The gate of ring “early” failed: 2 failed, at most 1 may.",
         "12 devices not heard of",
+        "3 devices in quarantine, until somebody lets them in",
         "1 release imported, but neither approved nor blocked",
     ] {
         assert!(text.contains(expect), "{expect}: {text}");
@@ -65,6 +66,8 @@ fn an_empty_fleet_is_told_what_to_do() {
     let nothing = Overview {
         devices: 0,
         online: 0,
+        quarantined: 0,
+        holds: vec![],
         versions: vec![],
         moving: vec![],
         emergency: None,

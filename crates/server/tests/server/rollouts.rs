@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use gofleet_api::{DecisionRequest, EmergencyRequest, ProblemCode, RolloutState};
+use gofleet_api::{
+    DecisionRequest, EmergencyRequest, HoldRequest, ProblemCode, QuarantineRequest, RolloutState,
+};
 use gofleet_core::order::Want;
+use gofleet_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{TestServer, everybody, refused, spec};
@@ -81,6 +84,52 @@ async fn a_plan_is_shown_started_paused_resumed_and_stopped() {
     let absent = "r-0".parse().unwrap();
     refused(admin.rollout(&absent).await, ProblemCode::NotFound, "r-0");
     refused(admin.pause(&absent).await, ProblemCode::NotFound, "r-0");
+}
+
+#[tokio::test]
+async fn who_is_held_is_ordered_nothing_until_let_in() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    server.import_approved("1.27.3").await;
+    let (device, client, _) = server.enrol("one").await;
+    let hold = |devices: &str, reason: &str, until| HoldRequest {
+        devices: devices.to_owned(),
+        reason: reason.to_owned(),
+        from: None,
+        until,
+    };
+    let bad = admin.hold(&hold("hostnam = one", "repair", None)).await;
+    refused(bad, ProblemCode::InvalidRequest, "hostname");
+    let bad = admin.hold(&hold("", " ", None)).await;
+    refused(bad, ProblemCode::InvalidRequest, "no reason");
+    let bad = admin.hold(&hold("", "repair", Some(Timestamp::from_millis(1)))).await;
+    refused(bad, ProblemCode::InvalidRequest, "would end before");
+    let held = admin.hold(&hold("hostname = one", "repair", None)).await.unwrap();
+    assert_eq!(admin.holds().await.unwrap(), [held.clone()]);
+
+    let plan = admin.plan(&everybody("1.27.3")).await.unwrap();
+    let kept_out = plan.rings[0].devices[0].kept_out.clone().unwrap();
+    assert_eq!(kept_out.code, "held");
+    let id = admin.start(&everybody("1.27.3")).await.unwrap().summary.id;
+    let reason = async || {
+        let status = admin.rollout(&id).await.unwrap();
+        status.rings_detail[0].devices[0].reason.clone().unwrap()
+    };
+    assert_eq!(reason().await.code, "held");
+    assert!(reason().await.text.contains("repair"));
+    assert_eq!(client.order(None, Duration::from_millis(1)).await.unwrap(), None);
+
+    // Out of the hold, and into quarantine: it is kept out all the same.
+    let request = QuarantineRequest { reason: "its disk fails".to_owned() };
+    admin.quarantine(&device, &request).await.unwrap();
+    assert_eq!(admin.lift_hold(&held.id).await.unwrap(), held);
+    refused(admin.lift_hold(&held.id).await, ProblemCode::NotFound, held.id.as_str());
+    assert_eq!(reason().await.code, "in_quarantine");
+    assert_eq!(client.order(None, Duration::from_millis(1)).await.unwrap(), None);
+    assert!(admin.let_in(&device).await.unwrap().quarantine.is_some());
+    assert!(admin.let_in(&device).await.unwrap().quarantine.is_none());
+    let order = client.order(None, Duration::from_secs(20)).await.unwrap().unwrap();
+    assert!(matches!(order.want, Want::Activate { .. }));
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ impl Scenario {
             rollouts.push(kinds.hasty_restore());
         } else {
             kinds.everything_is_stopped();
+            kinds.people_hold();
         }
         let Kinds { mut dice, mut faults, .. } = kinds;
         faults.sort_by_key(|(at, _)| *at);
@@ -240,6 +241,11 @@ impl Kinds {
             rollout: dice.below(2) as usize,
             command: *dice.pick(&Command::ALL),
         });
+    }
+
+    fn people_hold(&mut self) {
+        let many = u64::from(self.devices / 4 + 1);
+        self.some(many, |dice, device| Fault::Held { device, for_ms: dice.between(SECOND, HOUR) });
     }
 
     fn everything_is_stopped(&mut self) {

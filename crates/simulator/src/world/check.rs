@@ -3,7 +3,9 @@
 
 mod device;
 
-use gofleet_core::order::{Order, Step, Want};
+use gofleet_core::hold::QuarantineCause;
+use gofleet_core::ids::DeviceId;
+use gofleet_core::order::{Failure, Order, Step, Want};
 use gofleet_core::rollout::{
     Action, DeviceView, Hearing, RingState, RolloutState, RolloutView, WantKind, advance, status,
 };
@@ -70,11 +72,36 @@ impl World<'_> {
                     }
                 }
             }
+            Action::Quarantine { device, cause: QuarantineCause::FailsAlike { failure, .. } } => {
+                self.check_blame(server, rollout, device, failure)
+            }
             Action::SetRing { .. }
             | Action::SetState { .. }
             | Action::MarkSilent { .. }
+            | Action::Quarantine { .. }
             | Action::Waive { .. } => Ok(()),
         }
+    }
+
+    /// Whether a failure is the device's own, and not its release's.
+    fn check_blame(
+        &self,
+        server: usize,
+        rollout: usize,
+        blamed: &DeviceId,
+        failure: &Failure,
+    ) -> Held {
+        let others = || self.view(server, rollout).devices.iter().filter(|it| it.device != *blamed);
+        let well = others().filter(|it| it.step == Step::Accepted).count();
+        let is_alike = |it: &&DeviceView| {
+            it.failure.as_ref().is_some_and(|it| (it.kind, it.step) == (failure.kind, failure.step))
+        };
+        let alike = others().filter(is_alike).count();
+        if well <= alike {
+            let seen = format!("{blamed} is blamed where {well} do well and {alike} fail alike");
+            return self.broke(must::BLAME, seen);
+        }
+        Ok(())
     }
 
     /// Whether a device may be ordered the rollout's release now.
@@ -96,6 +123,9 @@ impl World<'_> {
                 must::APPROVAL,
                 format!("{id} is ordered {release}, which is not approved"),
             );
+        }
+        if self.servers[server].database.devices[row].kept_out.is_some() {
+            return self.broke(must::KEPT_OUT, format!("{id} is started though it is kept out"));
         }
         let place = kept.places[row];
         if place == NOWHERE {
@@ -136,6 +166,7 @@ impl World<'_> {
                 && it.want() == Some(WantKind::Activate)
                 && it.superseded_by.is_none()
                 && !it.is_waived
+                && !is_blamed(it)
                 && !it.tries_again(&view.spec.retry)
                 && (gone_wrong.contains(&it.step) || it.is_silent && it.step.is_in_flight())
         };
@@ -170,6 +201,7 @@ impl World<'_> {
             let is_out = matches!(it.step, Step::Skipped | Step::Quarantined) && it.order.is_none();
             !it.is_waived
                 && !is_out
+                && !is_blamed(it)
                 && (it.order.is_none() || it.want() == Some(WantKind::Activate))
         });
         let needed = could.count().min(gate.min_successes.unwrap_or(1) as usize);
@@ -202,7 +234,11 @@ impl World<'_> {
             }
         }
         let is_missing = |it: &&DeviceView| match it.order {
-            None => it.step == Step::Waiting && view.hearing(it, now) != Hearing::Offline,
+            None => {
+                it.step == Step::Waiting
+                    && it.kept_out.is_none()
+                    && view.hearing(it, now) != Hearing::Offline
+            }
             Some(_) => {
                 it.step.is_in_flight()
                     && !it.is_silent
@@ -386,11 +422,11 @@ impl World<'_> {
     /// After a pass nobody is left to switch to what nobody may begin.
     pub(super) fn check_taken_back(&self, server: usize, rollout: usize) -> Held {
         let view = self.view(server, rollout);
-        if view.emergency.is_none() && view.unapproved.is_empty() {
-            return Ok(());
-        }
-        let may_not =
-            |it: &DeviceView| view.emergency.is_some() || view.unapproved.contains(&it.release);
+        let may_not = |it: &DeviceView| {
+            view.emergency.is_some()
+                || view.unapproved.contains(&it.release)
+                || it.kept_out.is_some()
+        };
         match view.devices.iter().find(|it| Self::may_yet_switch(it) && may_not(it)) {
             Some(it) => self.broke(
                 must::EMERGENCY,
@@ -405,4 +441,9 @@ impl World<'_> {
             && it.superseded_by.is_none()
             && it.want() == Some(WantKind::Activate)
     }
+}
+
+/// Whether the engine has said that its failure is its own.
+fn is_blamed(it: &DeviceView) -> bool {
+    matches!(it.quarantined_for, Some(QuarantineCause::FailsAlike { .. }))
 }

@@ -46,6 +46,9 @@ impl World<'_> {
             self.is_over = true;
             return self.check_end();
         }
+        for device in 0..self.devices.len() {
+            self.let_in(device);
+        }
         for rollout in 0..self.servers[self.current].database.rollouts.len() {
             let view = &self.servers[self.current].database.rollouts[rollout].view;
             if view.state == RolloutState::Paused {

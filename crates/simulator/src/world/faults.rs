@@ -1,6 +1,7 @@
 //! How each fault begins, and how it ends.
 
 use gofleet_core::emergency::EmergencyStop;
+use gofleet_core::hold::{Hold, KeptOut};
 use gofleet_core::rollout::{Command, command};
 
 use super::{Crash, Event, Held, World};
@@ -58,6 +59,7 @@ impl World<'_> {
             | Fault::DeviceClock { .. }
             | Fault::Liar { .. }
             | Fault::ByHand { .. }
+            | Fault::Held { .. }
             | Fault::Relabelled { .. } => {}
         }
         Ok(())
@@ -79,6 +81,19 @@ impl World<'_> {
             Fault::DeviceClock { by_ms, .. } => self.devices[device].clock_ms = *by_ms,
             Fault::Liar { lie, .. } => self.devices[device].lie = Some(*lie),
             Fault::ByHand { version, .. } => self.activate_by_hand(device, *version),
+            Fault::Held { for_ms, .. } => {
+                let hold = KeptOut::Hold(Hold {
+                    id: "h1".parse().expect("a short word"),
+                    devices: String::new(),
+                    reason: "a fault".to_owned(),
+                    by: "operator".to_owned(),
+                    from: self.server_now(),
+                    until: None,
+                });
+                self.servers[self.current].database.keep_out(device, Some(hold));
+                self.nudge(self.current);
+                self.later(*for_ms, Event::FaultEnds { place });
+            }
             Fault::Relabelled { .. } => {
                 let it = &mut self.devices[device];
                 it.team = if it.team == "a" { "b" } else { "a" };
@@ -109,6 +124,15 @@ impl World<'_> {
         self.deliver(device);
     }
 
+    /// A person lets a device in again, whatever has kept it out.
+    pub(super) fn let_in(&mut self, device: usize) {
+        let database = &mut self.servers[self.current].database;
+        if database.devices[device].kept_out.is_some() {
+            database.keep_out(device, None);
+            self.nudge(self.current);
+        }
+    }
+
     pub(super) fn end_fault(&mut self, place: usize) {
         let fault = &self.scenario.faults[place].1;
         match fault {
@@ -126,6 +150,11 @@ impl World<'_> {
             Fault::ServerClock { .. } => self.server_clock_ms = 0,
             Fault::Blocked { version, .. } => {
                 self.servers[self.current].database.blocked.remove(version);
+            }
+            Fault::Held { device, .. } => {
+                if let Some(device) = self.by_number.get(device).copied() {
+                    self.let_in(device);
+                }
             }
             Fault::Emergency { .. } => self.servers[self.current].database.emergency = None,
             Fault::DiskFull { device, .. } => {
@@ -235,6 +264,7 @@ pub fn concerned(fault: &Fault) -> Option<u32> {
         | Fault::DeviceClock { device, .. }
         | Fault::Liar { device, .. }
         | Fault::ByHand { device, .. }
+        | Fault::Held { device, .. }
         | Fault::Relabelled { device } => Some(*device),
         Fault::Partition { .. }
         | Fault::ServerDown { .. }

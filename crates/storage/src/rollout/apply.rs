@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use gofleet_core::event::Change;
+use gofleet_core::hold::QuarantineCause;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Order, Want, next_generation};
 use gofleet_core::release::ReleaseRef;
@@ -68,6 +69,9 @@ impl Write<'_> {
                 self.update_device(sql, &view.id, device).await
             }
             Action::Requeue { device } => self.requeue(&view.id, device).await,
+            Action::Quarantine { device, cause } => {
+                self.quarantine_for(&view.id, device, cause).await
+            }
             Action::SetRing { ring, state, inputs } => {
                 self.set_ring(view, *ring, *state, inputs.as_ref()).await
             }
@@ -111,7 +115,8 @@ impl Write<'_> {
     ) -> Result<(), StorageError> {
         sqlx::query(
             "UPDATE rollout_devices SET step = 'waiting', since = $3, generation = NULL, \
-             previous = NULL, is_silent = 0, is_waived = 0, failure = NULL \
+             previous = NULL, is_silent = 0, is_waived = 0, failure = NULL, \
+             quarantined_for = NULL \
              WHERE rollout = $1 AND device = $2",
         )
         .bind(rollout.to_string())
@@ -121,6 +126,24 @@ impl Write<'_> {
         .await
         .during("let a device wait again")?;
         Ok(())
+    }
+
+    async fn quarantine_for(
+        &mut self,
+        rollout: &RolloutId,
+        device: &DeviceId,
+        cause: &QuarantineCause,
+    ) -> Result<(), StorageError> {
+        sqlx::query(
+            "UPDATE rollout_devices SET quarantined_for = $3 WHERE rollout = $1 AND device = $2",
+        )
+        .bind(rollout.to_string())
+        .bind(device.to_string())
+        .bind(to_json(cause))
+        .execute(&mut *self.transaction)
+        .await
+        .during("note what a device is put into quarantine for")?;
+        self.quarantine(device, cause.clone()).await.map(drop)
     }
 
     async fn set_ring(

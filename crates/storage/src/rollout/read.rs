@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use gofleet_core::hold::KeptOut;
 use gofleet_core::ids::{PackageName, ReleaseId, RolloutId};
 use gofleet_core::order::Step;
 use gofleet_core::release::{Release, ReleaseRef, ReleaseStatus};
@@ -116,7 +117,8 @@ pub(super) async fn view(
     let spec: RolloutSpec = row.json("spec")?;
     let rings = rings(&mut *connection, id).await?;
     let catalog = catalog(&mut *connection).await?;
-    let devices = devices(&mut *connection, id, &spec.package, &catalog).await?;
+    let mut devices = devices(&mut *connection, id, &spec.package, &catalog).await?;
+    super::standing::complete(&mut *connection, id, &mut devices, now).await?;
     let wanted: HashSet<&ReleaseId> = devices.iter().map(|device| &device.release).collect();
     let mut unapproved: Vec<ReleaseId> =
         wanted.into_iter().filter(|it| !catalog.approved.contains(*it)).cloned().collect();
@@ -240,7 +242,7 @@ async fn devices(
     catalog: &Catalog,
 ) -> Result<Vec<DeviceView>, StorageError> {
     let rows = sqlx::query(
-        "SELECT m.*, d.hostname, d.platform, d.active, d.last_seen, \
+        "SELECT m.*, d.hostname, d.platform, d.active, d.last_seen, d.quarantine, \
          o.want, o.issued_at, o.progressed_at, o.waits_until, l.rollout AS latest_rollout \
          FROM rollout_devices m JOIN devices d ON d.id = m.device \
          LEFT JOIN orders o ON o.device = m.device AND o.generation = m.generation \
@@ -286,6 +288,9 @@ fn device(
         is_silent: row.flag("is_silent")?,
         attempts: row.number("attempts")? as u32,
         is_waived: row.flag("is_waived")?,
+        quarantined_for: row.optional_json("quarantined_for")?,
+        failed_alike: Vec::new(),
+        kept_out: row.optional_json("quarantine")?.map(KeptOut::Quarantine),
         superseded_by,
         bytes_downloaded: row.number("bytes_downloaded")?,
         way: row.optional_json("way")?,

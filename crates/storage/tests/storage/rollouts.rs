@@ -182,7 +182,7 @@ async fn nothing_starts_that_would_meet_another_rollout() {
     let busy = start(&other).await.unwrap_err();
     assert!(busy.to_string().contains("is part of rollout r1 since: plan again"), "{busy}");
     assert_eq!(bench.storage.rollouts().await.unwrap().len(), 1, "nothing half-made is left");
-    let fleet = bench.storage.fleet().await.unwrap();
+    let fleet = bench.storage.fleet(bench.now).await.unwrap();
     assert!(fleet.iter().all(|device| device.busy_with.as_ref().unwrap().as_str() == "r1"));
 }
 

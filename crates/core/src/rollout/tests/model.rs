@@ -107,7 +107,8 @@ fn check_action(world: &World, action: &Action) {
         | Action::SetState { .. }
         | Action::MarkSilent { .. }
         | Action::Waive { .. }
-        | Action::Requeue { .. } => {}
+        | Action::Requeue { .. }
+        | Action::Quarantine { .. } => {}
     }
 }
 

@@ -55,6 +55,7 @@ fn device(id: &str, platform: &str, active: Option<&str>) -> FleetDevice {
         },
         last_seen: NOW,
         busy_with: None,
+        kept_out: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The engine in the situations that a fleet brings.
 
 use super::*;
+use crate::hold::{Hold, KeptOut, QuarantineCause};
 use crate::order::Taken;
 use crate::ways::WayKind;
 
@@ -172,7 +173,7 @@ fn a_ring_of_which_nobody_is_online_shows_nothing() {
     }
     assert_eq!(world.ring_states(), [RingState::Running, RingState::Waiting]);
     let ring = &status(&world.view, 0, world.now).rings_detail[0];
-    assert_eq!(ring.reasons[0].text, "0 accepted, 1 must; 1 are offline");
+    assert_eq!(ring.reasons[0].text, "0 accepted, 1 must; 1 are held apart");
 }
 
 #[test]
@@ -611,4 +612,134 @@ fn a_proof_that_cannot_come_any_more_is_not_waited_for() {
     world.run_until(|view| view.state == RolloutState::Paused);
     let tried = world.view.devices.iter().filter(|device| device.order.is_some()).count();
     assert!(tried < 10, "{tried} were tried");
+}
+
+fn hold(from: Timestamp, until: Option<Timestamp>) -> KeptOut {
+    KeptOut::Hold(Hold {
+        id: "h1".parse().unwrap(),
+        devices: String::new(),
+        reason: "quarter's end".to_owned(),
+        by: "finance".to_owned(),
+        from,
+        until,
+    })
+}
+
+#[test]
+fn who_is_held_is_held_apart_and_comes_when_let_in() {
+    let mut world = two_rings("", [3, 2]);
+    world.view.devices[1].kept_out = Some(hold(world.now, None));
+    world.run_until(|view| view.rings[1].state == RingState::Running);
+    assert_eq!(world.steps()[..3], [Step::Accepted, Step::Waiting, Step::Accepted]);
+    assert_eq!(world.reason(1).as_deref(), Some("held"));
+    assert_eq!(tally(&world.view, 0, world.now).held, 1);
+    world.view.devices[1].kept_out = None;
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert!(all_accepted(&world.view));
+}
+
+#[test]
+fn a_ring_of_which_everybody_is_held_waits() {
+    let mut world = two_rings("", [1, 1]);
+    world.view.devices[0].kept_out = Some(hold(world.now, None));
+    assert_eq!(world.tick().len(), 1, "the ring is opened");
+    assert_eq!(world.ring_states(), [RingState::Running, RingState::Waiting]);
+    let ring = &status(&world.view, 0, world.now).rings_detail[0];
+    assert_eq!(ring.reasons[0].text, "0 accepted, 1 must; 1 are held apart");
+}
+
+#[test]
+fn who_is_held_under_way_is_taken_back_and_tried_again_when_let_in() {
+    let mut world = two_rings("", [2, 1]);
+    world.tick();
+    world.work(0);
+    world.report(0);
+    assert_eq!(world.steps()[0], Step::Fetching);
+    world.view.devices[0].kept_out = Some(hold(world.now, None));
+    world.tick();
+    assert_eq!(world.view.devices[0].want(), Some(WantKind::Hold));
+    world.run_until(|view| view.rings[1].state == RingState::Running);
+    assert_eq!(world.steps()[0], Step::Skipped);
+    assert_eq!(world.reason(0).as_deref(), Some("held"));
+    world.view.devices[0].kept_out = None;
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert!(all_accepted(&world.view));
+}
+
+#[test]
+fn who_has_switched_before_the_hold_finishes() {
+    let mut world = two_rings("", [2, 1]);
+    world.tick();
+    while world.steps()[0] != Step::Verifying {
+        world.work(0);
+        world.report(0);
+    }
+    world.view.devices[0].kept_out = Some(hold(world.now, None));
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert_eq!(world.steps()[0], Step::Accepted);
+}
+
+/// Lets the others of the first ring do well before the last of them fails.
+fn fail_last(world: &mut World, last: usize) {
+    world.tick();
+    for place in 0..last {
+        while world.steps()[place] != Step::Accepted {
+            world.work(place);
+            world.report(place);
+        }
+    }
+    world.machine(last).is_bad = true;
+    world.pass(Span::from_secs(3));
+}
+
+#[test]
+fn a_device_that_fails_alike_with_two_releases_is_at_fault_itself() {
+    let mut world = two_rings("", [4, 2]);
+    world.machine(3).failure = Some(check_failed());
+    fail_last(&mut world, 3);
+    world.view.devices[3].failed_alike = vec!["go-1.27.2-linux-amd64".parse().unwrap()];
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert_eq!(world.steps()[3], Step::Reverted);
+    let tally = tally(&world.view, 0, world.now);
+    assert_eq!((tally.failures, tally.out), (0, 1), "its failure says nothing of the release");
+    let Some(KeptOut::Quarantine(quarantine)) = &world.view.devices[3].kept_out else {
+        panic!("it is in quarantine")
+    };
+    assert_eq!(
+        quarantine.cause.to_string(),
+        "fails alike with go-1.27.3-linux-amd64 and go-1.27.2-linux-amd64, which most others run \
+         well: no go"
+    );
+}
+
+#[test]
+fn a_device_is_not_blamed_where_most_others_fail_too() {
+    let mut world = two_rings("", [3, 2]);
+    for place in 0..3 {
+        world.machine(place).is_bad = true;
+        world.machine(place).failure = Some(check_failed());
+        world.view.devices[place].failed_alike = vec!["go-1.27.2-linux-amd64".parse().unwrap()];
+    }
+    world.run_until(|view| view.state == RolloutState::Paused);
+    assert!(world.view.devices.iter().all(|device| device.quarantined_for.is_none()));
+}
+
+#[test]
+fn a_device_on_which_retries_help_nothing_goes_into_quarantine_once() {
+    let mut world = two_rings(", retry: {times: 1, after: 1s}", [1, 1]);
+    world.machine(0).is_bad = true;
+    world.machine(0).failure = Some(Failure { kind: FailureKind::DiskFull, ..check_failed() });
+    world.run_until(|view| view.devices[0].quarantined_for.is_some());
+    assert_eq!(world.view.state, RolloutState::Paused, "it counts all the same");
+    let Some(QuarantineCause::RetriesExhausted { attempts: 2, .. }) =
+        world.view.devices[0].quarantined_for
+    else {
+        panic!("{:?}", world.view.devices[0].quarantined_for)
+    };
+    world.view.devices[0].kept_out = None;
+    assert_eq!(world.tick(), [], "a person has let it in");
+}
+
+fn check_failed() -> Failure {
+    Failure { step: Step::Verifying, kind: FailureKind::Check, message: "no go".to_owned() }
 }

@@ -1,0 +1,202 @@
+//! Devices that are kept out of rollouts: by a hold, which a person puts on a set of devices for a
+//! while, or in quarantine, where the engine puts a single device that is at fault itself.
+//!
+//! A device that is kept out keeps its place in its ring and is held apart there, as one that is
+//! offline: the gate does not wait for it, and it gets its order when it is let in again. What it
+//! has not switched to yet is taken back. Going back is never held up.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::Facts;
+use crate::ids::{DeviceId, HoldId, ReleaseId};
+use crate::order::Failure;
+use crate::selector::Selector;
+use crate::time::Timestamp;
+
+/// Keeps every device that a selector picks out of rollouts: for good, for a while, or between two
+/// points in time (a freeze that is announced beforehand).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Hold {
+    /// The hold.
+    pub id: HoldId,
+    /// The devices: a selector. Whoever it picks at the moment is held.
+    pub devices: String,
+    /// Why, in the words of whoever made it.
+    pub reason: String,
+    /// Who made it.
+    pub by: String,
+    /// When it begins to hold.
+    pub from: Timestamp,
+    /// When it ends by itself; absent: when a person lifts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl Hold {
+    /// Whether it holds at this time.
+    pub fn holds_at(&self, now: Timestamp) -> bool {
+        self.from <= now && !self.has_ended(now)
+    }
+
+    /// Whether it will never hold again.
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, by, reason, .. } = self;
+        write!(formatter, "held by {by} ({id}): {reason}")?;
+        match self.until {
+            Some(until) => write!(formatter, ", until {until}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The holds of a moment, ready to be asked about many devices.
+#[derive(Debug, Default)]
+pub struct Holds(Vec<(Hold, Selector)>);
+
+impl Holds {
+    /// Those of the holds that hold at this time. One whose selector cannot be read (it was checked
+    /// when it was made) holds everybody: too many held is the safer mistake.
+    pub fn at(holds: impl IntoIterator<Item = Hold>, now: Timestamp) -> Self {
+        let holding = holds.into_iter().filter(|hold| hold.holds_at(now));
+        Self(
+            holding
+                .map(|hold| {
+                    let selector = Selector::parse(&hold.devices).unwrap_or_default();
+                    (hold, selector)
+                })
+                .collect(),
+        )
+    }
+
+    /// Whether nobody is held.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The hold on a device; of several the one that ends last.
+    pub fn on(&self, device: &DeviceId, facts: &Facts) -> Option<&Hold> {
+        let on_it = self.0.iter().filter(|(_, selector)| selector.matches(device, facts));
+        let ends = |hold: &Hold| hold.until.map_or((1, hold.from), |until| (0, until));
+        on_it.map(|(hold, _)| hold).max_by_key(|hold| ends(hold))
+    }
+}
+
+/// Keeps a single device out of rollouts, because it is at fault itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Quarantine {
+    /// What it is there for.
+    pub cause: QuarantineCause,
+    /// When it came there.
+    pub at: Timestamp,
+}
+
+/// What a device is in quarantine for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum QuarantineCause {
+    /// A person wanted it.
+    Person {
+        /// Who.
+        by: String,
+        /// Why, in that person's words.
+        reason: String,
+    },
+    /// A failure that passes elsewhere did not pass on it.
+    RetriesExhausted {
+        /// How often it was tried.
+        attempts: u32,
+        /// What failed the last time.
+        failure: Failure,
+    },
+    /// It fails alike on releases with which most others do well.
+    FailsAlike {
+        /// The releases, the latest first.
+        releases: Vec<ReleaseId>,
+        /// What failed the last time.
+        failure: Failure,
+    },
+    /// It can neither go forward nor back.
+    Stuck {
+        /// What failed.
+        failure: Failure,
+    },
+}
+
+impl QuarantineCause {
+    /// The kind of cause, like `retries_exhausted`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Person { .. } => "person",
+            Self::RetriesExhausted { .. } => "retries_exhausted",
+            Self::FailsAlike { .. } => "fails_alike",
+            Self::Stuck { .. } => "stuck",
+        }
+    }
+}
+
+impl fmt::Display for QuarantineCause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person { by, reason } => write!(formatter, "put there by {by}: {reason}"),
+            Self::RetriesExhausted { attempts, failure } => {
+                write!(formatter, "failed {attempts} times, the last time: {}", failure.message)
+            }
+            Self::FailsAlike { releases, failure } => {
+                let releases: Vec<&str> = releases.iter().map(ReleaseId::as_str).collect();
+                write!(
+                    formatter,
+                    "fails alike with {}, which most others run well: {}",
+                    releases.join(" and "),
+                    failure.message
+                )
+            }
+            Self::Stuck { failure } => {
+                write!(formatter, "can go neither forward nor back: {}", failure.message)
+            }
+        }
+    }
+}
+
+/// Why a device is kept out of rollouts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeptOut {
+    /// It is in quarantine.
+    Quarantine(Quarantine),
+    /// It is held.
+    Hold(Hold),
+}
+
+impl KeptOut {
+    /// The kind of reason, like `held`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Quarantine(_) => "in_quarantine",
+            Self::Hold(_) => "held",
+        }
+    }
+}
+
+impl fmt::Display for KeptOut {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quarantine(quarantine) => {
+                write!(formatter, "in quarantine: {}", quarantine.cause)
+            }
+            Self::Hold(hold) => write!(formatter, "{hold}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
