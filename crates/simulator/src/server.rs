@@ -366,8 +366,8 @@ impl Database {
 
     /// Keeps a device out of rollouts, or lets it in again.
     pub fn keep_out(&mut self, row: usize, why: Option<KeptOut>) {
-        self.devices[row].kept_out.clone_from(&why);
         self.in_views(row, |device, _| device.kept_out.clone_from(&why));
+        self.devices[row].kept_out = why;
     }
 
     /// Fills in with which releases of other rollouts devices failed as they do in this one.
