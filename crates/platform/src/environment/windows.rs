@@ -152,7 +152,8 @@ pub fn write(location: &Location, new: Option<&Raw>) -> io::Result<()> {
             flush(&key)
         }
         (Location::Value { key, name }, None) => {
-            let Some(key) = key.open(KEY_SET_VALUE)? else { return Ok(()) };
+            // Flushing takes the right to query.
+            let Some(key) = key.open(KEY_QUERY_VALUE | KEY_SET_VALUE)? else { return Ok(()) };
             let name = wide(name);
             // SAFETY: the key is open and the name ends with a zero.
             found(unsafe { RegDeleteValueW(key.0, name.as_ptr()) })?;
