@@ -5,8 +5,8 @@
 //! [what they mean](Reader::key), and what is not edited stays byte for byte as it was, with its
 //! order, its empty entries and its unexpanded `%VARIABLES%`.
 //!
-//! Nothing is read or written here. [`Surroundings`] tells what is on the disk, [`plan`] makes the
-//! new text, a [`Journal`] says what was there before, and whoever writes holds both.
+//! Nothing is read or written here. [`Surroundings`] tells what is on the disk, [`plan()`] makes
+//! the new text, a [`Journal`] says what was there before, and whoever writes holds both.
 
 mod difference;
 mod findings;

@@ -26,7 +26,7 @@ pub fn with_snippet(
     unsets_goroot: bool,
 ) -> Result<Vec<u8>, SnippetError> {
     let block = block(bin, unsets_goroot);
-    let (begin, end) = (find(content, BEGIN, 0), find(content, END, 0));
+    let (begin, end) = (find(content, BEGIN), find(content, END));
     let (before, after) = match (begin, end) {
         (Some(begin), Some(end)) if begin < end => {
             let line = content[end..].iter().position(|byte| *byte == b'\n');
@@ -46,10 +46,10 @@ pub fn with_snippet(
 }
 
 /// Where a line with this text begins.
-fn find(content: &[u8], text: &str, from: usize) -> Option<usize> {
+fn find(content: &[u8], text: &str) -> Option<usize> {
     let text = text.as_bytes();
     let begins = |at: usize| at == 0 || content[at - 1] == b'\n';
-    let mut windows = content.windows(text.len()).enumerate().skip(from);
+    let mut windows = content.windows(text.len()).enumerate();
     windows.find(|(at, window)| *window == text && begins(*at)).map(|(at, _)| at)
 }
 
