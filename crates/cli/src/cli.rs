@@ -9,6 +9,7 @@ use crate::demo::Demo;
 use crate::device::DeviceArguments;
 use crate::edge::EdgeArguments;
 use crate::emergency::Emergency;
+use crate::env::EnvArguments;
 use crate::hold::HoldArguments;
 use crate::local::LocalCommand;
 use crate::login::Login;
@@ -62,6 +63,7 @@ pub enum Command {
     Agent(AgentArguments),
     Edge(EdgeArguments),
     Demo(Demo),
+    Env(EnvArguments),
     /// Print the reference of all verbs as Markdown
     #[command(hide = true)]
     Reference,
@@ -98,6 +100,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "uninstall",
             "prune",
             "depot",
+            "env",
             "doctor",
         ],
     ),

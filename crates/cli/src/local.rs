@@ -16,7 +16,7 @@ use crate::printer::Printer;
 mod adopt;
 mod choose;
 mod depot;
-mod doctor;
+pub(crate) mod doctor;
 mod exec;
 mod install;
 mod list;
@@ -63,7 +63,7 @@ pub async fn run(command: LocalCommand, printer: Printer) -> anyhow::Result<Exit
 
 /// Where the versions of Go are kept.
 #[derive(Debug, Clone, Args)]
-struct RootOption {
+pub(crate) struct RootOption {
     /// Folder that holds the versions of Go [default: ~/.gofleet, on Windows
     /// %LOCALAPPDATA%\gofleet]
     #[arg(long, value_name = "DIR", env = "GOFLEET_ROOT")]
@@ -71,8 +71,13 @@ struct RootOption {
 }
 
 impl RootOption {
-    fn path(&self) -> anyhow::Result<PathBuf> {
+    pub(crate) fn path(&self) -> anyhow::Result<PathBuf> {
         root_or_default(self.root.clone())
+    }
+
+    /// Whether somebody said which one, and it is not the user's own by default.
+    pub(crate) fn is_named(&self) -> bool {
+        self.root.is_some()
     }
 
     fn machine(&self) -> anyhow::Result<Machine> {

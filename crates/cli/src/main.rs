@@ -15,6 +15,7 @@ mod demo;
 mod device;
 mod edge;
 mod emergency;
+mod env;
 mod failure;
 mod hold;
 mod local;
@@ -77,6 +78,7 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Agent(arguments) => agent::run(arguments, printer).await,
         Command::Edge(arguments) => edge::run(arguments, printer).await,
         Command::Demo(arguments) => demo::run(arguments, printer).await,
+        Command::Env(arguments) => env::run(&arguments, printer),
         Command::Reference => reference::run(printer),
         Command::Local(command) => local::run(command, printer).await,
     }

@@ -165,7 +165,7 @@ fn points_of_an_upgrade() -> Vec<(&'static str, bool)> {
     let elsewhere = |name: &str| {
         // Each of these has a test of its own below, removing in the depot.
         let others = ["agent-enrolled", "depot-stage-replacing"];
-        let kinds = ["server-", "prepare-", "agent-revert", "depot-remove-"];
+        let kinds = ["server-", "prepare-", "environment-", "agent-revert", "depot-remove-"];
         others.contains(&name) || kinds.iter().any(|kind| name.starts_with(kind))
     };
     let points = checkpoint::ALL.iter().enumerate();

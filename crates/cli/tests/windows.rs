@@ -7,6 +7,9 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "windows/environment.rs"]
+mod environment;
+
 use std::env;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;

@@ -29,6 +29,7 @@ pub mod device;
 pub mod digest;
 pub mod edge;
 pub mod emergency;
+pub mod environment;
 pub mod event;
 pub mod facts;
 pub mod guard;

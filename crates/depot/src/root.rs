@@ -80,6 +80,11 @@ impl Root {
         self.0.join("current")
     }
 
+    /// The folder of what was changed in the environment, so that it can be undone.
+    pub fn environment(&self) -> PathBuf {
+        self.0.join("environment")
+    }
+
     pub(crate) fn staging(&self) -> PathBuf {
         self.0.join("staging")
     }

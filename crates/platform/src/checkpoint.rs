@@ -33,6 +33,9 @@ pub const ALL: &[(&str, &str)] = &[
     ("server-committed", "the reconciler's transaction is committed, nobody was told"),
     ("prepare-made", "a pack or delta is made and checked, it has no name among the artifacts"),
     ("prepare-named", "a pack or delta has its name, no table knows of it"),
+    ("environment-journaled", "the journal holds a change of the environment, nothing is changed"),
+    ("environment-changed", "the first of the changes is made, others may not be, nobody was told"),
+    ("environment-restored", "the first of the changes is undone, the journal still holds it"),
 ];
 
 /// Waits here to be killed if a test asked for it by this name; otherwise does nothing.

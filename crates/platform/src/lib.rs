@@ -3,6 +3,7 @@
 //! No decision is taken here and nothing of gofleet is known. It is the only crate with `unsafe`.
 
 pub mod checkpoint;
+pub mod environment;
 pub mod exec;
 pub mod file;
 pub mod folder;

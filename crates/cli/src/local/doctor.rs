@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use gofleet_core::environment::Severity;
 use gofleet_depot::Root;
 use serde::Serialize;
 
@@ -29,21 +30,12 @@ pub struct Doctor {
 
 /// Something that a person should know.
 #[derive(Debug, Serialize)]
-struct Finding {
+pub(crate) struct Finding {
     /// A name for programs, like `path_lacks_bin`.
-    code: &'static str,
-    severity: Severity,
-    message: String,
-    advice: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Severity {
-    /// It keeps Go from running, or runs a wrong one.
-    Problem,
-    /// It may surprise.
-    Warning,
+    pub code: &'static str,
+    pub severity: Severity,
+    pub message: String,
+    pub advice: String,
 }
 
 impl Finding {
@@ -72,6 +64,11 @@ pub fn run(doctor: &Doctor, printer: Printer) -> anyhow::Result<ExitCode> {
     let spinner = printer.spinner("verifying what is installed");
     findings.extend(state::examine(&root));
     spinner.finish_and_clear();
+    tell(findings, printer)
+}
+
+/// Prints what was found, the worst first, and says so by the exit code.
+pub(crate) fn tell(mut findings: Vec<Finding>, printer: Printer) -> anyhow::Result<ExitCode> {
     findings.sort_by_key(|finding| finding.severity);
     let is_healthy = findings.iter().all(|finding| finding.severity != Severity::Problem);
     printer.data(&Diagnosis { is_healthy, findings }, describe)?;

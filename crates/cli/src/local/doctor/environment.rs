@@ -17,7 +17,7 @@ pub(super) fn examine(root: &Root) -> Vec<Finding> {
     findings.extend(variable("GOROOT").map(|goroot| {
         let message =
             format!("GOROOT is set to {goroot}; shims take no notice, other programs may");
-        Finding::warning("goroot_is_set", message, "remove GOROOT: each Go finds its own tree")
+        Finding::warning("goroot_is_set", message, "remove GOROOT: each Go finds its own tree (`gofleet env doctor` tells where it is set)")
     }));
     findings.extend(toolchain(root));
     findings.extend(variable("GOFLEET_VERSION").map(|version| {
@@ -35,14 +35,14 @@ fn variable(name: &str) -> Option<String> {
 fn search_path_findings(bin: &Path, folders: &[PathBuf]) -> Vec<Finding> {
     let Some(position) = folders.iter().position(|folder| is_same(folder, bin)) else {
         let message = format!("{} is not on PATH", bin.display());
-        let advice = format!("put {} first on PATH", bin.display());
+        let advice = format!("put {} first on PATH: gofleet env apply", bin.display());
         return vec![Finding::problem("path_lacks_bin", message, advice)];
     };
     let program = format!("go{}", env::consts::EXE_SUFFIX);
     let ahead = folders[..position].iter().map(|folder| folder.join(&program));
     let ahead = ahead.filter(|program| program.is_file()).map(|program| {
         let message = format!("{} comes before gofleet's on PATH", program.display());
-        let advice = format!("put {} before it, or remove that Go", bin.display());
+        let advice = "`gofleet env doctor` tells why and what mends it, or remove that Go";
         Finding::problem("another_go_is_ahead", message, advice)
     });
     ahead.collect()
