@@ -1,7 +1,6 @@
 //! `gofleet hold`: keep devices out of rollouts, for good or for a while.
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -10,6 +9,7 @@ use gofleet_core::ids::HoldId;
 use gofleet_core::selector::Selector;
 use gofleet_core::time::{Span, Timestamp};
 
+use crate::clock::now;
 use crate::connection::Connection;
 use crate::printer::{Printer, table};
 
@@ -84,10 +84,7 @@ pub async fn run(arguments: HoldArguments, printer: Printer) -> anyhow::Result<E
         }
         Verb::Add { connection, devices, reason, from, until, span, dry_run: false } => {
             let client = connection.client()?;
-            let until = match span {
-                Some(span) => Some(from.map_or_else(now, Ok)? + span),
-                None => until,
-            };
+            let until = until.or_else(|| Some(from.unwrap_or_else(now) + span?));
             let held = picked(&client, &devices).await?.len();
             let hold = client.hold(&HoldRequest { devices, reason, from, until }).await?;
             printer.message(format_args!("picks {held} devices at the moment"));
@@ -106,12 +103,6 @@ pub async fn run(arguments: HoldArguments, printer: Printer) -> anyhow::Result<E
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The time of this machine's clock.
-fn now() -> anyhow::Result<Timestamp> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is wrong")?;
-    Ok(Timestamp::from_millis(i64::try_from(since.as_millis())?))
 }
 
 /// The devices that a selector picks at the moment.

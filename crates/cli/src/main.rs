@@ -10,6 +10,7 @@ mod agent;
 mod apply;
 mod cache;
 mod cli;
+mod clock;
 mod connection;
 mod demo;
 mod device;

@@ -14,6 +14,7 @@ mod dice;
 pub mod explore;
 pub mod figures;
 pub mod invariant;
+mod kept_out;
 mod scenario;
 mod server;
 pub mod shrink;

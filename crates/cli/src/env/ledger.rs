@@ -3,16 +3,16 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context;
 use gofleet_core::environment::{Change, Entry, Journal, Place, Scope, Stored};
-use gofleet_core::time::Timestamp;
 use gofleet_depot::Root;
 use gofleet_platform::environment::{self, Alone, Raw, SwapError, Told};
 use gofleet_platform::{Access, FileLock, LockError, atomic_write, checkpoint};
 
 use super::here;
+use crate::clock::now;
 use crate::failure::Hinted;
 use crate::printer::Printer;
 
@@ -167,11 +167,6 @@ pub fn there(journal: &Journal) -> anyhow::Result<impl Fn(&Place) -> Option<Stor
 
 fn raw(stored: &Stored) -> Raw {
     Raw { kind: stored.kind, bytes: stored.bytes.clone() }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// What to do where rights are missing.

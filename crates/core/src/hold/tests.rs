@@ -1,3 +1,5 @@
+//! When a hold holds, and whom.
+
 use std::collections::BTreeMap;
 
 use super::*;

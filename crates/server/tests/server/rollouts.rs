@@ -105,7 +105,7 @@ async fn who_is_held_is_ordered_nothing_until_let_in() {
     let bad = admin.hold(&hold("", "repair", Some(Timestamp::from_millis(1)))).await;
     refused(bad, ProblemCode::InvalidRequest, "would end before");
     let held = admin.hold(&hold("hostname = one", "repair", None)).await.unwrap();
-    assert_eq!(admin.holds().await.unwrap(), [held.clone()]);
+    assert_eq!(admin.holds().await.unwrap(), std::slice::from_ref(&held));
 
     let plan = admin.plan(&everybody("1.27.3")).await.unwrap();
     let kept_out = plan.rings[0].devices[0].kept_out.clone().unwrap();

@@ -128,7 +128,7 @@ async fn a_device_that_fails_alike_with_two_releases_goes_into_quarantine() {
     let QuarantineCause::FailsAlike { releases, .. } = &quarantine.cause else {
         panic!("{quarantine:?}")
     };
-    let releases: Vec<&str> = releases.iter().map(|id| id.as_str()).collect();
+    let releases: Vec<&str> = releases.iter().map(gofleet_core::ids::ReleaseId::as_str).collect();
     assert_eq!(releases, ["go-1.27.4-linux-amd64", "go-1.27.3-linux-amd64"]);
     let tally = gofleet_core::rollout::tally(&view, 0, bench.now);
     assert_eq!((tally.failures, tally.out, tally.successes), (0, 1, 3));
