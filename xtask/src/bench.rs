@@ -14,13 +14,10 @@ mod place;
 mod programs;
 mod startup;
 
-use std::path::PathBuf;
-
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::run::{cargo, run, target_folder};
 use crate::setup::{self, Part};
 
 #[derive(clap::Args)]
@@ -151,12 +148,6 @@ fn line(row: &Row) -> String {
 /// Three digits after the point for small figures, none for large ones.
 fn rounded(value: f64) -> String {
     if value.abs() < 1000.0 { format!("{value:.3}") } else { format!("{value:.0}") }
-}
-
-/// Builds the program as it is shipped, and gives its path.
-pub fn release_program() -> Result<PathBuf> {
-    run(cargo().args(["build", "--release", "--package", "gofleet", "--bin", "gofleet"]))?;
-    Ok(target_folder()?.join("release/gofleet"))
 }
 
 #[cfg(test)]

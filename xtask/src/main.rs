@@ -2,6 +2,7 @@
 //! between the crates, and write the reference. Nothing here is part of the product.
 
 mod bench;
+mod dist;
 mod docs;
 mod run;
 mod setup;
@@ -34,6 +35,8 @@ enum Verb {
     Simulate(simulate::Arguments),
     /// Check the walls between the crates and the shape of the files
     Tidy,
+    /// Build the programs as they are shipped, into target/dist
+    Dist,
     /// Write the references in docs/ from the program itself
     Docs(docs::Arguments),
 }
@@ -55,6 +58,7 @@ fn obey(verb: Verb) -> Result<()> {
         Verb::Bench(arguments) => bench::main(&arguments),
         Verb::Simulate(arguments) => simulate::main(&arguments),
         Verb::Tidy => tidy::main(),
+        Verb::Dist => dist::main(),
         Verb::Docs(arguments) => docs::main(&arguments),
     }
 }

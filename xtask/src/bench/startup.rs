@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use gofleet_testkit::fleet::Fleet;
 use gofleet_testkit::wait_until;
 
-use super::{Row, release_program};
+use super::Row;
+use crate::dist;
 use crate::run::quiet;
 
 /// Enough starts that the median does not depend on one that was disturbed.
@@ -19,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 const MEGABYTE: f64 = 1e6;
 
 pub fn measure() -> Result<Vec<Row>> {
-    let program = release_program()?;
+    let program = dist::program()?;
     let start = || {
         let mut command = Command::new(&program);
         command.args(["agent", "run", "--help"]).stdin(Stdio::null());

@@ -12,7 +12,8 @@ use super::super::Row;
 use super::super::cost::{median, timed};
 use super::super::programs::{Mise, official_archive, tagged_repository};
 use super::{Bench, LINUX};
-use crate::run::{cargo, find_program, quiet, read, run, target_folder};
+use crate::dist;
+use crate::run::{find_program, quiet, read};
 
 /// Starts of each program, by turns.
 const STARTS: usize = 101;
@@ -81,7 +82,7 @@ fn added(direct: &Direct, shim: &Direct) -> Result<f64> {
 
 /// Our shim in the `bin` of a root whose active release is Go.
 fn placed(bench: &Bench, folder: &Path) -> Result<Direct> {
-    run(cargo().args(["build", "--release", "--package", "gofleet-shim"]))?;
+    let program = dist::shim()?;
     let archive = bench.archive("1.27.3", LINUX)?;
     let wanted = bench.device.want(&archive, "pack", &bench.pack("1.27.3", LINUX)?.0)?;
     let place = folder.join("gofleet");
@@ -89,7 +90,7 @@ fn placed(bench: &Bench, folder: &Path) -> Result<Direct> {
     bench.device.installed(&wanted, &place)?;
     bench.device.activate(&format!("go-1.27.3-{LINUX}"), &place)?;
     let shim = place.join("root/bin/go");
-    fs::copy(target_folder()?.join("release/gofleet-shim"), &shim)?;
+    fs::copy(program, &shim)?;
     Ok(Direct::new(shim, &["version"], place))
 }
 

@@ -11,8 +11,8 @@ use gofleet_testkit::fleet::{AgentOptions, Fleet};
 use gofleet_testkit::wait_until;
 
 use super::super::cost::succeed;
-use super::super::release_program;
 use super::{Contender, DEVICES, Go, PLATFORM, Setting};
+use crate::dist;
 
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -26,7 +26,7 @@ pub fn start(folder: &Path, setting: &Setting) -> Result<Box<dyn Contender>> {
     if !prepared.exists() {
         prepare(setting, &prepared)?;
     }
-    let mut fleet = Fleet::start_below(folder, release_program()?, &[]);
+    let mut fleet = Fleet::start_below(folder, dist::program()?, &[]);
     fleet.kill_server();
     fs::remove_dir_all(fleet.data())?;
     copy(&prepared, &fleet.data())?;
@@ -40,7 +40,7 @@ pub fn start(folder: &Path, setting: &Setting) -> Result<Box<dyn Contender>> {
 
 /// A server's data with both releases and what is made of them.
 fn prepare(setting: &Setting, to: &Path) -> Result<()> {
-    let mut fleet = Fleet::start_below(&setting.memory, release_program()?, &[]);
+    let mut fleet = Fleet::start_below(&setting.memory, dist::program()?, &[]);
     for go in [&setting.base, &setting.next] {
         fleet.ok(["release".as_ref(), "import".as_ref(), go.path.as_os_str()]);
         fleet.ok(["release", "approve", &id(go)]);
