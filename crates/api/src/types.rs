@@ -1,17 +1,20 @@
 //! Request and response bodies: the API's own, and those of the core that travel as they are.
 
+mod audit;
 mod edge;
 mod emergency;
 mod enrolment;
 mod release;
 mod session;
 
+pub use audit::AuditHead;
 pub use edge::{EnrolEdgeRequest, EnrolEdgeResponse};
 pub use emergency::{EmergencyRequest, EmergencyView};
 pub use enrolment::{EnrolRequest, EnrolResponse};
 pub use release::{DecisionRequest, UploadOutcome};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
 
+pub use gofleet_core::audit::{Actor, AuditEntry, Head};
 pub use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, VersionCount};
 pub use gofleet_core::edge::{Edge, EdgeReport};
 pub use gofleet_core::event::{Change, Event};

@@ -2,6 +2,7 @@
 
 mod agent;
 mod artifacts;
+mod audit;
 mod devices;
 mod edges;
 mod emergency;
@@ -34,6 +35,7 @@ fn routes() -> Routes {
         .merge(rollouts::routes())
         .merge(emergency::routes())
         .merge(events::routes())
+        .merge(audit::routes())
 }
 
 /// The API's router, mounted below its prefix.

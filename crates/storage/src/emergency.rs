@@ -1,11 +1,50 @@
 //! The emergency stop, while it holds: one setting.
+//!
+//! It is called when things go wrong, so it holds whatever else fails. If the audit log can't be
+//! written, the stop is owed to it; if the database can't be, the stop holds in this process's
+//! memory, and [`settle_emergency`](Storage::settle_emergency) writes it as soon as that can be
+//! done. Lifting it is a change as any other.
 
+use std::sync::{MutexGuard, PoisonError};
+
+use gofleet_core::audit::{Act, By, Deed};
 use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::event::Change;
 use gofleet_core::time::Timestamp;
 
+use crate::audit::{IfUnwritable, Record, Telling};
 use crate::query::{During as _, from_json, to_json};
 use crate::{Storage, StorageError};
+
+/// An emergency stop that holds after it was called.
+#[derive(Debug)]
+pub struct Stopped {
+    /// The stop: an earlier one, if one held.
+    pub stop: EmergencyStop,
+    /// Where it is kept.
+    pub kept: Kept,
+}
+
+/// Where an emergency stop is kept.
+#[derive(Debug)]
+pub enum Kept {
+    /// In the database and in the audit log.
+    Logged,
+    /// In the database; the audit log is told as soon as it can be written.
+    Owed,
+    /// In the memory of this process only: a restart would forget it.
+    InMemory {
+        /// Why the database could not take it; none if it was held there before.
+        reason: Option<StorageError>,
+    },
+}
+
+/// An emergency stop that the database could not take.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    by: By,
+    stop: EmergencyStop,
+}
 
 impl Storage {
     /// The emergency stop, while it holds.
@@ -14,33 +53,74 @@ impl Storage {
     ///
     /// [`StorageError`] if the database fails.
     pub async fn emergency(&self) -> Result<Option<EmergencyStop>, StorageError> {
+        if let Some(held) = &*self.held_stop() {
+            return Ok(Some(held.stop.clone()));
+        }
         let mut reader = self.readers.acquire().await.during("begin to read")?;
         read(&mut reader).await
     }
 
-    /// Stops everything, unless that is so already: the first call holds. Gives the stop that
-    /// holds.
+    /// The same within a transaction.
+    pub(crate) async fn emergency_within(
+        &self,
+        connection: &mut sqlx::AnyConnection,
+    ) -> Result<Option<EmergencyStop>, StorageError> {
+        if let Some(held) = &*self.held_stop() {
+            return Ok(Some(held.stop.clone()));
+        }
+        read(connection).await
+    }
+
+    /// Stops everything, unless that is so already: the first call holds. It does not fail.
+    pub async fn stop_everything(&self, by: &By, stop: EmergencyStop) -> Stopped {
+        if let Some(held) = self.held_stop().clone() {
+            return Stopped { stop: held.stop, kept: Kept::InMemory { reason: None } };
+        }
+        match self.keep_stop(by, &stop, stop.at).await {
+            Ok(stopped) => stopped,
+            Err(reason) => {
+                *self.held_stop() = Some(Held { by: by.clone(), stop: stop.clone() });
+                Stopped { stop, kept: Kept::InMemory { reason: Some(reason) } }
+            }
+        }
+    }
+
+    /// Writes an emergency stop that is held in memory; does nothing if none is.
     ///
     /// # Errors
     ///
-    /// [`StorageError`] if the database fails.
-    pub async fn stop_everything(
+    /// [`StorageError`] if the database can't take it yet; it stays in memory.
+    pub async fn settle_emergency(&self, now: Timestamp) -> Result<(), StorageError> {
+        let Some(Held { by, stop }) = self.held_stop().clone() else { return Ok(()) };
+        self.keep_stop(&by, &stop, now).await?;
+        *self.held_stop() = None;
+        Ok(())
+    }
+
+    async fn keep_stop(
         &self,
-        stop: EmergencyStop,
-    ) -> Result<EmergencyStop, StorageError> {
-        let mut write = self.write(stop.at).await?;
-        if let Some(holds) = read(&mut write.transaction).await? {
-            return Ok(holds);
+        by: &By,
+        stop: &EmergencyStop,
+        now: Timestamp,
+    ) -> Result<Stopped, StorageError> {
+        let mut write = self.write(now).await?;
+        if let Some(stop) = read(&mut write.transaction).await? {
+            return Ok(Stopped { stop, kept: Kept::Logged });
         }
         sqlx::query("INSERT INTO meta (name, value) VALUES ('emergency_stop', $1)")
-            .bind(to_json(&stop))
+            .bind(to_json(stop))
             .execute(&mut *write.transaction)
             .await
             .during("stop everything")?;
-        let (by, reason) = (stop.by.clone(), stop.reason.clone());
-        write.event(&Change::EmergencyStopped { by, reason }).await?;
-        write.commit().await?;
-        Ok(stop)
+        let (name, reason) = (stop.by.clone(), stop.reason.clone());
+        write.event(&Change::EmergencyStopped { by: name, reason: reason.clone() }).await?;
+        let deed = Deed { at: stop.at, by: by.clone(), act: Act::EmergencyStopped { reason } };
+        let record = Record::Deeds(vec![deed], IfUnwritable::Owe);
+        let kept = match write.commit_observed(record, &|_| {}).await? {
+            Telling::Owed => Kept::Owed,
+            Telling::Appended(_) | Telling::Nothing => Kept::Logged,
+        };
+        Ok(Stopped { stop: stop.clone(), kept })
     }
 
     /// Lifts the emergency stop; none holds afterwards. Gives the one that held.
@@ -50,25 +130,30 @@ impl Storage {
     /// [`StorageError`] if the database fails.
     pub async fn lift_emergency(
         &self,
-        by: &str,
+        by: &By,
         now: Timestamp,
     ) -> Result<Option<EmergencyStop>, StorageError> {
+        self.settle_emergency(now).await?;
         let mut write = self.write(now).await?;
         let Some(held) = read(&mut write.transaction).await? else { return Ok(None) };
         sqlx::query("DELETE FROM meta WHERE name = 'emergency_stop'")
             .execute(&mut *write.transaction)
             .await
             .during("lift the emergency stop")?;
-        write.event(&Change::EmergencyLifted { by: by.to_owned() }).await?;
-        write.commit().await?;
+        write.event(&Change::EmergencyLifted { by: by.name.clone() }).await?;
+        let (called_by, reason) = (held.by.clone(), held.reason.clone());
+        write.commit(Record::act(by, now, Act::EmergencyLifted { called_by, reason })).await?;
         Ok(Some(held))
+    }
+
+    fn held_stop(&self) -> MutexGuard<'_, Option<Held>> {
+        // Nothing that holds the lock can panic between two states of it.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Reads it within a transaction.
-pub(crate) async fn read(
-    connection: &mut sqlx::AnyConnection,
-) -> Result<Option<EmergencyStop>, StorageError> {
+async fn read(connection: &mut sqlx::AnyConnection) -> Result<Option<EmergencyStop>, StorageError> {
     let value: Option<String> =
         sqlx::query_scalar("SELECT value FROM meta WHERE name = 'emergency_stop'")
             .fetch_optional(connection)
