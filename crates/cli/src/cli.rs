@@ -5,6 +5,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::agent::AgentArguments;
 use crate::apply::{Apply, Diff};
+use crate::audit::Audit;
 use crate::demo::Demo;
 use crate::device::DeviceArguments;
 use crate::edge::EdgeArguments;
@@ -54,6 +55,7 @@ pub enum Command {
     Emergency(Emergency),
     Release(ReleaseArguments),
     Device(DeviceArguments),
+    Audit(Audit),
     Token(Token),
     Login(Login),
     Server(Server),
@@ -76,7 +78,10 @@ const STYLES: Styles = Styles::styled()
 
 /// Verbs by what one wants to do; help lists them so.
 const GROUPS: [(&str, &[&str]); 3] = [
-    ("Fleet", &["rollout", "apply", "diff", "emergency", "release", "device", "token", "login"]),
+    (
+        "Fleet",
+        &["rollout", "apply", "diff", "emergency", "release", "device", "audit", "token", "login"],
+    ),
     ("Services", &["server", "agent", "edge", "demo"]),
     (
         "This machine",

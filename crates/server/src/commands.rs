@@ -94,7 +94,7 @@ pub async fn stop_everything(state: &AppState, by: &By, reason: &str) -> Answer<
         Kept::Logged => {}
         Kept::Owed => warn!("the audit log is told of the emergency stop once it can be written"),
         Kept::InMemory { reason } => {
-            let reason = reason.as_ref().map(|error| chain(error));
+            let reason = chain(&reason);
             error!(reason, "the emergency stop is held in memory only: do not restart the server");
         }
     }

@@ -14,6 +14,7 @@ use gofleet_core::time::Timestamp;
 
 use crate::audit::{IfUnwritable, Record, Telling};
 use crate::query::{During as _, from_json, to_json};
+use crate::write::Write;
 use crate::{Storage, StorageError};
 
 /// An emergency stop that holds after it was called.
@@ -34,13 +35,13 @@ pub enum Kept {
     Owed,
     /// In the memory of this process only: a restart would forget it.
     InMemory {
-        /// Why the database could not take it; none if it was held there before.
-        reason: Option<StorageError>,
+        /// Why the database could not take it.
+        reason: StorageError,
     },
 }
 
 /// An emergency stop that the database could not take.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
     by: By,
     stop: EmergencyStop,
@@ -73,15 +74,15 @@ impl Storage {
 
     /// Stops everything, unless that is so already: the first call holds. It does not fail.
     pub async fn stop_everything(&self, by: &By, stop: EmergencyStop) -> Stopped {
-        if let Some(held) = self.held_stop().clone() {
-            return Stopped { stop: held.stop, kept: Kept::InMemory { reason: None } };
-        }
-        match self.keep_stop(by, &stop, stop.at).await {
-            Ok(stopped) => stopped,
-            Err(reason) => {
-                *self.held_stop() = Some(Held { by: by.clone(), stop: stop.clone() });
-                Stopped { stop, kept: Kept::InMemory { reason: Some(reason) } }
-            }
+        let at = stop.at;
+        // In memory first: it holds from here on, also if whoever waits for the rest goes away.
+        let held = Held { by: by.clone(), stop };
+        let held = self.held_stop().get_or_insert(held).clone();
+        match self.keep_stop(at).await {
+            Ok(Some(stopped)) => stopped,
+            // Somebody else has just written it.
+            Ok(None) => Stopped { stop: held.stop, kept: Kept::Logged },
+            Err(reason) => Stopped { stop: held.stop, kept: Kept::InMemory { reason } },
         }
     }
 
@@ -91,36 +92,29 @@ impl Storage {
     ///
     /// [`StorageError`] if the database can't take it yet; it stays in memory.
     pub async fn settle_emergency(&self, now: Timestamp) -> Result<(), StorageError> {
-        let Some(Held { by, stop }) = self.held_stop().clone() else { return Ok(()) };
-        self.keep_stop(&by, &stop, now).await?;
-        *self.held_stop() = None;
-        Ok(())
+        if self.held_stop().is_none() {
+            return Ok(());
+        }
+        self.keep_stop(now).await.map(drop)
     }
 
-    async fn keep_stop(
-        &self,
-        by: &By,
-        stop: &EmergencyStop,
-        now: Timestamp,
-    ) -> Result<Stopped, StorageError> {
+    /// Writes the stop that is held in memory, which holds in the database from then on; gives the
+    /// one that does.
+    async fn keep_stop(&self, now: Timestamp) -> Result<Option<Stopped>, StorageError> {
         let mut write = self.write(now).await?;
-        if let Some(stop) = read(&mut write.transaction).await? {
-            return Ok(Stopped { stop, kept: Kept::Logged });
-        }
-        sqlx::query("INSERT INTO meta (name, value) VALUES ('emergency_stop', $1)")
-            .bind(to_json(stop))
-            .execute(&mut *write.transaction)
-            .await
-            .during("stop everything")?;
-        let (name, reason) = (stop.by.clone(), stop.reason.clone());
-        write.event(&Change::EmergencyStopped { by: name, reason: reason.clone() }).await?;
-        let deed = Deed { at: stop.at, by: by.clone(), act: Act::EmergencyStopped { reason } };
-        let record = Record::Deeds(vec![deed], IfUnwritable::Owe);
-        let kept = match write.commit_observed(record, &|_| {}).await? {
-            Telling::Owed => Kept::Owed,
-            Telling::Appended(_) | Telling::Nothing => Kept::Logged,
+        // Looked for under the write lock: one that was written and lifted meanwhile is gone.
+        let held = self.held_stop().clone();
+        let Some(held) = held else { return Ok(None) };
+        let stopped = match read(&mut write.transaction).await? {
+            Some(stop) => Stopped { stop, kept: Kept::Logged },
+            None => insert(write, &held).await?,
         };
-        Ok(Stopped { stop: stop.clone(), kept })
+        let mut slot = self.held_stop();
+        // Another one that was called since must not be forgotten with it.
+        if *slot == Some(held) {
+            *slot = None;
+        }
+        Ok(Some(stopped))
     }
 
     /// Lifts the emergency stop; none holds afterwards. Gives the one that held.
@@ -150,6 +144,24 @@ impl Storage {
         // Nothing that holds the lock can panic between two states of it.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn insert(mut write: Write<'_>, held: &Held) -> Result<Stopped, StorageError> {
+    let Held { by, stop } = held.clone();
+    sqlx::query("INSERT INTO meta (name, value) VALUES ('emergency_stop', $1)")
+        .bind(to_json(&stop))
+        .execute(&mut *write.transaction)
+        .await
+        .during("stop everything")?;
+    let (name, reason) = (stop.by.clone(), stop.reason.clone());
+    write.event(&Change::EmergencyStopped { by: name, reason: reason.clone() }).await?;
+    let deed = Deed { at: stop.at, by, act: Act::EmergencyStopped { reason } };
+    let record = Record::Deeds(vec![deed], IfUnwritable::Owe);
+    let kept = match write.commit_observed(record, &|_| {}).await? {
+        Telling::Owed => Kept::Owed,
+        Telling::Appended(_) | Telling::Nothing => Kept::Logged,
+    };
+    Ok(Stopped { stop, kept })
 }
 
 /// Reads it within a transaction.
