@@ -5,6 +5,7 @@
 //! [`Problem`](crate::Problem) as [`ClientError::Problem`].
 
 mod administrator;
+mod audit;
 mod device;
 mod edge;
 mod error;
@@ -21,6 +22,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use audit::AuditLines;
 pub use error::ClientError;
 pub use events::EventStream;
 

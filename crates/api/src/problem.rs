@@ -100,6 +100,8 @@ codes! {
     Internal = "internal", 500, "Something failed in the server";
     /// The server cannot do this just now.
     Unavailable = "unavailable", 503, "The server cannot do this just now";
+    /// The audit log cannot be written, so nothing may be changed.
+    AuditUnavailable = "audit_unavailable", 503, "The audit log cannot be written";
     /// The server's disk is full.
     DiskFull = "disk_full", 507, "The server's disk is full";
 }

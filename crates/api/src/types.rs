@@ -1,5 +1,6 @@
 //! Request and response bodies: the API's own, and those of the core that travel as they are.
 
+mod audit;
 mod edge;
 mod emergency;
 mod enrolment;
@@ -7,6 +8,7 @@ mod hold;
 mod release;
 mod session;
 
+pub use audit::AuditHead;
 pub use edge::{EnrolEdgeRequest, EnrolEdgeResponse};
 pub use emergency::{EmergencyRequest, EmergencyView};
 pub use enrolment::{EnrolRequest, EnrolResponse};
@@ -14,6 +16,7 @@ pub use hold::{HoldRequest, QuarantineRequest, QuarantineView};
 pub use release::{DecisionRequest, UploadOutcome};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
 
+pub use gofleet_core::audit::{Actor, AuditEntry, Head};
 pub use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, VersionCount};
 pub use gofleet_core::edge::{Edge, EdgeReport};
 pub use gofleet_core::event::{Change, Event};

@@ -5,6 +5,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::agent::AgentArguments;
 use crate::apply::{Apply, Diff};
+use crate::audit::Audit;
 use crate::demo::Demo;
 use crate::device::DeviceArguments;
 use crate::edge::EdgeArguments;
@@ -57,6 +58,7 @@ pub enum Command {
     Hold(HoldArguments),
     Release(ReleaseArguments),
     Device(DeviceArguments),
+    Audit(Audit),
     Token(Token),
     Login(Login),
     Server(Server),
@@ -82,7 +84,18 @@ const STYLES: Styles = Styles::styled()
 const GROUPS: [(&str, &[&str]); 3] = [
     (
         "Fleet",
-        &["rollout", "apply", "diff", "emergency", "hold", "release", "device", "token", "login"],
+        &[
+            "rollout",
+            "apply",
+            "diff",
+            "emergency",
+            "hold",
+            "release",
+            "device",
+            "audit",
+            "token",
+            "login",
+        ],
     ),
     ("Services", &["server", "agent", "edge", "demo"]),
     (
@@ -181,25 +194,33 @@ mod tests {
     }
 
     /// The commands in a text: what follows `gofleet` where a line, perhaps after a prompt, begins
-    /// with it, up to a comment, a remark set apart by two spaces, or another program.
-    fn commands(text: &str) -> impl Iterator<Item = Vec<String>> {
-        let lines = text.lines().map(str::trim_start);
+    /// with it, up to a comment, a remark set apart by two spaces, or another program. A line that
+    /// ends with `\` goes on with the next one.
+    fn commands(text: &str) -> Vec<Vec<String>> {
+        let mut whole = String::new();
+        for line in text.split("\\\n") {
+            whole.push_str(if whole.is_empty() { line } else { line.trim_start() });
+        }
+        let lines = whole.lines().map(str::trim_start);
         let lines = lines.map(|line| line.strip_prefix("$ ").unwrap_or(line));
         let lines = lines.map(|line| line.split_once("  ").map_or(line, |(command, _)| command));
-        lines.filter(|line| line.starts_with("gofleet ")).map(|line| {
-            let (mut words, mut quoted) = (vec![String::new()], None);
-            for character in line.chars() {
-                match (quoted, character) {
-                    (None, '#' | '|' | '>' | '&') => break,
-                    (None, '\'' | '"') => quoted = Some(character),
-                    (Some(quote), _) if quote == character => quoted = None,
-                    (None, ' ') => words.push(String::new()),
-                    (_, _) => words.last_mut().unwrap().push(character),
+        let lines = lines.filter(|line| line.starts_with("gofleet "));
+        lines
+            .map(|line| {
+                let (mut words, mut quoted) = (vec![String::new()], None);
+                for character in line.chars() {
+                    match (quoted, character) {
+                        (None, '#' | '|' | '>' | '&') => break,
+                        (None, '\'' | '"') => quoted = Some(character),
+                        (Some(quote), _) if quote == character => quoted = None,
+                        (None, ' ') => words.push(String::new()),
+                        (_, _) => words.last_mut().unwrap().push(character),
+                    }
                 }
-            }
-            words.retain(|word| !word.is_empty());
-            words
-        })
+                words.retain(|word| !word.is_empty());
+                words
+            })
+            .collect()
     }
 
     #[track_caller]

@@ -30,7 +30,7 @@ ends. What it has not switched to is taken back; what it has switched to, it fin
 Examples:
   gofleet hold add 'hostname = build-07' --reason 'being repaired'
   gofleet hold add 'label.site = berlin' --reason 'fair week' --for 5d --dry-run
-  gofleet hold add '' --reason 'end of the quarter' \\
+  gofleet hold add 'os = windows' --reason 'end of the quarter' \\
       --from 2026-12-20T00:00:00Z --until 2027-01-03T00:00:00Z"
     )]
     Add {

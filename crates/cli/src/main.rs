@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 mod agent;
 mod apply;
+mod audit;
 mod cache;
 mod cli;
 mod clock;
@@ -73,6 +74,7 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Hold(arguments) => hold::run(arguments, printer).await,
         Command::Release(arguments) => release::run(arguments, printer).await,
         Command::Device(arguments) => device::run(arguments, printer).await,
+        Command::Audit(arguments) => audit::run(arguments, printer).await,
         Command::Token(arguments) => token::run(arguments, printer).await,
         Command::Login(arguments) => login::run(arguments, printer).await,
         Command::Server(arguments) => server::run(arguments, printer).await,

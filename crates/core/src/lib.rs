@@ -24,6 +24,7 @@ pub(crate) use string_schema;
 
 pub mod agent;
 pub mod artifact;
+pub mod audit;
 pub mod bandwidth;
 pub mod device;
 pub mod digest;

@@ -3,14 +3,16 @@
 //! The declaration is used three times: to guard the route, to describe it in the OpenAPI
 //! document, and in the test that calls every route as everybody.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Request};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use gofleet_api::ProblemCode;
+use gofleet_core::audit::By;
 use gofleet_core::ids::{DeviceId, EdgeId};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{OpenApi, SecurityRequirement};
@@ -215,16 +217,30 @@ impl<S: Sync> FromRequestParts<S> for CallingEdge {
     }
 }
 
-/// The administrator that calls, by name; for routes that [`Access::Administrator`] guards.
-pub struct CallingAdministrator(pub String);
+/// The address that a request came from, by the connection that it came over. Behind a proxy that
+/// is the proxy's: what a header says of it anybody can write.
+pub struct Peer(pub Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        Ok(Self(address.map(|ConnectInfo(address)| address.ip().to_canonical().to_string())))
+    }
+}
+
+/// The administrator that calls; for routes that [`Access::Administrator`] guards.
+pub struct CallingAdministrator(pub By);
 
 impl<S: Sync> FromRequestParts<S> for CallingAdministrator {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let Ok(Peer(peer)) = Peer::from_request_parts(parts, state).await;
         match parts.extensions.get::<Authenticated>() {
-            Some(Authenticated(Ok(Some(Identity::Administrator { name, .. })))) => {
-                Ok(Self(name.clone()))
+            Some(Authenticated(Ok(Some(Identity::Administrator { name, proof })))) => {
+                Ok(Self(By::person(name).via(proof.as_str()).from(peer)))
             }
             _ => Err(Failure::new(ProblemCode::Forbidden, "only an administrator may do this")),
         }

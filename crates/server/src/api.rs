@@ -2,6 +2,7 @@
 
 mod agent;
 mod artifacts;
+mod audit;
 mod devices;
 mod edges;
 mod emergency;
@@ -36,6 +37,7 @@ fn routes() -> Routes {
         .merge(emergency::routes())
         .merge(holds::routes())
         .merge(events::routes())
+        .merge(audit::routes())
 }
 
 /// The API's router, mounted below its prefix.

@@ -8,8 +8,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use gofleet_api::{ProblemCode, SESSION_COOKIE};
+use gofleet_core::audit::By;
 use gofleet_core::ids::{DeviceId, EdgeId};
 
+use crate::access::Peer;
 use crate::failure::{Answer, Failure};
 use crate::secret::{self, Secret, SecretKind};
 use crate::state::AppState;
@@ -40,6 +42,16 @@ pub enum Proof {
     Token,
     /// By the cookie of a console session, which browsers send by themselves.
     Session,
+}
+
+impl Proof {
+    /// As the audit log has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Session => "session",
+        }
+    }
 }
 
 /// What [`authenticate`] said of a request, kept in its extensions.
@@ -110,6 +122,7 @@ async fn by_bearer(state: &AppState, value: &HeaderValue) -> Answer<Identity> {
 /// [`Failure`] if the token is not known, or the request comes from another site's page.
 pub async fn open_session(
     state: &AppState,
+    Peer(peer): Peer,
     headers: &HeaderMap,
     token: &str,
 ) -> Answer<HeaderValue> {
@@ -117,14 +130,19 @@ pub async fn open_session(
         return Err(foreign_page());
     }
     let hash = secret::hash(token.trim());
-    if !state.is_administrator(&hash) && !state.login_links().take(&hash, state.now()) {
+    let via = if state.is_administrator(&hash) {
+        Proof::Token.as_str()
+    } else if state.login_links().take(&hash, state.now()) {
+        "link"
+    } else {
         return Err(Failure::new(ProblemCode::Unauthenticated, "the token is not known")
             .with_hint("it is in the file `admin-token` in the server's data folder"));
-    }
+    };
+    let by = By::person(ADMINISTRATOR).via(via).from(peer);
     let session = Secret::random(SecretKind::Session);
     let lifetime = state.config().session_lifetime;
     let now = state.now();
-    state.storage().add_session(&session.hash(), now + lifetime, now).await?;
+    state.storage().add_session(&by, &session.hash(), now + lifetime, now).await?;
     Ok(cookie(state, session.reveal(), lifetime.as_millis() / 1000))
 }
 
@@ -133,9 +151,9 @@ pub async fn open_session(
 /// # Errors
 ///
 /// [`Failure`] if the database fails.
-pub async fn close_session(state: &AppState, headers: &HeaderMap) -> Answer<HeaderValue> {
+pub async fn close_session(state: &AppState, by: &By, headers: &HeaderMap) -> Answer<HeaderValue> {
     if let Some(session) = session_of(headers) {
-        state.storage().remove_session(&secret::hash(session), state.now()).await?;
+        state.storage().remove_session(by, &secret::hash(session), state.now()).await?;
     }
     Ok(cookie(state, "", 0))
 }

@@ -1,15 +1,17 @@
 //! What administrators change, for the API and the console alike.
 
 use gofleet_api::{HoldRequest, ProblemCode, RolloutPlan, RolloutStatus};
+use gofleet_core::audit::By;
 use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::hold::{Hold, Quarantine, QuarantineCause};
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::release::{Release, ReleaseDecision, ReleaseStatus};
 use gofleet_core::rollout::{self, Command, Planning, RolloutSpec};
 use gofleet_core::selector::Selector;
-use gofleet_storage::NewHold;
+use gofleet_storage::{Decider, Kept, NewHold};
+use tracing::{error, warn};
 
-use crate::failure::{Answer, Failure};
+use crate::failure::{Answer, Failure, chain};
 use crate::state::AppState;
 use crate::views;
 use crate::ways::at_hand;
@@ -26,7 +28,7 @@ pub async fn decide_release(
     state: &AppState,
     release: &ReleaseId,
     status: ReleaseStatus,
-    by: &str,
+    by: &By,
     reason: &str,
 ) -> Answer<Release> {
     if reason.chars().count() > MAX_REASON_CHARS {
@@ -35,9 +37,9 @@ pub async fn decide_release(
             format!("the reason is longer than {MAX_REASON_CHARS} characters"),
         ));
     }
-    let (by, reason) = (by.to_owned(), reason.to_owned());
-    let decision = ReleaseDecision { by, at: state.now(), reason };
-    Ok(state.storage().decide_release(release, status, decision).await?)
+    let (name, reason) = (by.name.clone(), reason.to_owned());
+    let decision = ReleaseDecision { by: name, at: state.now(), reason };
+    Ok(state.storage().decide_release(by, release, status, decision).await?)
 }
 
 /// What a rollout would do, before anything moves.
@@ -68,13 +70,13 @@ pub async fn plan(state: &AppState, spec: &RolloutSpec) -> Answer<RolloutPlan> {
 /// # Errors
 ///
 /// [`Failure`] if nothing can be planned, the name is taken, or the emergency stop holds.
-pub async fn start(state: &AppState, spec: &RolloutSpec, by: &str) -> Answer<RolloutStatus> {
+pub async fn start(state: &AppState, spec: &RolloutSpec, by: &By) -> Answer<RolloutStatus> {
     if let Some(stop) = state.storage().emergency().await? {
         let detail = format!("nothing may start: {stop}; lift it first: `gofleet emergency lift`");
         return Err(Failure::new(ProblemCode::Conflict, detail));
     }
     let plan = plan(state, spec).await?;
-    let id = state.storage().start_rollout(&plan, by, state.now()).await?;
+    let id = state.storage().start_rollout(by, &plan, state.now()).await?;
     views::rollout(state, &id).await
 }
 
@@ -82,15 +84,24 @@ pub async fn start(state: &AppState, spec: &RolloutSpec, by: &str) -> Answer<Rol
 ///
 /// # Errors
 ///
-/// [`Failure`] if the database fails.
-pub async fn stop_everything(state: &AppState, by: String, reason: &str) -> Answer<EmergencyStop> {
+/// None: it works whatever else fails.
+pub async fn stop_everything(state: &AppState, by: &By, reason: &str) -> Answer<EmergencyStop> {
     // Nobody is kept from it by having no words.
     let reason = match reason.trim() {
         "" => "no reason given",
         reason => reason,
     };
-    let stop = EmergencyStop { by, reason: reason.to_owned(), at: state.now() };
-    Ok(state.storage().stop_everything(stop).await?)
+    let stop = EmergencyStop { by: by.name.clone(), reason: reason.to_owned(), at: state.now() };
+    let stopped = state.storage().stop_everything(by, stop).await;
+    match stopped.kept {
+        Kept::Logged => {}
+        Kept::Owed => warn!("the audit log is told of the emergency stop once it can be written"),
+        Kept::InMemory { reason } => {
+            let reason = chain(&reason);
+            error!(reason, "the emergency stop is held in memory only: do not restart the server");
+        }
+    }
+    Ok(stopped.stop)
 }
 
 /// Lifts the emergency stop; gives the one that held.
@@ -98,7 +109,7 @@ pub async fn stop_everything(state: &AppState, by: String, reason: &str) -> Answ
 /// # Errors
 ///
 /// [`Failure`] if the database fails.
-pub async fn lift_emergency(state: &AppState, by: &str) -> Answer<Option<EmergencyStop>> {
+pub async fn lift_emergency(state: &AppState, by: &By) -> Answer<Option<EmergencyStop>> {
     Ok(state.storage().lift_emergency(by, state.now()).await?)
 }
 
@@ -107,7 +118,7 @@ pub async fn lift_emergency(state: &AppState, by: &str) -> Answer<Option<Emergen
 /// # Errors
 ///
 /// [`Failure`] if the selector cannot be read, no reason is given, or it would end before it begins.
-pub async fn hold(state: &AppState, by: String, request: HoldRequest) -> Answer<Hold> {
+pub async fn hold(state: &AppState, by: &By, request: HoldRequest) -> Answer<Hold> {
     let HoldRequest { devices, reason, from, until } = request;
     let (now, reason) = (state.now(), given(&reason)?);
     let from = from.unwrap_or(now);
@@ -119,7 +130,7 @@ pub async fn hold(state: &AppState, by: String, request: HoldRequest) -> Answer<
         return Err(Failure::new(ProblemCode::InvalidRequest, detail)
             .with_hint("name an end after now, and after the begin"));
     }
-    Ok(state.storage().add_hold(NewHold { devices, reason, by, from, until }, now).await?)
+    Ok(state.storage().add_hold(by, NewHold { devices, reason, from, until }, now).await?)
 }
 
 /// Puts a device into quarantine, by the word of a person.
@@ -130,11 +141,11 @@ pub async fn hold(state: &AppState, by: String, request: HoldRequest) -> Answer<
 pub async fn quarantine(
     state: &AppState,
     device: &DeviceId,
-    by: String,
+    by: &By,
     reason: &str,
 ) -> Answer<Quarantine> {
-    let cause = QuarantineCause::Person { by, reason: given(reason)? };
-    Ok(state.storage().quarantine(device, cause, state.now()).await?)
+    let cause = QuarantineCause::Person { by: by.name.clone(), reason: given(reason)? };
+    Ok(state.storage().quarantine(by, device, cause, state.now()).await?)
 }
 
 /// Lets a device out of quarantine; gives the one that it was in.
@@ -142,8 +153,8 @@ pub async fn quarantine(
 /// # Errors
 ///
 /// [`Failure`] if there is no such device.
-pub async fn let_in(state: &AppState, device: &DeviceId, by: &str) -> Answer<Option<Quarantine>> {
-    Ok(state.storage().end_quarantine(device, by, state.now()).await?)
+pub async fn let_in(state: &AppState, device: &DeviceId, by: &By) -> Answer<Option<Quarantine>> {
+    Ok(state.storage().end_quarantine(by, device, state.now()).await?)
 }
 
 /// A reason that says something: whoever finds the device kept out must read why.
@@ -164,10 +175,12 @@ pub async fn command(
     state: &AppState,
     rollout: &RolloutId,
     command: Command,
-    by: &str,
+    by: &By,
 ) -> Answer<RolloutStatus> {
-    let decide = |view: &_| rollout::command(view, command, by);
-    let done = state.storage().decide_rollout(rollout, state.now(), decide, |_| {}).await?;
+    let decide = |view: &_| rollout::command(view, command, &by.name);
+    let decider = Decider::Person { by, command };
+    let done =
+        state.storage().decide_rollout(decider, rollout, state.now(), decide, |_| {}).await?;
     done.map_err(|refused| Failure::new(ProblemCode::Conflict, refused.to_string()))?;
     views::rollout(state, rollout).await
 }

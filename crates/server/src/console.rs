@@ -5,6 +5,7 @@
 //! whole server in `http`; who calls, in `authentication`.
 
 mod assets;
+mod audit;
 mod devices;
 mod emergency;
 mod events;
@@ -61,6 +62,7 @@ pub fn router(state: AppState) -> Router {
         .route("/devices/{id}/{verb}", get(quarantine::ask).post(quarantine::act))
         .route("/releases", get(releases))
         .route("/releases/{id}/{decision}", get(ask_decision).post(decide))
+        .route("/audit", get(audit::page))
         .route("/emergency/{verb}", get(emergency::ask).post(emergency::act))
         .route("/login", get(session::login_page).post(session::login))
         .route("/logout", post(session::logout))

@@ -4,6 +4,8 @@
 //! DATA/lock               held by the one server that runs on the folder
 //! DATA/address            where it listens, like http://127.0.0.1:8470
 //! DATA/admin-token        the administrator's token, readable by the owner only
+//! DATA/audit-key          the seed of the key that signs the audit log's head; its owner only
+//! DATA/audit-head         the last signed head of the audit log, outside of the database
 //! DATA/artifacts/<sha256> the archives of the catalog, and the packs and deltas made of them
 //! DATA/incoming/          what is being uploaded or made; at a start all of it is left over
 //! ```
@@ -133,6 +135,53 @@ impl DataFolder {
         self.write("admin-token", token, Access::Private)
     }
 
+    /// The seed of the key that signs the audit log's head, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unusable`] if it cannot be read, or is none.
+    pub fn audit_seed(&self) -> Result<Option<[u8; 32]>, DataError> {
+        let path = self.root.join("audit-key");
+        let invalid = || io::Error::new(io::ErrorKind::InvalidData, "it holds no key");
+        let seed = read_optional(&path).and_then(|text| match text {
+            None => Ok(None),
+            Some(text) => {
+                // 32 bytes in hexadecimal digits, as a digest is written.
+                let seed: Digest = text.trim().parse().map_err(|_| invalid())?;
+                Ok(Some(*seed.as_bytes()))
+            }
+        });
+        seed.map_err(|source| DataError::Unusable { path, source })
+    }
+
+    /// Writes the seed of the key that signs the audit log's head.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unusable`]
+    pub fn write_audit_seed(&self, seed: &[u8; 32]) -> Result<(), DataError> {
+        self.write("audit-key", &Digest::from_bytes(*seed).to_string(), Access::Private)
+    }
+
+    /// The last signed head of the audit log, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unusable`] if it cannot be read.
+    pub fn audit_head(&self) -> Result<Option<String>, DataError> {
+        let path = self.root.join("audit-head");
+        read_optional(&path).map_err(|source| DataError::Unusable { path, source })
+    }
+
+    /// Writes the last signed head of the audit log.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unusable`]
+    pub fn write_audit_head(&self, note: &str) -> Result<(), DataError> {
+        self.write("audit-head", note.trim_end_matches('\n'), Access::Everyone)
+    }
+
     /// Writes down where the server listens.
     ///
     /// # Errors
@@ -156,6 +205,14 @@ impl DataFolder {
         let path = self.root.join(name);
         atomic_write(&path, format!("{text}\n").as_bytes(), access)
             .map_err(|source| DataError::Unusable { path, source })
+    }
+}
+
+fn read_optional(path: &Path) -> io::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

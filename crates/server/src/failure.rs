@@ -51,6 +51,19 @@ impl Failure {
         Self(Box::new(problem))
     }
 
+    /// The audit log could not be told of a change, which was not made.
+    fn unaudited(source: &(dyn Error + 'static)) -> Self {
+        let instance = incident();
+        error!(instance, error = %chain(source), "a change was refused");
+        let detail = "the audit log cannot be written, so nothing was changed";
+        let mut problem = Problem::new(ProblemCode::AuditUnavailable, detail).with_hint(
+            "reading and the emergency stop go on; make room on the server's disk or repair its \
+             database: its log says why under the number below",
+        );
+        problem.instance = Some(instance);
+        Self(Box::new(problem))
+    }
+
     /// A file of the server's could not be written or read.
     pub fn io(doing: &str, source: &std::io::Error) -> Self {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
@@ -80,6 +93,7 @@ impl From<StorageError> for Failure {
             }
             StorageError::UnknownRelease(id) => Self::not_found("release", id),
             StorageError::UnknownRollout(id) => Self::not_found("rollout", id),
+            StorageError::Audit { .. } => Self::unaudited(&error),
             StorageError::Database { .. } | StorageError::Corrupt { .. } => {
                 Self::internal("using the database", &error)
             }
@@ -171,7 +185,7 @@ impl IntoResponse for Failure {
 }
 
 /// An error with its causes, as one line of the log.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod api;
+mod audit;
 pub mod authentication;
 pub mod commands;
 pub mod config;

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use gofleet_core::rollout::{Action, advance};
 use gofleet_core::time::Timestamp;
 use gofleet_platform::checkpoint;
-use gofleet_storage::{Moment, Storage, StorageError};
+use gofleet_storage::{Decider, Moment, Storage, StorageError};
 use tracing::{error, info};
 
 use crate::state::AppState;
@@ -39,11 +39,11 @@ pub async fn run(state: AppState) {
 ///
 /// # Errors
 ///
-/// [`StorageError`] of the first rollout that could not be moved on; all others were.
+/// [`StorageError`] of the first that could not be made; all others were.
 pub async fn tick(storage: &Storage, now: Timestamp) -> Result<(), StorageError> {
     // Listening begins with the first tick, whether or not there is a rollout.
     storage.listening_since(now);
-    let mut outcome = Ok(());
+    let mut outcome = settle(storage, now).await;
     for rollout in storage.moving_rollouts().await? {
         let view = storage.rollout(&rollout, now).await?;
         // Most ticks change nothing: looking first spares them the write lock.
@@ -51,13 +51,20 @@ pub async fn tick(storage: &Storage, now: Timestamp) -> Result<(), StorageError>
             continue;
         }
         let decide = |view: &_| Ok::<_, Infallible>(advance(view, now));
-        match storage.decide_rollout(&rollout, now, decide, stop_if_asked).await {
+        match storage.decide_rollout(Decider::Server, &rollout, now, decide, stop_if_asked).await {
             Ok(Ok(actions)) => tell(rollout.as_str(), &actions),
             Ok(Err(never)) => match never {},
             Err(error) => outcome = outcome.and(Err(error)),
         }
     }
     outcome
+}
+
+/// Writes what could not be written when it was due: an emergency stop, and what is owed to the
+/// audit log.
+async fn settle(storage: &Storage, now: Timestamp) -> Result<(), StorageError> {
+    storage.settle_emergency(now).await?;
+    storage.settle_audit(now).await
 }
 
 fn stop_if_asked(moment: Moment) {

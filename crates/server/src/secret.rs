@@ -71,9 +71,14 @@ pub fn hash(text: &str) -> Digest {
 
 /// 256 bits from the operating system, as 64 hexadecimal digits.
 pub fn random_hex() -> String {
+    Digest::from_bytes(random_bytes()).to_string()
+}
+
+/// 256 bits from the operating system.
+pub fn random_bytes() -> [u8; 32] {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).expect("the operating system has randomness");
-    Digest::from_bytes(bytes).to_string()
+    bytes
 }
 
 /// A random share of `whole`: spreads over time what would otherwise happen at once.

@@ -21,7 +21,7 @@ use crate::config::ServerConfig;
 use crate::data::{DataError, DataFolder};
 use crate::secret::{Secret, SecretKind};
 use crate::state::{AppState, Clock, system_clock};
-use crate::{api, console, http, preparer, reconciler};
+use crate::{api, audit, console, http, preparer, reconciler};
 
 /// How long requests that are under way may take to end when the server stops; the archives of
 /// slow devices are cut then, and taken up again where they were cut.
@@ -105,8 +105,9 @@ pub async fn serve_with_clock(
     let storage = Storage::open(data.root()).await.map_err(ServeError::Open)?;
     let storage = Arc::new(storage.with_blast_radius(config.blast_radius));
     clear_artifacts(&data, &storage).await?;
+    let signer = audit::open(&data, &storage, clock()).await?;
     let (administrator, new_admin_token) = administrator(&data, &storage, clock()).await?;
-    let state = AppState::new(config, data, storage, administrator, clock);
+    let state = AppState::new(config, data, storage, administrator, signer, clock);
     let address = state.config().listen;
     let listener = TcpListener::bind(address)
         .await
@@ -114,6 +115,7 @@ pub async fn serve_with_clock(
     let local = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
     let url = format!("http://{local}");
     let reconciler = tokio::spawn(reconciler::run(state.clone()));
+    let head = tokio::spawn(audit::keep_head(state.clone()));
     let orders = tokio::spawn(announce_orders(state.clone()));
     let preparer = state.config().prepare.then(|| tokio::spawn(preparer::run(state.clone())));
     state.data().write_address(&url).map_err(ServeError::Data)?;
@@ -125,6 +127,11 @@ pub async fn serve_with_clock(
     end(orders).await;
     if let Some(preparer) = preparer {
         end(preparer).await;
+    }
+    end(head).await;
+    // The very last: nothing is told to the log from here on.
+    if let Err(error) = audit::write_head(&state).await {
+        warn!(error, "the head of the audit log could not be written beside the database");
     }
     state.storage().close().await;
     info!("stopped");
@@ -167,7 +174,8 @@ pub fn router(state: &AppState) -> Router {
 /// Answers until `shutdown` is done and what was under way has ended, or too much time has passed.
 async fn listen(state: &AppState, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let stopping = state.stopping().clone();
-    let server = axum::serve(listener, router(state)).with_graceful_shutdown({
+    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown({
         let stopping = stopping.clone();
         async move { stopping.cancelled().await }
     });

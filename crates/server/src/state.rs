@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use gofleet_core::audit::AuditSigner;
 use gofleet_core::digest::Digest;
 use gofleet_core::time::Timestamp;
 use gofleet_storage::Storage;
@@ -25,6 +26,7 @@ struct Shared {
     data: DataFolder,
     storage: Arc<Storage>,
     administrator: Digest,
+    signer: AuditSigner,
     clock: Clock,
     stopping: CancellationToken,
     imports: Mutex<()>,
@@ -35,12 +37,13 @@ struct Shared {
 
 impl AppState {
     /// The state of a server on this data folder and storage; `administrator` is the digest of the
-    /// administrator's token.
+    /// administrator's token, `signer` signs the head of the audit log.
     pub fn new(
         config: ServerConfig,
         data: DataFolder,
         storage: Arc<Storage>,
         administrator: Digest,
+        signer: AuditSigner,
         clock: Clock,
     ) -> Self {
         Self(Arc::new(Shared {
@@ -48,6 +51,7 @@ impl AppState {
             data,
             storage,
             administrator,
+            signer,
             clock,
             stopping: CancellationToken::new(),
             imports: Mutex::new(()),
@@ -70,6 +74,11 @@ impl AppState {
     /// The database.
     pub fn storage(&self) -> &Arc<Storage> {
         &self.0.storage
+    }
+
+    /// What signs the head of the audit log.
+    pub(crate) fn signer(&self) -> &AuditSigner {
+        &self.0.signer
     }
 
     /// Whether this is the digest of the administrator's token.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::body::Body;
 use futures_util::StreamExt as _;
 use gofleet_api::ProblemCode;
+use gofleet_core::audit::By;
 use gofleet_core::digest::Digest;
 use gofleet_core::release::{Release, ReleaseRef, ReleaseStatus};
 use gofleet_depot::archive::{self, Inspected};
@@ -44,7 +45,12 @@ pub struct Announced {
 ///
 /// [`Failure`] if it is too large, cut off, not the announced one, not Go, or another one than the
 /// catalog has under the same name.
-pub async fn import(state: &AppState, announced: Announced, body: Body) -> Answer<Imported> {
+pub async fn import(
+    state: &AppState,
+    by: &By,
+    announced: Announced,
+    body: Body,
+) -> Answer<Imported> {
     let limit = state.config().max_upload_bytes;
     if announced.size.is_some_and(|size| size > limit) {
         return Err(too_large(limit));
@@ -59,7 +65,7 @@ pub async fn import(state: &AppState, announced: Announced, body: Body) -> Answe
         .with_hint("the file was damaged on the way or is another one: get it again"));
     }
     let inspected = inspect(incoming.path().to_owned()).await?;
-    keep(state, incoming, inspected, announced.origin).await
+    keep(state, by, incoming, inspected, announced.origin).await
 }
 
 /// A file in `incoming/`, removed when it is dropped without having been moved away.
@@ -127,6 +133,7 @@ async fn inspect(path: PathBuf) -> Answer<Inspected> {
 /// Gives the archive its place and the catalog its entry.
 async fn keep(
     state: &AppState,
+    by: &By,
     incoming: Incoming,
     inspected: Inspected,
     origin: String,
@@ -139,7 +146,7 @@ async fn keep(
     let was_there = place.exists();
     gofleet_platform::file::rename(incoming.path(), &place)
         .map_err(|source| Failure::io("saving the archive", &source))?;
-    let outcome = state.storage().import_release(&release, &manifest, state.now()).await;
+    let outcome = state.storage().import_release(by, &release, &manifest, state.now()).await;
     if !was_there && !matches!(&outcome, Ok(Imported::New(_))) {
         // The catalog has the same content from another archive, or something else by that name.
         let _ = std::fs::remove_file(&place);

@@ -6,6 +6,7 @@ use gofleet_core::preparation::Held;
 use gofleet_core::time::Span;
 use sqlx::any::AnyRow;
 
+use crate::audit::{Record, Routine};
 use crate::query::{Columns as _, During as _, corrupt, to_i64};
 use crate::{Storage, StorageError};
 
@@ -70,7 +71,7 @@ impl Storage {
         .execute(&mut *write.transaction)
         .await
         .during("keep an artifact")?;
-        write.commit().await
+        write.commit(Record::Routine(Routine::Prepared)).await
     }
 
     /// Forgets an artifact, whose file is lost: it may be made again.
@@ -87,7 +88,7 @@ impl Storage {
             .execute(&mut *write.transaction)
             .await
             .during("forget an artifact")?;
-        write.commit().await
+        write.commit(Record::Routine(Routine::Prepared)).await
     }
 
     /// How many devices have which version active.

@@ -12,6 +12,7 @@ use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::version;
 use sqlx::any::AnyRow;
 
+use crate::audit::{Record, Routine};
 use crate::hold::kept_out;
 use crate::query::{Columns as _, During as _, corrupt, to_i64};
 use crate::{Storage, StorageError};
@@ -45,7 +46,7 @@ impl Storage {
             .execute(&mut *write.transaction)
             .await
             .during("note that a device was heard")?;
-        write.commit().await
+        write.commit(Record::Routine(Routine::Heard)).await
     }
 
     /// The device's current order, if its generation is greater than `generation`.

@@ -1,5 +1,6 @@
 //! Distribution points: who they are, where they are, and how much they spared.
 
+use gofleet_core::audit::{Act, By};
 use gofleet_core::device::ONLINE_WITHIN;
 use gofleet_core::digest::Digest;
 use gofleet_core::edge::{Edge, EdgeReport};
@@ -8,6 +9,7 @@ use gofleet_core::time::Timestamp;
 use gofleet_core::ways::EdgeOffer;
 use sqlx::any::AnyRow;
 
+use crate::audit::{Record, Routine};
 use crate::identity::use_token;
 use crate::query::{Columns as _, During as _, to_i64};
 use crate::{EnrolError, Storage, StorageError};
@@ -31,6 +33,7 @@ impl Storage {
     /// [`EnrolError`] if the token does not serve.
     pub async fn enrol_edge(
         &self,
+        by: &By,
         token: &Digest,
         edge: &NewEdge,
         now: Timestamp,
@@ -51,7 +54,13 @@ impl Storage {
         .execute(&mut *write.transaction)
         .await
         .during("add a distribution point")?;
-        Ok(write.commit().await?)
+        let act = Act::EdgeEnrolled {
+            edge: id.clone(),
+            name: report.name.clone(),
+            site: report.site.clone(),
+            url: report.url.clone(),
+        };
+        Ok(write.commit(Record::act(by, now, act)).await?)
     }
 
     /// The distribution point with this credential.
@@ -97,7 +106,7 @@ impl Storage {
         .execute(&mut *write.transaction)
         .await
         .during("take a distribution point's report")?;
-        write.commit().await
+        write.commit(Record::Routine(Routine::Heard)).await
     }
 
     /// Every distribution point, by site and name.

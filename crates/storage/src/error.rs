@@ -35,6 +35,14 @@ pub enum OpenError {
         /// Why.
         source: sqlx::migrate::MigrateError,
     },
+    /// The audit log cannot be read.
+    #[error("cannot read the audit log in the database {}", .path.display())]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: StorageError,
+    },
 }
 
 /// The database does not do as asked.
@@ -55,6 +63,12 @@ pub enum StorageError {
         what: &'static str,
         /// Why it is not.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The audit log cannot be told of a change, so the change was not made.
+    #[error("the audit log cannot be written, so nothing was changed")]
+    Audit {
+        /// Why.
+        source: Box<StorageError>,
     },
     /// No such device.
     #[error("there is no device {0}")]

@@ -1,5 +1,6 @@
 //! What keeps devices out of rollouts: holds, and quarantine.
 
+use gofleet_core::audit::{Act, By};
 use gofleet_core::event::Change;
 use gofleet_core::facts::Facts;
 use gofleet_core::hold::{Hold, Holds, KeptOut, Quarantine, QuarantineCause};
@@ -8,6 +9,7 @@ use gofleet_core::time::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
+use crate::audit::Record;
 use crate::query::{Columns as _, During as _, corrupt, to_json};
 use crate::write::Write;
 use crate::{Storage, StorageError};
@@ -19,8 +21,6 @@ pub struct NewHold {
     pub devices: String,
     /// Why.
     pub reason: String,
-    /// Who makes it.
-    pub by: String,
     /// When it begins to hold.
     pub from: Timestamp,
     /// When it ends by itself.
@@ -43,7 +43,12 @@ impl Storage {
     /// # Errors
     ///
     /// [`StorageError`] if the database fails.
-    pub async fn add_hold(&self, new: NewHold, now: Timestamp) -> Result<Hold, StorageError> {
+    pub async fn add_hold(
+        &self,
+        by: &By,
+        new: NewHold,
+        now: Timestamp,
+    ) -> Result<Hold, StorageError> {
         let mut write = self.write(now).await?;
         let last: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(place), 0) FROM holds")
             .fetch_one(&mut *write.transaction)
@@ -51,8 +56,8 @@ impl Storage {
             .during("number a hold")?;
         let place = last + 1;
         let id: HoldId = format!("h{place}").parse().map_err(|error| corrupt("hold id", error))?;
-        let NewHold { devices, reason, by, from, until } = new;
-        let hold = Hold { id, devices, reason, by, from, until };
+        let NewHold { devices, reason, from, until } = new;
+        let hold = Hold { id, devices, reason, by: by.name.clone(), from, until };
         sqlx::query("INSERT INTO holds (id, place, body) VALUES ($1, $2, $3)")
             .bind(hold.id.to_string())
             .bind(place)
@@ -61,7 +66,7 @@ impl Storage {
             .await
             .during("add a hold")?;
         write.event(&Change::HoldMade { hold: hold.clone() }).await?;
-        write.commit().await?;
+        write.commit(Record::act(by, now, Act::HoldMade { hold: hold.clone() })).await?;
         Ok(hold)
     }
 
@@ -72,8 +77,8 @@ impl Storage {
     /// [`StorageError::UnknownHold`] if there is none of this id, or it was lifted already.
     pub async fn lift_hold(
         &self,
+        by: &By,
         id: &HoldId,
-        by: &str,
         now: Timestamp,
     ) -> Result<Hold, StorageError> {
         let mut write = self.write(now).await?;
@@ -89,8 +94,8 @@ impl Storage {
             .execute(&mut *write.transaction)
             .await
             .during("lift a hold")?;
-        write.event(&Change::HoldLifted { hold: id.clone(), by: by.to_owned() }).await?;
-        write.commit().await?;
+        write.event(&Change::HoldLifted { hold: id.clone(), by: by.name.clone() }).await?;
+        write.commit(Record::act(by, now, Act::HoldLifted { hold: id.clone() })).await?;
         row.json("body")
     }
 
@@ -102,13 +107,18 @@ impl Storage {
     /// [`StorageError::UnknownDevice`] if there is none of this id.
     pub async fn quarantine(
         &self,
+        by: &By,
         device: &DeviceId,
         cause: QuarantineCause,
         now: Timestamp,
     ) -> Result<Quarantine, StorageError> {
         let mut write = self.write(now).await?;
+        if let Some(quarantine) = write.quarantine_of(device).await? {
+            return Ok(quarantine);
+        }
         let quarantine = write.quarantine(device, cause).await?;
-        write.commit().await?;
+        let (device, cause) = (device.clone(), quarantine.cause.clone());
+        write.commit(Record::act(by, now, Act::DeviceQuarantined { device, cause })).await?;
         Ok(quarantine)
     }
 
@@ -119,8 +129,8 @@ impl Storage {
     /// [`StorageError::UnknownDevice`] if there is none of this id.
     pub async fn end_quarantine(
         &self,
+        by: &By,
         device: &DeviceId,
-        by: &str,
         now: Timestamp,
     ) -> Result<Option<Quarantine>, StorageError> {
         let mut write = self.write(now).await?;
@@ -130,8 +140,9 @@ impl Storage {
             .execute(&mut *write.transaction)
             .await
             .during("let a device out of quarantine")?;
-        write.event(&Change::DeviceLetIn { device: device.clone(), by: by.to_owned() }).await?;
-        write.commit().await?;
+        let (device, name) = (device.clone(), by.name.clone());
+        write.event(&Change::DeviceLetIn { device: device.clone(), by: name }).await?;
+        write.commit(Record::act(by, now, Act::DeviceLetIn { device })).await?;
         Ok(Some(quarantine))
     }
 }

@@ -1,6 +1,7 @@
 //! Who may talk to the server: the administrator, sessions, enrolment tokens, devices. Secrets
 //! are known by their digests only.
 
+use gofleet_core::audit::{Act, By};
 use gofleet_core::digest::Digest;
 use gofleet_core::event::Change;
 use gofleet_core::facts::Facts;
@@ -8,6 +9,7 @@ use gofleet_core::ids::DeviceId;
 use gofleet_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Record;
 use crate::query::{Columns as _, During as _, to_json};
 use crate::{EnrolError, Storage, StorageError};
 
@@ -81,7 +83,7 @@ impl Storage {
         .execute(&mut *write.transaction)
         .await
         .during("keep the administrator's token")?;
-        write.commit().await
+        write.commit(Record::act(&By::server(), now, Act::AdministratorTokenMade {})).await
     }
 
     async fn meta(&self, name: &'static str) -> Result<Option<String>, StorageError> {
@@ -99,6 +101,7 @@ impl Storage {
     /// [`StorageError`] if the database fails.
     pub async fn add_session(
         &self,
+        by: &By,
         session: &Digest,
         expires_at: Timestamp,
         now: Timestamp,
@@ -115,7 +118,9 @@ impl Storage {
             .execute(&mut *write.transaction)
             .await
             .during("open a session")?;
-        write.commit().await
+        // Without a session nobody could look, or stop everything, at the console.
+        let act = Act::session_opened(session, expires_at);
+        write.commit(Record::act_or_owe(by, now, act)).await
     }
 
     /// Whether the session is open.
@@ -144,16 +149,20 @@ impl Storage {
     /// [`StorageError`] if the database fails.
     pub async fn remove_session(
         &self,
+        by: &By,
         session: &Digest,
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let mut write = self.write(now).await?;
-        sqlx::query("DELETE FROM sessions WHERE hash = $1")
+        let closed = sqlx::query("DELETE FROM sessions WHERE hash = $1")
             .bind(session.to_string())
             .execute(&mut *write.transaction)
             .await
             .during("close a session")?;
-        write.commit().await
+        if closed.rows_affected() == 0 {
+            return Ok(());
+        }
+        write.commit(Record::act_or_owe(by, now, Act::session_closed(session))).await
     }
 
     /// Keeps a new enrolment token.
@@ -163,6 +172,7 @@ impl Storage {
     /// [`StorageError`] if the database fails.
     pub async fn add_token(
         &self,
+        by: &By,
         token: &Digest,
         note: &str,
         expires_at: Timestamp,
@@ -180,7 +190,7 @@ impl Storage {
         .await
         .during("keep a token")?;
         write.event(&Change::TokenCreated { expires_at }).await?;
-        write.commit().await
+        write.commit(Record::act(by, now, Act::token_created(token, note, expires_at))).await
     }
 
     /// All enrolment tokens, newest first.
@@ -204,6 +214,7 @@ impl Storage {
     /// [`EnrolError`] if the token does not serve.
     pub async fn enrol(
         &self,
+        by: &By,
         token: &Digest,
         device: &NewDevice,
         now: Timestamp,
@@ -211,7 +222,12 @@ impl Storage {
         let mut write = self.write(now).await?;
         use_token(&mut write, token, device.id.as_str()).await?;
         insert_device(&mut write, device).await?;
-        Ok(write.commit().await?)
+        let act = Act::DeviceEnrolled {
+            device: device.id.clone(),
+            hostname: device.facts.hostname.clone(),
+            platform: device.facts.platform.clone(),
+        };
+        Ok(write.commit(Record::act(by, now, act)).await?)
     }
 
     /// The device with this credential.

@@ -1,7 +1,7 @@
 //! The server's state in a database, behind one set of functions.
 //!
 //! Every change of state is one transaction, and its [events](Storage::events_since) are part of
-//! it. Nothing is decided here: the core decides, this crate keeps. The time is a parameter of
+//! it, and so is what the [audit log](Storage::audit_since) is told. Nothing is decided here: the core decides, this crate keeps. The time is a parameter of
 //! each function that needs it.
 //!
 //! The database is SQLite in the server's data folder: one connection writes, a few read.
@@ -9,6 +9,7 @@
 //! through a power cut, since a generation that an agent has seen must never be given twice.
 
 mod artifact;
+mod audit;
 mod device;
 mod edge;
 mod emergency;
@@ -23,7 +24,7 @@ mod rollout;
 mod write;
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use gofleet_core::rollout::BlastRadius;
 use gofleet_core::time::Timestamp;
@@ -31,11 +32,14 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::sync::watch;
 
+pub use audit::AuditFilter;
 pub use edge::NewEdge;
+pub use emergency::{Kept, Stopped};
 pub use error::{EnrolError, ImportError, OpenError, StartError, StorageError};
 pub use hold::NewHold;
 pub use identity::{NewDevice, Token};
 pub use release::Imported;
+pub use rollout::Decider;
 pub use write::Moment;
 
 /// The file in the data folder.
@@ -51,6 +55,9 @@ pub struct Storage {
     changes: watch::Sender<u64>,
     listening_since: OnceLock<Timestamp>,
     blast_radius: Option<BlastRadius>,
+    chain: audit::Chain,
+    /// An emergency stop that the database could not take.
+    held: Mutex<Option<emergency::Held>>,
 }
 
 impl Storage {
@@ -81,8 +88,20 @@ impl Storage {
             .fetch_one(&readers)
             .await
             .map_err(failed)?;
-        let changes = watch::Sender::new(query::from_i64(last));
-        Ok(Self { writer, readers, changes, listening_since: OnceLock::new(), blast_radius: None })
+        let mut reader = readers.acquire().await.map_err(failed)?;
+        let chain = audit::Chain::read(&mut reader)
+            .await
+            .map_err(|source| OpenError::Audit { path: path.clone(), source })?;
+        drop(reader);
+        Ok(Self {
+            writer,
+            readers,
+            changes: watch::Sender::new(query::from_i64(last)),
+            listening_since: OnceLock::new(),
+            blast_radius: None,
+            chain,
+            held: Mutex::new(None),
+        })
     }
 
     /// Bounds how much of the fleet may be in flight or broken at once.

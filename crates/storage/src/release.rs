@@ -1,5 +1,6 @@
 //! The catalog.
 
+use gofleet_core::audit::{Act, By};
 use gofleet_core::digest::Digest;
 use gofleet_core::event::Change;
 use gofleet_core::ids::ReleaseId;
@@ -7,6 +8,7 @@ use gofleet_core::manifest::Manifest;
 use gofleet_core::release::{Archive, Release, ReleaseDecision, ReleaseStatus};
 use gofleet_core::time::Timestamp;
 
+use crate::audit::Record;
 use crate::query::{Columns as _, During as _, from_json, to_json};
 use crate::write::Write;
 use crate::{ImportError, Storage, StorageError};
@@ -29,6 +31,7 @@ impl Storage {
     /// [`ImportError::Conflict`] if the catalog has the release with other files.
     pub async fn import_release(
         &self,
+        by: &By,
         release: &Release,
         manifest: &Manifest,
         now: Timestamp,
@@ -45,7 +48,13 @@ impl Storage {
         }
         insert(&mut write, release, manifest).await?;
         write.event(&Change::ReleaseImported { release: id.clone() }).await?;
-        write.commit().await?;
+        let act = Act::ReleaseImported {
+            release: id.clone(),
+            archive: release.release.archive.sha256,
+            manifest: release.release.manifest,
+            origin: release.origin.clone(),
+        };
+        write.commit(Record::act(by, now, act)).await?;
         Ok(Imported::New(release.clone()))
     }
 
@@ -124,6 +133,7 @@ impl Storage {
     /// [`StorageError::UnknownRelease`] if there is none of this id.
     pub async fn decide_release(
         &self,
+        by: &By,
         id: &ReleaseId,
         status: ReleaseStatus,
         decision: ReleaseDecision,
@@ -131,7 +141,13 @@ impl Storage {
         let mut write = self.write(decision.at).await?;
         let mut release =
             find(&mut write, id).await?.ok_or_else(|| StorageError::UnknownRelease(id.clone()))?;
-        let by = decision.by.clone();
+        let (at, decider) = (decision.at, decision.by.clone());
+        let act = Act::ReleaseDecided {
+            release: id.clone(),
+            status,
+            reason: decision.reason.clone(),
+            manifest: release.release.manifest,
+        };
         (release.status, release.decision) = (status, Some(decision));
         sqlx::query("UPDATE releases SET status = $2, body = $3 WHERE id = $1")
             .bind(id.to_string())
@@ -140,8 +156,9 @@ impl Storage {
             .execute(&mut *write.transaction)
             .await
             .during("decide on a release")?;
-        write.event(&Change::ReleaseDecided { release: id.clone(), status, by }).await?;
-        write.commit().await?;
+        let change = Change::ReleaseDecided { release: id.clone(), status, by: decider };
+        write.event(&change).await?;
+        write.commit(Record::act(by, at, act)).await?;
         Ok(release)
     }
 }

@@ -8,6 +8,7 @@ use gofleet_core::rollout::{self, News, Told};
 use gofleet_core::time::Timestamp;
 use sqlx::any::AnyRow;
 
+use crate::audit::{Record, Routine};
 use crate::query::{Columns as _, During as _, optional_json, to_i64, to_json};
 use crate::write::Write;
 use crate::{Storage, StorageError};
@@ -47,7 +48,7 @@ impl Storage {
             let active = facts.active;
             write.event(&Change::DeviceFacts { device: device.clone(), active }).await?;
         }
-        write.commit().await
+        write.commit(Record::Routine(Routine::Heard)).await
     }
 }
 

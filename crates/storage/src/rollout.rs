@@ -4,6 +4,8 @@ mod apply;
 mod read;
 mod standing;
 
+use gofleet_core::audit::{Act, By};
+use gofleet_core::digest::Digest;
 use gofleet_core::event::Change;
 use gofleet_core::ids::{DeviceId, RolloutId};
 use gofleet_core::order::Step;
@@ -11,6 +13,9 @@ use gofleet_core::release::ReleaseStatus;
 use gofleet_core::rollout::{RingState, RolloutPlan, RolloutState};
 use gofleet_core::time::Timestamp;
 
+pub use apply::Decider;
+
+use crate::audit::Record;
 use crate::query::{Columns as _, During as _, to_i64, to_json};
 use crate::write::Write;
 use crate::{StartError, Storage, StorageError, release};
@@ -24,8 +29,8 @@ impl Storage {
     /// its approval.
     pub async fn start_rollout(
         &self,
+        by: &By,
         plan: &RolloutPlan,
-        author: &str,
         now: Timestamp,
     ) -> Result<RolloutId, StartError> {
         let mut write = self.write(now).await?;
@@ -38,7 +43,7 @@ impl Storage {
                 return Err(StartError::NotApproved { release, status });
             }
         }
-        let rollout = insert_rollout(&mut write, plan, author).await?;
+        let rollout = insert_rollout(&mut write, plan, &by.name).await?;
         for (place, ring) in plan.rings.iter().enumerate() {
             insert_ring(&mut write, &rollout, place).await?;
             for planned in &ring.devices {
@@ -46,10 +51,20 @@ impl Storage {
                 insert_device(&mut write, &rollout, place, planned).await?;
             }
         }
-        let (name, by) = (plan.spec.name.clone(), author.to_owned());
-        write.event(&Change::RolloutStarted { rollout: rollout.clone(), name, by }).await?;
-        write.commit().await?;
+        let (name, author) = (plan.spec.name.clone(), by.name.clone());
+        write.event(&Change::RolloutStarted { rollout: rollout.clone(), name, by: author }).await?;
+        write.commit(Record::act(by, now, started(&rollout, plan))).await?;
         Ok(rollout)
+    }
+}
+
+fn started(rollout: &RolloutId, plan: &RolloutPlan) -> Act {
+    Act::RolloutStarted {
+        rollout: rollout.clone(),
+        name: plan.spec.name.clone(),
+        releases: plan.releases.clone(),
+        devices: plan.rings.iter().map(|ring| ring.devices.len() as u64).sum(),
+        spec: Digest::of(to_json(&plan.spec).as_bytes()),
     }
 }
 

@@ -1,12 +1,12 @@
-//! One change of the server's state: a transaction with its events.
+//! One change of the server's state: a transaction with its events, and with what the audit log is
+//! told of it. Nothing can be committed without saying that.
 
+use crate::audit::{Record, Telling};
+use crate::query::{During as _, from_i64, to_i64, to_json};
+use crate::{Storage, StorageError};
 use gofleet_core::event::Change;
 use gofleet_core::time::Timestamp;
 use sqlx::{Any, Transaction};
-use tokio::sync::watch;
-
-use crate::query::{During as _, from_i64, to_i64, to_json};
-use crate::{Storage, StorageError};
 
 /// A moment in a change of a rollout at which a server might be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Moment {
 pub(crate) struct Write<'a> {
     pub transaction: Transaction<'static, Any>,
     pub now: Timestamp,
-    changes: &'a watch::Sender<u64>,
+    pub storage: &'a Storage,
     sequence: Option<u64>,
 }
 
@@ -31,7 +31,7 @@ impl Storage {
         // refused because another process wrote in between.
         let transaction =
             self.writer.begin_with("BEGIN IMMEDIATE").await.during("begin a transaction")?;
-        Ok(Write { transaction, now, changes: &self.changes, sequence: None })
+        Ok(Write { transaction, now, storage: self, sequence: None })
     }
 }
 
@@ -67,19 +67,27 @@ impl Write<'_> {
         Ok(from_i64(last) + 1)
     }
 
-    /// Makes the change last, and then tells those who wait for changes.
-    pub async fn commit(self) -> Result<(), StorageError> {
-        self.commit_observed(&|_| {}).await
+    /// Makes the change last together with what the audit log is told of it, and then tells those
+    /// who wait for changes.
+    pub async fn commit(self, record: Record) -> Result<(), StorageError> {
+        self.commit_observed(record, &|_| {}).await.map(drop)
     }
 
-    /// As [`commit`](Write::commit), and says when it comes to each moment.
-    pub async fn commit_observed(self, at: &impl Fn(Moment)) -> Result<(), StorageError> {
+    /// As [`commit`](Write::commit), and says when it comes to each moment; what became of what the
+    /// audit log was told.
+    pub async fn commit_observed(
+        mut self,
+        record: Record,
+        at: &impl Fn(Moment),
+    ) -> Result<Telling, StorageError> {
+        let telling = self.tell(record).await?;
         at(Moment::Decided);
         self.transaction.commit().await.during("commit a transaction")?;
+        self.storage.told(telling);
         at(Moment::Committed);
         if let Some(sequence) = self.sequence {
-            self.changes.send_replace(sequence);
+            self.storage.changes.send_replace(sequence);
         }
-        Ok(())
+        Ok(telling)
     }
 }

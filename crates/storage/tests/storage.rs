@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+#[path = "storage/audit.rs"]
+mod audit;
 #[path = "storage/catalog.rs"]
 mod catalog;
 #[path = "storage/distribution.rs"]
@@ -17,6 +19,7 @@ mod rollouts;
 
 use std::sync::Arc;
 
+use gofleet_core::audit::By;
 use gofleet_core::digest::Digest;
 use gofleet_core::event::Change;
 use gofleet_core::facts::Facts;
@@ -28,10 +31,15 @@ use gofleet_core::release::{
 };
 use gofleet_core::rollout::{Planning, RolloutPlan, RolloutSpec, RolloutView, advance, plan};
 use gofleet_core::time::{Span, Timestamp};
-use gofleet_storage::{NewDevice, Storage};
+use gofleet_storage::{Decider, NewDevice, Storage};
 use tempfile::TempDir;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// Who does what the tests do.
+fn ann() -> By {
+    By::person("ann")
+}
 
 /// A server's state in a folder of its own.
 struct Bench {
@@ -75,20 +83,20 @@ impl Bench {
 
     async fn import(&self, version: &str, content: &[u8]) {
         let (release, manifest) = release(version, content);
-        self.storage.import_release(&release, &manifest, self.now).await.unwrap();
+        self.storage.import_release(&ann(), &release, &manifest, self.now).await.unwrap();
     }
 
     async fn decide(&self, version: &str, status: ReleaseStatus) {
         let id = release(version, b"").0.release.id;
         let decision = ReleaseDecision { by: "ann".into(), at: self.now, reason: "fine".into() };
-        self.storage.decide_release(&id, status, decision).await.unwrap();
+        self.storage.decide_release(&ann(), &id, status, decision).await.unwrap();
     }
 
     async fn enrol(&self, n: usize) -> DeviceId {
         let (token, device) = (Digest::of(format!("token{n}").as_bytes()), new_device(n));
         let expires_at = self.now + Span::from_secs(600);
-        self.storage.add_token(&token, "", expires_at, self.now).await.unwrap();
-        self.storage.enrol(&token, &device, self.now).await.unwrap();
+        self.storage.add_token(&ann(), &token, "", expires_at, self.now).await.unwrap();
+        self.storage.enrol(&By::token(&token), &token, &device, self.now).await.unwrap();
         device.id
     }
 
@@ -110,13 +118,14 @@ impl Bench {
 
     async fn start(&self, name: &str) -> RolloutId {
         let plan = self.plan(&spec(name)).await;
-        self.storage.start_rollout(&plan, "ann", self.now).await.unwrap()
+        self.storage.start_rollout(&ann(), &plan, self.now).await.unwrap()
     }
 
     /// What the reconciler does; the number of changes.
     async fn tick(&self, rollout: &RolloutId) -> usize {
         let decide = |view: &RolloutView| Ok::<_, ()>(advance(view, self.now));
-        let done = self.storage.decide_rollout(rollout, self.now, decide, |_| {}).await;
+        let done =
+            self.storage.decide_rollout(Decider::Server, rollout, self.now, decide, |_| {}).await;
         done.unwrap().unwrap().len()
     }
 

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gofleet_api::{EnrolRequest, EnrolResponse, MAX_WAIT_SECS, Problem, WaysAnswer, WaysRequest};
+use gofleet_core::audit::By;
 use gofleet_core::ids::{DeviceId, ReleaseId};
 use gofleet_core::manifest::Manifest;
 use gofleet_core::order::{Order, Report};
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use utoipa_axum::routes;
 
 use super::releases::manifest_of;
-use crate::access::{Access, CallingDevice, Pace, Routes};
+use crate::access::{Access, CallingDevice, Pace, Peer, Routes};
 use crate::extract::{Json, Path, Query};
 use crate::failure::Answer;
 use crate::secret::{Secret, SecretKind, random_below};
@@ -41,13 +42,14 @@ pub fn routes() -> Routes {
 )]
 async fn enrol(
     State(state): State<AppState>,
+    Peer(peer): Peer,
     Json(request): Json<EnrolRequest>,
 ) -> Answer<(StatusCode, axum::Json<EnrolResponse>)> {
     let token = crate::secret::hash(request.token.trim());
     let credential = Secret::random(SecretKind::Device);
     let device =
         NewDevice { id: new_device_id(), credential: credential.hash(), facts: request.facts };
-    state.storage().enrol(&token, &device, state.now()).await?;
+    state.storage().enrol(&By::token(&token).from(peer), &token, &device, state.now()).await?;
     let credential = credential.reveal().to_owned();
     Ok((StatusCode::CREATED, axum::Json(EnrolResponse { device: device.id, credential })))
 }

@@ -3,10 +3,11 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use gofleet_api::{Edge, EdgeReport, EnrolEdgeRequest, EnrolEdgeResponse, Problem, ProblemCode};
+use gofleet_core::audit::By;
 use gofleet_storage::NewEdge;
 use utoipa_axum::routes;
 
-use crate::access::{Access, CallingEdge, Pace, Routes};
+use crate::access::{Access, CallingEdge, Pace, Peer, Routes};
 use crate::extract::Json;
 use crate::failure::{Answer, Failure};
 use crate::secret::{Secret, SecretKind};
@@ -33,6 +34,7 @@ pub fn routes() -> Routes {
 )]
 async fn enrol(
     State(state): State<AppState>,
+    Peer(peer): Peer,
     Json(request): Json<EnrolEdgeRequest>,
 ) -> Answer<(StatusCode, axum::Json<EnrolEdgeResponse>)> {
     check(&request.report)?;
@@ -41,7 +43,7 @@ async fn enrol(
     let id = format!("e-{}", &crate::secret::random_hex()[..16]);
     let id = id.parse().expect("hexadecimal digits make an id");
     let edge = NewEdge { id, credential: credential.hash(), report: request.report };
-    state.storage().enrol_edge(&token, &edge, state.now()).await?;
+    state.storage().enrol_edge(&By::token(&token).from(peer), &token, &edge, state.now()).await?;
     let credential = credential.reveal().to_owned();
     Ok((StatusCode::CREATED, axum::Json(EnrolEdgeResponse { edge: edge.id, credential })))
 }

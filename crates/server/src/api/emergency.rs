@@ -35,7 +35,7 @@ async fn stop(
     CallingAdministrator(by): CallingAdministrator,
     extract::Json(request): extract::Json<EmergencyRequest>,
 ) -> Answer<Json<EmergencyView>> {
-    let stop = commands::stop_everything(&state, by, &request.reason).await?;
+    let stop = commands::stop_everything(&state, &by, &request.reason).await?;
     Ok(Json(EmergencyView { stop: Some(stop) }))
 }
 

@@ -43,7 +43,7 @@ async fn make(
     CallingAdministrator(by): CallingAdministrator,
     extract::Json(request): extract::Json<HoldRequest>,
 ) -> Answer<(StatusCode, Json<Hold>)> {
-    Ok((StatusCode::CREATED, Json(commands::hold(&state, by, request).await?)))
+    Ok((StatusCode::CREATED, Json(commands::hold(&state, &by, request).await?)))
 }
 
 /// Lifts a hold.
@@ -60,7 +60,7 @@ async fn lift(
     CallingAdministrator(by): CallingAdministrator,
     extract::Path(hold): extract::Path<HoldId>,
 ) -> Answer<Json<Hold>> {
-    Ok(Json(state.storage().lift_hold(&hold, &by, state.now()).await?))
+    Ok(Json(state.storage().lift_hold(&by, &hold, state.now()).await?))
 }
 
 /// Puts a device into quarantine. If it is there already, the first cause stays.
@@ -79,7 +79,7 @@ async fn quarantine(
     extract::Path(device): extract::Path<DeviceId>,
     extract::Json(request): extract::Json<QuarantineRequest>,
 ) -> Answer<Json<QuarantineView>> {
-    let quarantine = commands::quarantine(&state, &device, by, &request.reason).await?;
+    let quarantine = commands::quarantine(&state, &device, &by, &request.reason).await?;
     Ok(Json(QuarantineView { quarantine: Some(quarantine) }))
 }
 

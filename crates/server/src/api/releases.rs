@@ -60,10 +60,11 @@ async fn releases(State(state): State<AppState>) -> Answer<Json<Vec<Release>>> {
 )]
 async fn import(
     State(state): State<AppState>,
+    CallingAdministrator(by): CallingAdministrator,
     headers: HeaderMap,
     body: Body,
 ) -> Answer<(StatusCode, Json<Release>)> {
-    match upload::import(&state, announced(&headers)?, body).await? {
+    match upload::import(&state, &by, announced(&headers)?, body).await? {
         Imported::New(release) => Ok((StatusCode::CREATED, Json(release))),
         Imported::Known(release) => Ok((StatusCode::OK, Json(release))),
     }

@@ -6,11 +6,12 @@ use axum::response::{IntoResponse, Response};
 use gofleet_api::{
     LoginLink, LoginRequest, NewToken, Problem, ProblemCode, TokenRequest, TokenView,
 };
+use gofleet_core::audit::Act;
 use gofleet_core::time::Span;
 use gofleet_storage::Token;
 use utoipa_axum::routes;
 
-use crate::access::{Access, Pace, Routes};
+use crate::access::{Access, CallingAdministrator, Pace, Peer, Routes};
 use crate::authentication::{close_session, open_session};
 use crate::extract::Json;
 use crate::failure::{Answer, Failure};
@@ -41,10 +42,11 @@ pub fn routes() -> Routes {
 )]
 async fn login(
     State(state): State<AppState>,
+    peer: Peer,
     headers: HeaderMap,
     Json(request): Json<LoginRequest>,
 ) -> Answer<Response> {
-    let cookie = open_session(&state, &headers, &request.token).await?;
+    let cookie = open_session(&state, peer, &headers, &request.token).await?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
@@ -53,10 +55,15 @@ async fn login(
     post, path = "/session/link", tag = "session",
     responses((status = 201, body = LoginLink), (status = 401, body = Problem))
 )]
-async fn login_link(State(state): State<AppState>) -> (StatusCode, axum::Json<LoginLink>) {
+async fn login_link(
+    State(state): State<AppState>,
+    CallingAdministrator(by): CallingAdministrator,
+) -> Answer<(StatusCode, axum::Json<LoginLink>)> {
     let (link, expires_at) = state.login_links().make(state.now());
+    // Who is not told the link cannot follow it.
+    state.storage().record(&by, Act::LoginLinkMade { expires_at }, state.now()).await?;
     let path = format!("/login?link={}", link.reveal());
-    (StatusCode::CREATED, axum::Json(LoginLink { path, expires_at }))
+    Ok((StatusCode::CREATED, axum::Json(LoginLink { path, expires_at })))
 }
 
 /// Ends the console session.
@@ -64,8 +71,12 @@ async fn login_link(State(state): State<AppState>) -> (StatusCode, axum::Json<Lo
     delete, path = "/session", tag = "session",
     responses((status = 204, description = "Logged out"), (status = 401, body = Problem))
 )]
-async fn logout(State(state): State<AppState>, headers: HeaderMap) -> Answer<Response> {
-    let cookie = close_session(&state, &headers).await?;
+async fn logout(
+    State(state): State<AppState>,
+    CallingAdministrator(by): CallingAdministrator,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    let cookie = close_session(&state, &by, &headers).await?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
@@ -96,6 +107,7 @@ fn view(token: Token) -> TokenView {
 )]
 async fn create_token(
     State(state): State<AppState>,
+    CallingAdministrator(by): CallingAdministrator,
     Json(request): Json<TokenRequest>,
 ) -> Answer<(StatusCode, axum::Json<NewToken>)> {
     let lifetime = request.expires_in.unwrap_or(state.config().token_lifetime);
@@ -110,7 +122,7 @@ async fn create_token(
     let token = Secret::random(SecretKind::Enrolment);
     let now = state.now();
     let expires_at = now + lifetime;
-    state.storage().add_token(&token.hash(), &note, expires_at, now).await?;
+    state.storage().add_token(&by, &token.hash(), &note, expires_at, now).await?;
     let token = token.reveal().to_owned();
     Ok((StatusCode::CREATED, axum::Json(NewToken { token, expires_at })))
 }

@@ -68,7 +68,7 @@ pub(super) async fn act(
     Form(form): Form<Reason>,
 ) -> Reply {
     match parse(&verb)? {
-        Verb::Stop => drop(commands::stop_everything(&state, by, &form.reason).await?),
+        Verb::Stop => drop(commands::stop_everything(&state, &by, &form.reason).await?),
         Verb::Lift => drop(commands::lift_emergency(&state, &by).await?),
     }
     Ok(Redirect::to("/").into_response())

@@ -30,6 +30,7 @@ pub(super) enum Section {
     Rollouts,
     Devices,
     Releases,
+    Audit,
 }
 
 /// A part of the console, in the navigation.
@@ -57,6 +58,7 @@ impl Shell {
                 link(Section::Rollouts, "Rollouts", "/rollouts", "g-rollouts"),
                 link(Section::Devices, "Devices", "/devices", "g-devices"),
                 link(Section::Releases, "Releases", "/releases", "g-releases"),
+                link(Section::Audit, "Audit", "/audit", "g-audit"),
             ],
             version: env!("CARGO_PKG_VERSION"),
             announce: String::new(),

@@ -75,7 +75,7 @@ pub(super) async fn act(
     let device: DeviceId = id.parse().map_err(|error| not_an_id(&error))?;
     match parse(&verb)? {
         Verb::Quarantine => {
-            drop(commands::quarantine(&state, &device, by, &form.reason).await?);
+            drop(commands::quarantine(&state, &device, &by, &form.reason).await?);
         }
         Verb::LetIn => drop(commands::let_in(&state, &device, &by).await?),
     }

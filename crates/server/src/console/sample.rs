@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use gofleet_api::{AuditEntry, AuditHead};
+use gofleet_core::audit::{Act, AuditSigner, By, Deed, Head, Link};
 use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, VersionCount};
 use gofleet_core::digest::Digest;
 use gofleet_core::event::{Change, Event};
@@ -24,6 +26,34 @@ pub(super) const NOW: Timestamp = Timestamp::from_millis(1_795_437_615_000);
 /// `seconds` before the sample is looked at.
 pub(super) fn before(seconds: u64) -> Timestamp {
     NOW - Span::from_secs(seconds)
+}
+
+/// The audit log of two acts, by somebody of this name.
+pub(super) fn audit(name: &str) -> (AuditHead, Vec<AuditEntry>) {
+    let by = By::person(name).via("session").from(Some("192.0.2.1".to_owned()));
+    let release = "go-1.27.3-linux-amd64".parse().unwrap();
+    let acts = [
+        Act::ReleaseDecided {
+            release,
+            status: ReleaseStatus::Approved,
+            reason: name.to_owned(),
+            manifest: Digest::of(b"manifest"),
+        },
+        Act::RolloutCommanded {
+            rollout: "r7".parse().unwrap(),
+            command: gofleet_core::rollout::Command::Pause,
+        },
+    ];
+    let (mut last, mut entries) = (Link::START, Vec::new());
+    for (act, ago) in acts.into_iter().zip([3600, 60]) {
+        let deed = Deed { at: before(ago), by: by.clone(), act };
+        entries.insert(0, AuditEntry::following(last, &deed, None));
+        last = entries[0].link();
+    }
+    let head = Head { count: last.count, hash: last.hash, epoch: 1 };
+    let signer = AuditSigner::from_seed(&[7; 32]);
+    let (note, key) = (signer.sign(&head), signer.key().to_string());
+    (AuditHead { head, note, key }, entries)
 }
 
 fn hostname(number: usize) -> String {

@@ -5,29 +5,32 @@ use axum::extract::{Form, FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use gofleet_core::audit::By;
 use serde::Deserialize;
 
 use super::assets::{ADDRESSES, Addresses};
 use super::devices::percent_encoded;
 use super::{Reply, Trouble, pieces, render};
-use crate::authentication::{Authenticated, Identity, close_session, open_session};
+use crate::access::{CallingAdministrator, Peer};
+use crate::authentication::{Authenticated, close_session, open_session};
 use crate::state::AppState;
 
-/// The administrator who looks at a page, by name. Everybody else is sent to sign in, and from
+/// The administrator who looks at a page. Everybody else is sent to sign in, and from
 /// there to where they wanted to go.
-pub(super) struct Visitor(pub(super) String);
+pub(super) struct Visitor(pub(super) By);
 
 impl<S: Sync> FromRequestParts<S> for Visitor {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        if let Ok(CallingAdministrator(by)) =
+            CallingAdministrator::from_request_parts(parts, state).await
+        {
+            return Ok(Self(by));
+        }
         match parts.extensions.get::<Authenticated>() {
-            Some(Authenticated(Ok(Some(Identity::Administrator { name, .. })))) => {
-                Ok(Self(name.clone()))
-            }
             Some(Authenticated(Err(failure))) => Err(Trouble(failure.clone()).into_response()),
-            Some(Authenticated(Ok(Some(Identity::Device(_) | Identity::Edge(_)) | None)))
-            | None => {
+            Some(Authenticated(Ok(_))) | None => {
                 let wanted = parts.uri.path_and_query().map_or("/", |wanted| wanted.as_str());
                 // Where a form was sent to is no place to come back to.
                 let wanted = if parts.method == Method::GET { wanted } else { "/" };
@@ -60,10 +63,11 @@ pub(super) struct LoginQuery {
 pub(super) async fn login_page(
     State(state): State<AppState>,
     Query(query): Query<LoginQuery>,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Reply {
     if !query.link.is_empty() {
-        return enter(&state, &headers, &query.link, &query.next).await;
+        return enter(&state, peer, &headers, &query.link, &query.next).await;
     }
     let next = own_path(&query.next).to_owned();
     render(&LoginPage { assets: &ADDRESSES, problem: String::new(), next })
@@ -79,16 +83,23 @@ pub(super) struct LoginForm {
 /// `POST /login`
 pub(super) async fn login(
     State(state): State<AppState>,
+    peer: Peer,
     headers: HeaderMap,
     Form(form): Form<LoginForm>,
 ) -> Reply {
-    enter(&state, &headers, &form.token, &form.next).await
+    enter(&state, peer, &headers, &form.token, &form.next).await
 }
 
 /// Opens a session and goes on, or says why not.
-async fn enter(state: &AppState, headers: &HeaderMap, token: &str, next: &str) -> Reply {
+async fn enter(
+    state: &AppState,
+    peer: Peer,
+    headers: &HeaderMap,
+    token: &str,
+    next: &str,
+) -> Reply {
     let next = own_path(next);
-    match open_session(state, headers, token).await {
+    match open_session(state, peer, headers, token).await {
         Ok(cookie) => Ok(([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response()),
         Err(failure) => {
             let problem = failure.problem();
@@ -105,8 +116,12 @@ async fn enter(state: &AppState, headers: &HeaderMap, token: &str, next: &str) -
 }
 
 /// `POST /logout`
-pub(super) async fn logout(State(state): State<AppState>, _: Visitor, headers: HeaderMap) -> Reply {
-    let cookie = close_session(&state, &headers).await?;
+pub(super) async fn logout(
+    State(state): State<AppState>,
+    Visitor(by): Visitor,
+    headers: HeaderMap,
+) -> Reply {
+    let cookie = close_session(&state, &by, &headers).await?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
 }
 

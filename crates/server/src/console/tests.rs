@@ -3,6 +3,7 @@
 use askama::Template;
 use gofleet_core::device::Overview;
 
+use super::audit::{AuditPage, AuditQuery};
 use super::devices::{DevicePage, DevicesPage, Query};
 use super::events::{EventLine, Names};
 use super::overview::OverviewPage;
@@ -59,6 +60,24 @@ fn the_overview_says_what_runs_what_moves_and_what_waits() {
     ] {
         assert!(text.contains(expect), "{expect}: {text}");
     }
+}
+
+#[test]
+fn the_audit_page_says_who_did_what_and_how_far_the_log_goes() {
+    let (head, entries) = sample::audit(PAYLOAD);
+    let page = html(&AuditPage::new(&head, &entries, AuditQuery::default(), NOW));
+    let text = text(&page);
+    for expect in [
+        "2 entries.",
+        "rollout.commanded r7",
+        "command pause",
+        "person, session, 192.0.2.1",
+        "release.decided go-1.27.3-linux-amd64",
+        "Signed by gofleet/audit/",
+    ] {
+        assert!(text.contains(expect), "{expect}: {text}");
+    }
+    assert!(!page.contains("<script>alert") && !page.contains("<img src=x"), "inert text");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod access;
 mod artifacts;
+mod audit;
 mod config;
 mod distribution;
 mod document;

@@ -2,23 +2,88 @@
 
 use std::collections::HashMap;
 
+use gofleet_core::audit::{Act, By, Deed};
 use gofleet_core::event::Change;
 use gofleet_core::hold::QuarantineCause;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Order, Want, next_generation};
 use gofleet_core::release::ReleaseRef;
 use gofleet_core::rollout::{
-    Action, Cause, DeviceView, GateInputs, Previous, RingState, RolloutState, RolloutView, WantKind,
+    Action, Cause, Command, DeviceView, GateInputs, Previous, RingState, RolloutState, RolloutView,
+    WantKind,
 };
 use gofleet_core::time::Timestamp;
 
 use super::read::view;
+use crate::audit::{IfUnwritable, Record, Routine};
 use crate::query::{During as _, from_i64, optional_json, to_i64, to_json};
 use crate::write::{Moment, Write};
 use crate::{Storage, StorageError, release};
 
 /// The devices of a rollout by their ids.
 type Devices<'a> = HashMap<&'a DeviceId, &'a DeviceView>;
+
+/// Who decides about a rollout.
+#[derive(Debug, Clone, Copy)]
+pub enum Decider<'a> {
+    /// The server, as was planned.
+    Server,
+    /// A person, by a command.
+    Person {
+        /// The person.
+        by: &'a By,
+        /// The command.
+        command: Command,
+    },
+}
+
+impl Decider<'_> {
+    /// What the audit log is told. The server's decisions on whether a rollout goes on are; its
+    /// orders and what it hears stand in the events.
+    fn record(self, view: &RolloutView, actions: &[Action], at: Timestamp) -> Record {
+        let deeds: Vec<Deed> = match self {
+            Self::Person { by, command } => {
+                let act = Act::RolloutCommanded { rollout: view.id.clone(), command };
+                vec![Deed { at, by: by.clone(), act }]
+            }
+            Self::Server => {
+                let acts = actions.iter().filter_map(|action| decision(view, action));
+                acts.map(|act| Deed { at, by: By::server(), act }).collect()
+            }
+        };
+        // What an emergency stop brings about must not wait for the log.
+        let is_emergency = matches!(self, Self::Server) && view.emergency.is_some();
+        match deeds.is_empty() {
+            true => Record::Routine(Routine::Advanced),
+            false if is_emergency => Record::Deeds(deeds, IfUnwritable::Owe),
+            false => Record::Deeds(deeds, IfUnwritable::Refuse),
+        }
+    }
+}
+
+/// What the server decides by an action, if the audit log is told of it.
+fn decision(view: &RolloutView, action: &Action) -> Option<Act> {
+    let rollout = view.id.clone();
+    match action {
+        Action::SetState { state, cause } => {
+            let reason = cause.as_ref().map(ToString::to_string).unwrap_or_default();
+            Some(Act::RolloutState { rollout, state: *state, reason })
+        }
+        Action::SetRing { ring, state, inputs } => {
+            let reason = inputs.as_ref().map(GateInputs::reason).unwrap_or_default();
+            let ring = view.spec.rings[*ring as usize].name.clone();
+            Some(Act::RingState { rollout, ring, state: *state, reason })
+        }
+        Action::Quarantine { device, cause } => {
+            let (device, cause) = (device.clone(), cause.clone());
+            Some(Act::DeviceQuarantined { device, cause })
+        }
+        Action::Order { .. }
+        | Action::MarkSilent { .. }
+        | Action::Requeue { .. }
+        | Action::Waive { .. } => None,
+    }
+}
 
 impl Storage {
     /// Lets `decide` look at a rollout and makes the changes that it returns, all in one
@@ -31,6 +96,7 @@ impl Storage {
     /// back inside `Ok`, and changes nothing.
     pub async fn decide_rollout<E>(
         &self,
+        decider: Decider<'_>,
         id: &RolloutId,
         now: Timestamp,
         decide: impl FnOnce(&RolloutView) -> Result<Vec<Action>, E>,
@@ -49,7 +115,7 @@ impl Storage {
         for action in &actions {
             write.apply(&view, &devices, action).await?;
         }
-        write.commit_observed(&at).await?;
+        write.commit_observed(decider.record(&view, &actions, now), &at).await?;
         Ok(Ok(actions))
     }
 }

@@ -124,7 +124,7 @@ pub(super) async fn view(
         wanted.into_iter().filter(|it| !catalog.approved.contains(*it)).cloned().collect();
     unapproved.sort();
     let exposure = exposure(&mut *connection, id, storage.blast_radius).await?;
-    let emergency = crate::emergency::read(&mut *connection).await?;
+    let emergency = storage.emergency_within(&mut *connection).await?;
     Ok(RolloutView {
         id: id.clone(),
         state: row.word("state")?,

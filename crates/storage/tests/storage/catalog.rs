@@ -12,7 +12,7 @@ async fn two_imports_of_the_same_at_once_are_one_release() {
         let storage = Arc::clone(&bench.storage);
         all.spawn(async move {
             let (release, manifest) = release("1.27.3", b"go");
-            storage.import_release(&release, &manifest, START).await.unwrap()
+            storage.import_release(&ann(), &release, &manifest, START).await.unwrap()
         });
     }
     let outcomes = all.join_all().await;
@@ -27,7 +27,7 @@ async fn the_same_release_with_other_files_is_refused_with_both_digests() {
     let bench = Bench::new().await;
     bench.import("1.27.3", b"go").await;
     let (other, manifest) = release("1.27.3", b"evil");
-    let error = bench.storage.import_release(&other, &manifest, START).await.unwrap_err();
+    let error = bench.storage.import_release(&ann(), &other, &manifest, START).await.unwrap_err();
     let known = release("1.27.3", b"go").1.digest();
     assert!(matches!(error, ImportError::Conflict { .. }));
     let text = error.to_string();

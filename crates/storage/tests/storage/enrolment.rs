@@ -8,11 +8,13 @@ use super::*;
 async fn of_a_hundred_at_once_exactly_one_enrols() {
     let bench = Bench::new().await;
     let token = Digest::of(b"token");
-    bench.storage.add_token(&token, "", START + Span::from_secs(60), START).await.unwrap();
+    bench.storage.add_token(&ann(), &token, "", START + Span::from_secs(60), START).await.unwrap();
     let mut all = tokio::task::JoinSet::new();
     for n in 0..100 {
         let storage = Arc::clone(&bench.storage);
-        all.spawn(async move { storage.enrol(&token, &new_device(n), START).await });
+        all.spawn(
+            async move { storage.enrol(&By::token(&token), &token, &new_device(n), START).await },
+        );
     }
     let outcomes = all.join_all().await;
     let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
@@ -29,10 +31,16 @@ async fn a_token_that_does_not_serve_is_refused_by_reason() {
     let bench = Bench::new().await;
     let token = Digest::of(b"token");
     let expires_at = START + Span::from_secs(60);
-    bench.storage.add_token(&token, "", expires_at, START).await.unwrap();
+    bench.storage.add_token(&ann(), &token, "", expires_at, START).await.unwrap();
     let enrol = |token, now| {
         let storage = Arc::clone(&bench.storage);
-        async move { storage.enrol(&token, &new_device(1), now).await.unwrap_err().to_string() }
+        async move {
+            storage
+                .enrol(&By::token(&token), &token, &new_device(1), now)
+                .await
+                .unwrap_err()
+                .to_string()
+        }
     };
     assert_eq!(enrol(Digest::of(b"other"), START).await, "the enrolment token is unknown");
     assert_eq!(
@@ -40,7 +48,7 @@ async fn a_token_that_does_not_serve_is_refused_by_reason() {
         "the enrolment token expired at 2023-11-14T22:14:20Z"
     );
     assert_eq!(bench.storage.devices(START).await.unwrap(), []);
-    bench.storage.enrol(&token, &new_device(0), START).await.unwrap();
+    bench.storage.enrol(&By::token(&token), &token, &new_device(0), START).await.unwrap();
     assert_eq!(
         enrol(token, START).await,
         "the enrolment token was used already, by d0; a token enrols one machine"
@@ -60,9 +68,9 @@ async fn sessions_open_close_and_end() {
     let bench = Bench::new().await;
     let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
     let expires_at = START + Span::from_secs(60);
-    bench.storage.add_session(&one, expires_at, START).await.unwrap();
-    bench.storage.add_session(&two, expires_at, START).await.unwrap();
-    bench.storage.remove_session(&two, START).await.unwrap();
+    bench.storage.add_session(&ann(), &one, expires_at, START).await.unwrap();
+    bench.storage.add_session(&ann(), &two, expires_at, START).await.unwrap();
+    bench.storage.remove_session(&ann(), &two, START).await.unwrap();
     assert!(bench.storage.has_session(&one, START).await.unwrap());
     assert!(!bench.storage.has_session(&two, START).await.unwrap());
     assert!(!bench.storage.has_session(&one, expires_at).await.unwrap());

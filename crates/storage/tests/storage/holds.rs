@@ -8,8 +8,7 @@ use gofleet_storage::{NewHold, StorageError};
 use super::*;
 
 fn hold(devices: &str, from: Timestamp, until: Option<Timestamp>) -> NewHold {
-    let (devices, reason, by) = (devices.to_owned(), "fair week".to_owned(), "ann".to_owned());
-    NewHold { devices, reason, by, from, until }
+    NewHold { devices: devices.to_owned(), reason: "fair week".to_owned(), from, until }
 }
 
 async fn held(bench: &Bench, rollout: &RolloutId) -> Vec<String> {
@@ -23,7 +22,7 @@ async fn a_hold_picks_devices_by_their_facts_while_it_holds() {
     let rollout = bench.start("go").await;
     let until = bench.now + Span::from_secs(60);
     let new = hold("hostname = host1", bench.now + Span::from_secs(10), Some(until));
-    let first = bench.storage.add_hold(new, bench.now).await.unwrap();
+    let first = bench.storage.add_hold(&ann(), new, bench.now).await.unwrap();
     assert_eq!(first.id.as_str(), "h1");
     assert_eq!(held(&bench, &rollout).await, [""; 0], "it does not hold yet");
     bench.pass(10);
@@ -36,12 +35,13 @@ async fn a_hold_picks_devices_by_their_facts_while_it_holds() {
     assert_eq!(held(&bench, &rollout).await, [""; 0], "it has ended by itself");
     assert_eq!(bench.storage.holds(bench.now).await.unwrap(), []);
 
-    let second = bench.storage.add_hold(hold("", bench.now, None), bench.now).await.unwrap();
+    let second =
+        bench.storage.add_hold(&ann(), hold("", bench.now, None), bench.now).await.unwrap();
     assert_eq!(held(&bench, &rollout).await.len(), 3);
     bench.reopen().await;
-    bench.storage.lift_hold(&second.id, "bob", bench.now).await.unwrap();
+    bench.storage.lift_hold(&ann(), &second.id, bench.now).await.unwrap();
     assert_eq!(held(&bench, &rollout).await, [""; 0]);
-    let again = bench.storage.lift_hold(&second.id, "bob", bench.now).await;
+    let again = bench.storage.lift_hold(&ann(), &second.id, bench.now).await;
     assert!(matches!(again, Err(StorageError::UnknownHold(id)) if id == second.id));
     assert_eq!(bench.changes_of("hold.lifted").await.len(), 1);
 }
@@ -52,20 +52,24 @@ async fn the_first_cause_of_a_quarantine_stays_until_it_ends() {
     let device: DeviceId = "d1".parse().unwrap();
     let person =
         |reason: &str| QuarantineCause::Person { by: "ann".to_owned(), reason: reason.to_owned() };
-    let first = bench.storage.quarantine(&device, person("disk"), bench.now).await.unwrap();
-    let again = bench.storage.quarantine(&device, person("noise"), bench.now).await.unwrap();
+    let first = bench.storage.quarantine(&ann(), &device, person("disk"), bench.now).await.unwrap();
+    let again =
+        bench.storage.quarantine(&ann(), &device, person("noise"), bench.now).await.unwrap();
     assert_eq!(first, again);
     assert_eq!(bench.storage.overview(bench.now).await.unwrap().quarantined, 1);
     let rollout = bench.start("go").await;
     assert_eq!(held(&bench, &rollout).await, ["d1"]);
-    assert_eq!(bench.storage.end_quarantine(&device, "bob", bench.now).await.unwrap(), Some(first));
-    assert_eq!(bench.storage.end_quarantine(&device, "bob", bench.now).await.unwrap(), None);
+    assert_eq!(
+        bench.storage.end_quarantine(&ann(), &device, bench.now).await.unwrap(),
+        Some(first)
+    );
+    assert_eq!(bench.storage.end_quarantine(&ann(), &device, bench.now).await.unwrap(), None);
     assert_eq!(held(&bench, &rollout).await, [""; 0]);
     let kinds = bench.kinds().await;
     let count = |kind: &str| kinds.iter().filter(|it| **it == kind).count();
     assert_eq!((count("device.quarantined"), count("device.let_in")), (1, 1));
     let nobody = "d9".parse().unwrap();
-    let unknown = bench.storage.quarantine(&nobody, person("?"), bench.now).await;
+    let unknown = bench.storage.quarantine(&ann(), &nobody, person("?"), bench.now).await;
     assert!(matches!(unknown, Err(StorageError::UnknownDevice(_))));
 }
 
@@ -111,7 +115,7 @@ fn all_at_once(name: &str, version: &str) -> RolloutSpec {
 async fn a_device_that_fails_alike_with_two_releases_goes_into_quarantine() {
     let mut bench = Bench::with_fleet(4).await;
     let first = bench.plan(&all_at_once("first", "1.27.3")).await;
-    let first = bench.storage.start_rollout(&first, "ann", bench.now).await.unwrap();
+    let first = bench.storage.start_rollout(&ann(), &first, bench.now).await.unwrap();
     run_with_one_bad(&mut bench, &first, "d2").await;
     let view = bench.view(&first).await;
     assert_eq!(view.state, RolloutState::Completed, "one failure was allowed");
@@ -120,7 +124,7 @@ async fn a_device_that_fails_alike_with_two_releases_goes_into_quarantine() {
     bench.import("1.27.4", b"go").await;
     bench.decide("1.27.4", ReleaseStatus::Approved).await;
     let second = bench.plan(&all_at_once("second", "1.27.4")).await;
-    let second = bench.storage.start_rollout(&second, "ann", bench.now).await.unwrap();
+    let second = bench.storage.start_rollout(&ann(), &second, bench.now).await.unwrap();
     run_with_one_bad(&mut bench, &second, "d2").await;
     let view = bench.view(&second).await;
     let bad = view.devices.iter().find(|it| it.device.as_str() == "d2").unwrap();

@@ -118,6 +118,7 @@ async fn a_generation_that_only_the_device_remembers_is_never_given_again() {
     bench
         .storage
         .decide_rollout(
+            Decider::Person { by: &ann(), command: gofleet_core::rollout::Command::Stop },
             &rollout,
             bench.now,
             |view| {

@@ -9,7 +9,10 @@ use super::*;
 
 async fn ask(bench: &Bench, rollout: &RolloutId, asked: Command) {
     let decide = |view: &RolloutView| command(view, asked, "ann");
-    bench.storage.decide_rollout(rollout, bench.now, decide, |_| {}).await.unwrap().unwrap();
+    let by = &ann();
+    let decider = Decider::Person { by, command: asked };
+    let done = bench.storage.decide_rollout(decider, rollout, bench.now, decide, |_| {}).await;
+    done.unwrap().unwrap();
 }
 
 async fn run(bench: &mut Bench, rollout: &RolloutId) {
@@ -84,7 +87,7 @@ async fn the_database_and_the_core_count_the_exposed_alike() {
     bench.storage = Arc::new(bench.opened().await.with_blast_radius(many));
     asked.rings.remove(0);
     let plan = bench.plan(&asked).await;
-    let first = bench.storage.start_rollout(&plan, "ann", bench.now).await.unwrap();
+    let first = bench.storage.start_rollout(&ann(), &plan, bench.now).await.unwrap();
     bench.tick(&first).await;
     bench.enrol(77).await;
     let second = bench.start("second").await;
@@ -141,7 +144,7 @@ async fn what_is_dropped_before_the_commit_never_happened() {
     let killed = tokio::spawn(async move {
         let decide = |view: &RolloutView| Ok::<_, ()>(advance(view, now));
         let die = |moment| assert_ne!(moment, Moment::Decided, "killed here");
-        storage.decide_rollout(&id, now, decide, die).await
+        storage.decide_rollout(Decider::Server, &id, now, decide, die).await
     });
     assert!(killed.await.is_err());
     assert_eq!(bench.view(&rollout).await, before);
@@ -176,7 +179,7 @@ async fn nothing_starts_that_would_meet_another_rollout() {
         bench.plan(&spec("one")).await,
         bench.plan(&spec("other")).await,
     );
-    let start = async |plan: &_| bench.storage.start_rollout(plan, "ann", START).await;
+    let start = async |plan: &_| bench.storage.start_rollout(&ann(), plan, START).await;
     start(&one).await.unwrap();
     assert!(matches!(start(&same).await.unwrap_err(), StartError::NameTaken { .. }));
     let busy = start(&other).await.unwrap_err();
@@ -191,7 +194,7 @@ async fn nothing_starts_with_a_release_that_was_blocked_meanwhile() {
     let bench = Bench::with_fleet(1).await;
     let plan = bench.plan(&spec("one")).await;
     bench.decide("1.27.3", ReleaseStatus::Blocked).await;
-    let error = bench.storage.start_rollout(&plan, "ann", START).await.unwrap_err();
+    let error = bench.storage.start_rollout(&ann(), &plan, START).await.unwrap_err();
     assert_eq!(error.to_string(), "go-1.27.3-linux-amd64 is blocked since: plan again");
 }
 
@@ -241,7 +244,7 @@ async fn a_later_order_of_another_rollout_supersedes() {
     let mut back = spec("two");
     (back.version, back.allow_downgrade) = ("1.27.2".to_owned(), true);
     let plan = bench.plan(&back).await;
-    let two = bench.storage.start_rollout(&plan, "ann", bench.now).await.unwrap();
+    let two = bench.storage.start_rollout(&ann(), &plan, bench.now).await.unwrap();
     bench.pass(1);
     bench.tick(&two).await;
     assert_eq!(bench.view(&one).await.devices[0].superseded_by, Some(two));

@@ -1,0 +1,344 @@
+//! What can be done to a server, and by whom. The list is closed: whoever lets something new be
+//! done says here how the log tells it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Link;
+use crate::digest::Digest;
+use crate::hold::{Hold, QuarantineCause};
+use crate::ids::{DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
+use crate::release::{Platform, ReleaseStatus};
+use crate::rollout::{Command, RingState, RolloutState};
+use crate::time::Timestamp;
+
+/// What kind of actor it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActorKind {
+    /// A person.
+    Person,
+    /// Whoever held an enrolment token.
+    Token,
+    /// A device.
+    Device,
+    /// A distribution point.
+    Edge,
+    /// The server by itself.
+    Server,
+}
+
+impl ActorKind {
+    /// As text, like in an entry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Token => "token",
+            Self::Device => "device",
+            Self::Edge => "edge",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// Who does something, and from where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    /// What it is.
+    pub kind: ActorKind,
+    /// Its name or id.
+    pub name: String,
+    /// How it proved to be that.
+    pub via: Option<String>,
+    /// The address that the request came from.
+    pub origin: Option<String>,
+}
+
+impl By {
+    /// The server by itself.
+    pub fn server() -> Self {
+        Self { kind: ActorKind::Server, name: "server".to_owned(), via: None, origin: None }
+    }
+
+    /// A person of this name.
+    pub fn person(name: &str) -> Self {
+        Self { kind: ActorKind::Person, name: name.to_owned(), ..Self::server() }
+    }
+
+    /// Whoever holds the enrolment token with this digest.
+    pub fn token(token: &Digest) -> Self {
+        Self { kind: ActorKind::Token, name: short(token), ..Self::server() }
+    }
+
+    /// The same with how it was proven.
+    #[must_use]
+    pub fn via(self, via: &str) -> Self {
+        Self { via: Some(via.to_owned()), ..self }
+    }
+
+    /// The same with where the request came from.
+    #[must_use]
+    pub fn from(self, origin: Option<String>) -> Self {
+        Self { origin, ..self }
+    }
+}
+
+/// The beginning of a secret's digest, which names the secret and is of no other use.
+fn short(secret: &Digest) -> String {
+    secret.to_string()[..12].to_owned()
+}
+
+/// What was done, by whom, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// When, by the server's clock.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: By,
+    /// What.
+    pub act: Act,
+}
+
+/// Something that was done: `action` says what, `details` holds the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", content = "details")]
+pub enum Act {
+    /// The administrator's token was made.
+    #[serde(rename = "administrator.token_made")]
+    AdministratorTokenMade {},
+    /// Somebody logged in.
+    #[serde(rename = "session.opened")]
+    SessionOpened {
+        /// Names the session; not its secret.
+        session: String,
+        /// When it ends by itself.
+        expires_at: Timestamp,
+    },
+    /// Somebody logged out.
+    #[serde(rename = "session.closed")]
+    SessionClosed {
+        /// Names the session.
+        session: String,
+    },
+    /// A link that logs in once was made.
+    #[serde(rename = "session.link_made")]
+    LoginLinkMade {
+        /// Until when it is good.
+        expires_at: Timestamp,
+    },
+    /// An enrolment token was made.
+    #[serde(rename = "token.created")]
+    TokenCreated {
+        /// Names the token; not its secret.
+        token: String,
+        /// For whom it is, in its maker's words.
+        note: String,
+        /// When it ends.
+        expires_at: Timestamp,
+    },
+    /// A machine became a device.
+    #[serde(rename = "device.enrolled")]
+    DeviceEnrolled {
+        /// The device.
+        device: DeviceId,
+        /// What it calls itself.
+        hostname: String,
+        /// Its platform.
+        platform: Platform,
+    },
+    /// A device was put into quarantine.
+    #[serde(rename = "device.quarantined")]
+    DeviceQuarantined {
+        /// The device.
+        device: DeviceId,
+        /// What for.
+        cause: QuarantineCause,
+    },
+    /// A device was let out of quarantine.
+    #[serde(rename = "device.let_in")]
+    DeviceLetIn {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Devices were held.
+    #[serde(rename = "hold.made")]
+    HoldMade {
+        /// The hold.
+        hold: Hold,
+    },
+    /// A hold was lifted before its end.
+    #[serde(rename = "hold.lifted")]
+    HoldLifted {
+        /// The hold.
+        hold: HoldId,
+    },
+    /// A machine became a distribution point.
+    #[serde(rename = "edge.enrolled")]
+    EdgeEnrolled {
+        /// The distribution point.
+        edge: EdgeId,
+        /// What it calls itself.
+        name: String,
+        /// Its site.
+        site: String,
+        /// The address that devices are told.
+        url: String,
+    },
+    /// A release came into the catalog.
+    #[serde(rename = "release.imported")]
+    ReleaseImported {
+        /// The release.
+        release: ReleaseId,
+        /// The digest of its archive.
+        archive: Digest,
+        /// The digest of its manifest.
+        manifest: Digest,
+        /// Where it came from, in its importer's words.
+        origin: String,
+    },
+    /// A release was approved or blocked.
+    #[serde(rename = "release.decided")]
+    ReleaseDecided {
+        /// The release.
+        release: ReleaseId,
+        /// What it is since.
+        status: ReleaseStatus,
+        /// Why, in the person's words.
+        reason: String,
+        /// The digest of its manifest: what exactly was decided on.
+        manifest: Digest,
+    },
+    /// A rollout was started.
+    #[serde(rename = "rollout.started")]
+    RolloutStarted {
+        /// The rollout.
+        rollout: RolloutId,
+        /// Its name for people.
+        name: String,
+        /// The releases that it brings.
+        releases: Vec<ReleaseId>,
+        /// How many devices are in it.
+        devices: u64,
+        /// The digest of its specification in JSON.
+        spec: Digest,
+    },
+    /// A person told a rollout what to do.
+    #[serde(rename = "rollout.commanded")]
+    RolloutCommanded {
+        /// The rollout.
+        rollout: RolloutId,
+        /// What it was told.
+        command: Command,
+    },
+    /// The server moved a rollout on, or stopped it.
+    #[serde(rename = "rollout.state")]
+    RolloutState {
+        /// The rollout.
+        rollout: RolloutId,
+        /// Its state since.
+        state: RolloutState,
+        /// Why.
+        reason: String,
+    },
+    /// The server opened or closed a ring, or put it back.
+    #[serde(rename = "rollout.ring")]
+    RingState {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The ring's name.
+        ring: String,
+        /// Its state since.
+        state: RingState,
+        /// Why.
+        reason: String,
+    },
+    /// Everything was stopped.
+    #[serde(rename = "emergency.stopped")]
+    EmergencyStopped {
+        /// Why, in the person's words.
+        reason: String,
+    },
+    /// The emergency stop was lifted.
+    #[serde(rename = "emergency.lifted")]
+    EmergencyLifted {
+        /// Who had called it.
+        called_by: String,
+        /// Why that was.
+        reason: String,
+    },
+    /// A key to sign the log's head was made.
+    #[serde(rename = "audit.key_made")]
+    KeyMade {
+        /// The key by which its signatures are verified.
+        key: String,
+    },
+    /// The log was found without entries that it had: its end was cut, or the database is an older
+    /// one.
+    #[serde(rename = "audit.history_lost")]
+    HistoryLost {
+        /// How far the log is known to have gone.
+        known: Link,
+        /// How far the database's log went when that was found.
+        found: Link,
+    },
+    /// The head that the server keeps beside its database is gone, or can't be read.
+    #[serde(rename = "audit.head_lost")]
+    HeadLost {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Act {
+    /// A session was opened; only the beginning of its digest is told.
+    pub fn session_opened(session: &Digest, expires_at: Timestamp) -> Self {
+        Self::SessionOpened { session: short(session), expires_at }
+    }
+
+    /// A session was closed.
+    pub fn session_closed(session: &Digest) -> Self {
+        Self::SessionClosed { session: short(session) }
+    }
+
+    /// An enrolment token was made; only the beginning of its digest is told.
+    pub fn token_created(token: &Digest, note: &str, expires_at: Timestamp) -> Self {
+        Self::TokenCreated { token: short(token), note: note.to_owned(), expires_at }
+    }
+
+    /// To what it was done.
+    pub(super) fn subject(&self) -> Option<String> {
+        match self {
+            Self::SessionOpened { session, .. } | Self::SessionClosed { session } => {
+                Some(session.clone())
+            }
+            Self::TokenCreated { token, .. } => Some(token.clone()),
+            Self::DeviceEnrolled { device, .. }
+            | Self::DeviceQuarantined { device, .. }
+            | Self::DeviceLetIn { device } => Some(device.to_string()),
+            Self::HoldMade { hold } => Some(hold.id.to_string()),
+            Self::HoldLifted { hold } => Some(hold.to_string()),
+            Self::EdgeEnrolled { edge, .. } => Some(edge.to_string()),
+            Self::ReleaseImported { release, .. } | Self::ReleaseDecided { release, .. } => {
+                Some(release.to_string())
+            }
+            Self::RolloutStarted { rollout, .. }
+            | Self::RolloutCommanded { rollout, .. }
+            | Self::RolloutState { rollout, .. }
+            | Self::RingState { rollout, .. } => Some(rollout.to_string()),
+            Self::AdministratorTokenMade {}
+            | Self::LoginLinkMade { .. }
+            | Self::EmergencyStopped { .. }
+            | Self::EmergencyLifted { .. }
+            | Self::KeyMade { .. }
+            | Self::HistoryLost { .. }
+            | Self::HeadLost { .. } => None,
+        }
+    }
+
+    /// The action's name and its details, as an entry has them.
+    pub(super) fn told(&self) -> (String, Value) {
+        let mut told = serde_json::to_value(self).expect("an act has text keys");
+        let action = told["action"].as_str().unwrap_or_default().to_owned();
+        (action, told["details"].take())
+    }
+}
