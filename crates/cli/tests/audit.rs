@@ -1,5 +1,6 @@
 //! The audit log as an auditor uses it: fetched, verified, exported, sent to receivers that others
 //! wrote, across kills and restored databases.
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::fs;
@@ -194,14 +195,12 @@ fn messages_reach_receivers_by_udp_and_by_tcp() {
 }
 
 /// Where a program is, if the machine has it.
-#[cfg(unix)]
 fn program(name: &str) -> Option<PathBuf> {
     let folders = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin";
     folders.split(':').map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
 }
 
 /// A receiver that others wrote reads what was meant, and what it kept can be verified.
-#[cfg(unix)]
 #[test]
 #[ignore = "needs rsyslogd, and root or a folder that it may write: apt-get install rsyslog"]
 fn rsyslog_reads_what_was_meant() {
@@ -267,7 +266,6 @@ action(type="omfile" file="{out}" template="parts")
 }
 
 /// The page says how a log is verified without gofleet; here that is done.
-#[cfg(unix)]
 #[test]
 fn the_program_on_the_page_verifies_a_log_without_gofleet() {
     let page = include_str!("../../../docs/audit.md");
