@@ -93,6 +93,16 @@ impl TestEdge {
     fn kept(&self, sha256: &Digest) -> bool {
         self.folder.path().join("artifacts").join(sha256.to_string()).exists()
     }
+
+    /// The last byte is with the device a moment before the file has its name.
+    async fn comes_to_be_kept(&self, sha256: &Digest) {
+        within(async {
+            while !self.kept(sha256) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
@@ -196,7 +206,7 @@ async fn a_server_that_breaks_off_is_asked_for_the_rest() {
     let came = edge.get(&sha256, &[]).await.bytes().await.unwrap();
     assert!(came == content, "the device does not notice");
     assert_eq!(asked.load(Ordering::SeqCst), 2);
-    assert!(edge.kept(&sha256));
+    edge.comes_to_be_kept(&sha256).await;
 }
 
 /// A server that takes everybody in and breaks each first answer off in the middle.
