@@ -31,7 +31,7 @@ mod validate;
 mod view;
 
 pub use advance::{Action, advance, apply};
-pub use blame::Comparison;
+pub use blame::{Comparison, EarlierFailure};
 pub use blast::{BlastRadius, Exposure, InvalidBlastRadius};
 pub use command::{Command, Refused, command};
 pub use decision::{Replayed, replay};

@@ -1,8 +1,7 @@
 //! Who is kept out of rollouts, and whose fault a failure is, in a simulated server's memory.
 
 use gofleet_core::hold::KeptOut;
-use gofleet_core::ids::ReleaseId;
-use gofleet_core::rollout::{Comparison, DeviceView};
+use gofleet_core::rollout::{Comparison, DeviceView, EarlierFailure};
 
 use crate::server::{Database, NOWHERE};
 
@@ -13,37 +12,31 @@ impl Database {
         self.devices[row].kept_out = why;
     }
 
-    /// Fills in with which releases of other rollouts devices failed as they do in this one.
-    pub fn note_alike(&mut self, rollout: usize) {
+    /// Fills in how devices that failed in this rollout did in others.
+    pub fn note_earlier_failures(&mut self, rollout: usize) {
         let failed = |it: &DeviceView| it.failure.is_some() && it.quarantined_for.is_none();
         let devices = self.rollouts[rollout].view.devices.iter().enumerate();
         let failed: Vec<usize> =
             devices.filter(|(_, it)| failed(it)).map(|(place, _)| place).collect();
         for place in failed {
-            let alike = self.failed_alike(rollout, &self.rollouts[rollout].view.devices[place]);
-            self.rollouts[rollout].view.devices[place].failed_alike = alike;
+            let earlier = self.earlier_failures(rollout, place);
+            self.rollouts[rollout].view.devices[place].earlier_failures = earlier;
         }
     }
 
-    fn failed_alike(&self, rollout: usize, device: &DeviceView) -> Vec<ReleaseId> {
-        let Some(failure) = &device.failure else { return Vec::new() };
-        let row = self.row_of(&device.device);
-        let others = self.rollouts.iter().enumerate().filter(|(at, _)| *at != rollout);
-        let mut releases = Vec::new();
-        for (_, other) in others.filter(|(_, other)| other.places[row] != NOWHERE) {
-            let earlier = &other.view.devices[other.places[row] as usize];
-            let is_alike = earlier.failure.as_ref().is_some_and(|it| it.is_like(failure));
-            if !is_alike || earlier.release == device.release {
-                continue;
+    fn earlier_failures(&self, rollout: usize, place: usize) -> Vec<EarlierFailure> {
+        let row = self.row_of(&self.rollouts[rollout].view.devices[place].device);
+        let others = self.rollouts.iter().enumerate().rev().filter(|(at, _)| *at != rollout);
+        let others = others.filter(|(_, other)| other.places[row] != NOWHERE);
+        let earlier = others.filter_map(|(_, other)| {
+            let it = &other.view.devices[other.places[row] as usize];
+            let (release, failure) = (it.release.clone(), it.failure.clone()?);
+            let mut others = Comparison::default();
+            for other in other.view.devices.iter().filter(|other| other.device != it.device) {
+                others.count(&failure, other.step, other.failure.as_ref());
             }
-            let mut comparison = Comparison::default();
-            for it in other.view.devices.iter().filter(|it| it.device != device.device) {
-                comparison.count(failure, it.step, it.failure.as_ref());
-            }
-            if comparison.blames_the_device() {
-                releases.push(earlier.release.clone());
-            }
-        }
-        releases
+            Some(EarlierFailure { release, failure, others })
+        });
+        earlier.collect()
     }
 }

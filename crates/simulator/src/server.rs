@@ -256,7 +256,7 @@ impl Database {
             attempts: 0,
             is_waived: false,
             quarantined_for: None,
-            failed_alike: Vec::new(),
+            earlier_failures: Vec::new(),
             kept_out: row.kept_out.clone(),
             superseded_by: None,
             bytes_downloaded: 0,

@@ -409,7 +409,7 @@ impl<'a> World<'a> {
         (view.unapproved, view.emergency) = (unapproved, emergency);
         (view.listening_since, view.exposure) = (listening_since, exposure);
         if database.rollouts.len() > 1 {
-            database.note_alike(rollout);
+            database.note_earlier_failures(rollout);
         }
     }
 

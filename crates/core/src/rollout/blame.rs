@@ -8,7 +8,19 @@
 use super::{DeviceView, RolloutView, WantKind};
 use crate::guard::{Guard, permits};
 use crate::hold::QuarantineCause;
+use crate::ids::ReleaseId;
 use crate::order::{Failure, Step};
+
+/// How a device failed in another rollout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierFailure {
+    /// The release that it was to get.
+    pub release: ReleaseId,
+    /// What failed.
+    pub failure: Failure,
+    /// How the other devices of that rollout did with the same release.
+    pub others: Comparison,
+}
 
 /// How other devices did with a release, compared with one that failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,7 +39,7 @@ impl Comparison {
     }
 
     /// Whether the device is the exception, and not the rule.
-    pub fn blames_the_device(self) -> bool {
+    fn blames_the_device(self) -> bool {
         permits(Guard::OthersDoWell, self.well > self.alike)
     }
 }
@@ -56,10 +68,8 @@ impl RolloutView {
         if device.step == Step::Quarantined {
             return Some(QuarantineCause::Stuck { failure });
         }
-        if !device.failed_alike.is_empty() && self.comparison(device, &failure).blames_the_device()
-        {
-            let mut releases = vec![device.release.clone()];
-            releases.extend(device.failed_alike.iter().cloned());
+        let releases = self.releases_failed_alike(device, &failure);
+        if releases.len() > 1 {
             return Some(QuarantineCause::FailsAlike { releases, failure });
         }
         let retry = &self.spec.retry;
@@ -67,6 +77,23 @@ impl RolloutView {
         let is_over = was_retried && device.step == Step::Reverted && !device.tries_again(retry);
         let attempts = device.attempts;
         is_over.then_some(QuarantineCause::RetriesExhausted { attempts, failure })
+    }
+
+    /// The releases with which the device failed alike while most others did well, that of the
+    /// rollout first; none if that is not among them.
+    fn releases_failed_alike(&self, device: &DeviceView, failure: &Failure) -> Vec<ReleaseId> {
+        let mut releases = Vec::new();
+        if !self.comparison(device, failure).blames_the_device() {
+            return releases;
+        }
+        releases.push(device.release.clone());
+        for earlier in &device.earlier_failures {
+            let is_alike = earlier.failure.is_like(failure) && earlier.others.blames_the_device();
+            if is_alike && !releases.contains(&earlier.release) {
+                releases.push(earlier.release.clone());
+            }
+        }
+        releases
     }
 
     /// How the rollout's other devices do with the release of one that failed.

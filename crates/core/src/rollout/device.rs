@@ -55,7 +55,7 @@ impl DeviceView {
     fn requeue(&mut self, now: Timestamp) {
         (self.step, self.since, self.order) = (Step::Waiting, now, None);
         (self.is_silent, self.is_waived, self.failure) = (false, false, None);
-        (self.quarantined_for, self.failed_alike) = (None, Vec::new());
+        (self.quarantined_for, self.earlier_failures) = (None, Vec::new());
     }
 
     fn quarantine(&mut self, cause: &QuarantineCause, now: Timestamp) {

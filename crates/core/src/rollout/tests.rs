@@ -242,7 +242,7 @@ fn device_view(id: &str, ring: u32, now: Timestamp) -> DeviceView {
         attempts: 0,
         is_waived: false,
         quarantined_for: None,
-        failed_alike: Vec::new(),
+        earlier_failures: Vec::new(),
         kept_out: None,
         superseded_by: None,
         bytes_downloaded: 0,

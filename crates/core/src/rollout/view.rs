@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exposure, LeftOut, RingState, RolloutSpec, RolloutState};
+use super::{EarlierFailure, Exposure, LeftOut, RingState, RolloutSpec, RolloutState};
 use crate::emergency::EmergencyStop;
 use crate::hold::{KeptOut, QuarantineCause};
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
@@ -88,8 +88,8 @@ pub struct DeviceView {
     pub is_waived: bool,
     /// What the engine has put it into quarantine for, because of this rollout.
     pub quarantined_for: Option<QuarantineCause>,
-    /// Other releases with which it failed as it does with this one, and most others did not.
-    pub failed_alike: Vec<ReleaseId>,
+    /// Its failures in other rollouts, the latest first; they are looked for once it fails here.
+    pub earlier_failures: Vec<EarlierFailure>,
     /// Why it is kept out of all rollouts, while it is.
     pub kept_out: Option<KeptOut>,
     /// A later rollout that has ordered something else of it since: this one leaves it alone.

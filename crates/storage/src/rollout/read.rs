@@ -289,7 +289,7 @@ fn device(
         attempts: row.number("attempts")? as u32,
         is_waived: row.flag("is_waived")?,
         quarantined_for: row.optional_json("quarantined_for")?,
-        failed_alike: Vec::new(),
+        earlier_failures: Vec::new(),
         kept_out: row.optional_json("quarantine")?.map(KeptOut::Quarantine),
         superseded_by,
         bytes_downloaded: row.number("bytes_downloaded")?,

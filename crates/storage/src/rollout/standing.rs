@@ -1,5 +1,5 @@
-//! What the engine has to know of a rollout's devices beyond the rollout: which are held, and which
-//! failed before as they do here. Both are looked for only where there is a hold, or a failure.
+//! What the engine has to know of a rollout's devices beyond the rollout: which are held, and how
+//! those that failed did before. Both are looked for only where there is a hold, or a failure.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use gofleet_core::facts::Facts;
 use gofleet_core::hold::KeptOut;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Failure, Step};
-use gofleet_core::rollout::{Comparison, DeviceView};
+use gofleet_core::rollout::{Comparison, DeviceView, EarlierFailure};
 use gofleet_core::time::Timestamp;
 use sqlx::AnyConnection;
 
@@ -24,8 +24,9 @@ pub(super) async fn complete(
 ) -> Result<(), StorageError> {
     note_holds(&mut *connection, rollout, devices, now).await?;
     for device in devices.iter_mut().filter(|device| device.quarantined_for.is_none()) {
-        if let Some(failure) = &device.failure {
-            device.failed_alike = failed_alike(&mut *connection, rollout, device, failure).await?;
+        if device.failure.is_some() {
+            device.earlier_failures =
+                earlier_failures(&mut *connection, rollout, &device.device).await?;
         }
     }
     Ok(())
@@ -62,41 +63,31 @@ async fn note_holds(
     Ok(())
 }
 
-/// The releases of other rollouts with which the device failed alike while most others did well.
-async fn failed_alike(
+/// How the device failed in other rollouts, the latest first.
+async fn earlier_failures(
     connection: &mut AnyConnection,
     rollout: &RolloutId,
-    device: &DeviceView,
-    failure: &Failure,
-) -> Result<Vec<ReleaseId>, StorageError> {
+    device: &DeviceId,
+) -> Result<Vec<EarlierFailure>, StorageError> {
     let rows = sqlx::query(
         "SELECT m.rollout, m.target, m.failure FROM rollout_devices m \
          JOIN rollouts r ON r.id = m.rollout \
-         WHERE m.device = $1 AND m.rollout <> $2 AND m.target <> $3 AND m.failure IS NOT NULL \
-         ORDER BY r.place DESC",
+         WHERE m.device = $1 AND m.rollout <> $2 AND m.failure IS NOT NULL ORDER BY r.place DESC",
     )
-    .bind(device.device.to_string())
+    .bind(device.to_string())
     .bind(rollout.to_string())
-    .bind(device.release.to_string())
     .fetch_all(&mut *connection)
     .await
     .during("read a device's earlier failures")?;
-    let mut releases = Vec::new();
+    let mut earlier = Vec::new();
     for row in &rows {
-        let (earlier, release): (Failure, ReleaseId) =
-            (row.json("failure")?, row.parsed("target")?);
-        if !earlier.is_like(failure) || releases.contains(&release) {
-            continue;
-        }
+        let (release, failure): (ReleaseId, Failure) =
+            (row.parsed("target")?, row.json("failure")?);
         let rollout: RolloutId = row.parsed("rollout")?;
-        if comparison(&mut *connection, &rollout, &release, &device.device, failure)
-            .await?
-            .blames_the_device()
-        {
-            releases.push(release);
-        }
+        let others = comparison(&mut *connection, &rollout, &release, device, &failure).await?;
+        earlier.push(EarlierFailure { release, failure, others });
     }
-    Ok(releases)
+    Ok(earlier)
 }
 
 /// How other devices of a rollout did with a release.

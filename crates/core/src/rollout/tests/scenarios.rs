@@ -697,7 +697,7 @@ fn a_device_that_fails_alike_with_two_releases_is_at_fault_itself() {
     let mut world = two_rings("", [4, 2]);
     world.machine(3).failure = Some(check_failed());
     fail_last(&mut world, 3);
-    world.view.devices[3].failed_alike = vec!["go-1.27.2-linux-amd64".parse().unwrap()];
+    world.view.devices[3].earlier_failures = vec![failed_before(5, 1)];
     world.run_until(|view| view.state == RolloutState::Completed);
     assert_eq!(world.steps()[3], Step::Reverted);
     let tally = tally(&world.view, 0, world.now);
@@ -712,13 +712,37 @@ fn a_device_that_fails_alike_with_two_releases_is_at_fault_itself() {
     );
 }
 
+/// A failure with another release, where so many others did well and so many failed alike.
+fn failed_before(well: u32, alike: u32) -> EarlierFailure {
+    let release = "go-1.27.2-linux-amd64".parse().unwrap();
+    EarlierFailure { release, failure: check_failed(), others: Comparison { well, alike } }
+}
+
+#[test]
+fn only_an_earlier_failure_of_the_same_sort_with_another_release_blames_the_device() {
+    let same_release = "go-1.27.3-linux-amd64".parse().unwrap();
+    let full = Failure { kind: FailureKind::DiskFull, ..check_failed() };
+    for earlier in [
+        failed_before(5, 5),
+        EarlierFailure { failure: full, ..failed_before(5, 0) },
+        EarlierFailure { release: same_release, ..failed_before(5, 0) },
+    ] {
+        let mut world = two_rings("", [4, 2]);
+        world.machine(3).failure = Some(check_failed());
+        fail_last(&mut world, 3);
+        world.view.devices[3].earlier_failures = vec![earlier];
+        world.run_until(|view| view.state == RolloutState::Paused);
+        assert_eq!(world.view.devices[3].kept_out, None);
+    }
+}
+
 #[test]
 fn a_device_is_not_blamed_where_most_others_fail_too() {
     let mut world = two_rings("", [3, 2]);
     for place in 0..3 {
         world.machine(place).is_bad = true;
         world.machine(place).failure = Some(check_failed());
-        world.view.devices[place].failed_alike = vec!["go-1.27.2-linux-amd64".parse().unwrap()];
+        world.view.devices[place].earlier_failures = vec![failed_before(5, 1)];
     }
     world.run_until(|view| view.state == RolloutState::Paused);
     assert!(world.view.devices.iter().all(|device| device.quarantined_for.is_none()));
