@@ -458,16 +458,22 @@ impl Engine {
         let taken = self.view.places_taken();
         let free =
             if permits(Guard::FreePlaces, false) { limit } else { limit.saturating_sub(taken) };
-        let room = self.view.room() as usize;
-        let free = free as usize;
-        let is_stuck =
-            free == 0 && !ready.is_empty() && self.view.devices.iter().all(DeviceView::is_settled);
-        for place in ready.into_iter().take(free.min(room)) {
+        let free = free.min(self.view.room()) as usize;
+        if free == 0 && !ready.is_empty() {
+            return self.pause_if_blocked();
+        }
+        for place in ready.into_iter().take(free) {
             self.act_on(place, |device| Action::Order { device, want: WantKind::Activate });
         }
-        if is_stuck {
-            let cause = Cause::OnlySilence { silent: self.view.places_taken() };
-            self.set_state(RolloutState::Paused, Some(cause));
+    }
+
+    /// Asks a person, where places would never become free by themselves. Whether those that other
+    /// rollouts take ever will can't be seen from here.
+    fn pause_if_blocked(&mut self) {
+        let devices = &self.view.devices;
+        let silent = devices.iter().filter(|device| device.blocks()).count() as u32;
+        if silent > 0 && devices.iter().all(DeviceView::is_settled) {
+            self.set_state(RolloutState::Paused, Some(Cause::OnlySilence { silent }));
         }
     }
 

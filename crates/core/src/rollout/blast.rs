@@ -89,6 +89,12 @@ impl DeviceView {
         let is_broken = self.step == Step::Quarantined && self.superseded_by.is_none();
         self.takes_a_place() || is_broken && !self.is_waived
     }
+
+    /// Whether it takes room for good: nothing more is expected of it, and only a person's word
+    /// lets others have its place.
+    pub(super) fn blocks(&self) -> bool {
+        self.is_exposed() && self.is_settled()
+    }
 }
 
 impl RolloutView {

@@ -128,13 +128,13 @@ fn resume(view: &RolloutView) -> Result<Vec<Action>, Refused> {
             RingState::Failed | RingState::RolledBack => true,
             RingState::Waiting | RingState::Running | RingState::Passed => false,
         };
-        let waives_silence = matches!(view.cause, Some(Cause::OnlySilence { .. }));
+        let makes_room = matches!(view.cause, Some(Cause::OnlySilence { .. }));
         for device in view.devices.iter().filter(|device| device.ring as usize == place) {
             let id = device.device.clone();
             if reopens && was_put_back(device) || device.was_taken_back() {
                 actions.push(Action::Requeue { device: id });
             } else if (reopens && has_failed(device) && !device.tries_again(&view.spec.retry)
-                || waives_silence && device.is_silent)
+                || makes_room && device.blocks())
                 && !device.is_waived
             {
                 actions.push(Action::Waive { device: id });

@@ -212,9 +212,10 @@ pub enum Cause {
         /// By whom and why.
         stop: EmergencyStop,
     },
-    /// Every place in flight is taken by a silent device, so nothing can ever move on.
+    /// Silent or broken devices take every place in flight, or all the room that the blast radius
+    /// leaves, so nothing can ever move on.
     OnlySilence {
-        /// How many silent devices there are.
+        /// How many they are.
         silent: u32,
     },
 }
@@ -285,7 +286,8 @@ impl fmt::Display for Cause {
             Self::Emergency { stop } => write!(formatter, "{stop}"),
             Self::OnlySilence { silent } => write!(
                 formatter,
-                "{silent} silent devices take every place in flight: resume to go on without them"
+                "no place is left, and {silent} silent or broken devices take theirs for good: \
+                 resume to go on without them"
             ),
         }
     }

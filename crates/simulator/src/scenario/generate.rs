@@ -39,6 +39,11 @@ impl Scenario {
             kinds.people_hold();
         }
         let Kinds { mut dice, mut faults, .. } = kinds;
+        let mut of_its_own = Dice::new(seed).about(&[3, u64::from(devices)]);
+        if of_its_own.chance(100) {
+            let (end, bad) = two_bad_releases(&mut of_its_own, devices, faults_end_ms);
+            (rollouts, faults) = (end, bad);
+        }
         faults.sort_by_key(|(at, _)| *at);
         let network = network(&mut dice);
         let blast_radius = dice.chance(300).then(|| {
@@ -48,6 +53,27 @@ impl Scenario {
         let devices = (0..devices).collect();
         Self { seed, devices, rollouts, faults, blast_radius, network, faults_end_ms }
     }
+}
+
+/// One release breaks the machines, is rolled out to the end all the same, and the next one breaks
+/// some of them alike: whose fault is that?
+fn two_bad_releases(
+    dice: &mut Dice,
+    devices: u32,
+    end_ms: u64,
+) -> (Vec<(u64, RolloutSpec)>, Vec<(u64, Fault)>) {
+    let mut rollouts = Vec::new();
+    let mut faults = Vec::new();
+    for (place, name) in ["first", "second"].into_iter().enumerate() {
+        let mut spec = spec(dice, name, VERSIONS[place + 1], devices);
+        (spec.window, spec.soak) = (None, Span::from_secs(10));
+        let gate = Gate { max_failures: devices, min_successes: Some(0), ..Gate::default() };
+        spec.gate = gate;
+        rollouts.push((place as u64 * end_ms / 2, spec));
+        let per_mille = dice.between(200, 800);
+        faults.push((0, Fault::BadRelease { version: place + 1, per_mille, after_ms: 0 }));
+    }
+    (rollouts, faults)
 }
 
 fn network(dice: &mut Dice) -> Network {

@@ -290,6 +290,24 @@ fn silent_devices_that_take_every_place_ask_for_a_person() {
 }
 
 #[test]
+fn silent_and_broken_devices_that_fill_the_blast_radius_ask_for_a_person() {
+    for is_broken in [false, true] {
+        let mut world = two_rings(", gate: {max_failures: 5}", [3, 1]);
+        world.view.exposure = Some(Exposure { max: 1, elsewhere: 0 });
+        world.tick();
+        world.machine(0).is_online = false;
+        if is_broken {
+            world.view.devices[0].step = Step::Quarantined;
+        }
+        world.run_until(|view| view.state == RolloutState::Paused);
+        assert_eq!(world.view.cause.clone().unwrap().code(), "only_silence");
+        world.command(Command::Resume).unwrap();
+        world.run_until(|view| view.state == RolloutState::Completed);
+        assert_eq!(world.steps()[1..], [Step::Accepted; 3]);
+    }
+}
+
+#[test]
 fn a_release_that_is_blocked_reaches_nobody_new() {
     let mut world = two_rings("", [1, 3]);
     world.run_until(|view| view.devices[0].step == Step::Soaking);
