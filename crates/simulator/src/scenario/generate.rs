@@ -40,9 +40,8 @@ impl Scenario {
         }
         let Kinds { mut dice, mut faults, .. } = kinds;
         let mut of_its_own = Dice::new(seed).about(&[3, u64::from(devices)]);
-        if of_its_own.chance(100) {
-            let (end, bad) = two_bad_releases(&mut of_its_own, devices, faults_end_ms);
-            (rollouts, faults) = (end, bad);
+        if of_its_own.chance(30) {
+            (rollouts, faults) = two_bad_releases(&mut of_its_own, devices, faults_end_ms);
         }
         faults.sort_by_key(|(at, _)| *at);
         let network = network(&mut dice);
@@ -67,8 +66,8 @@ fn two_bad_releases(
     for (place, name) in ["first", "second"].into_iter().enumerate() {
         let mut spec = spec(dice, name, VERSIONS[place + 1], devices);
         (spec.window, spec.soak) = (None, Span::from_secs(10));
-        let gate = Gate { max_failures: devices, min_successes: Some(0), ..Gate::default() };
-        spec.gate = gate;
+        spec.rings = vec![RingSpec { name: "all".to_owned(), size: RingSize::Rest, gate: None }];
+        spec.gate = Gate { max_failures: devices, ..Gate::default() };
         rollouts.push((place as u64 * end_ms / 2, spec));
         let per_mille = dice.between(200, 800);
         faults.push((0, Fault::BadRelease { version: place + 1, per_mille, after_ms: 0 }));
