@@ -272,8 +272,9 @@ async fn ask_decision(
     })
 }
 
+/// What the page that asks for a reason sends.
 #[derive(Deserialize)]
-struct DecisionForm {
+struct ReasonForm {
     #[serde(default)]
     reason: String,
 }
@@ -282,7 +283,7 @@ async fn decide(
     State(state): State<AppState>,
     Visitor(by): Visitor,
     Path((id, decision)): Path<(String, String)>,
-    Form(form): Form<DecisionForm>,
+    Form(form): Form<ReasonForm>,
 ) -> Reply {
     let id: ReleaseId = id.parse().map_err(|error| not_an_id(&error))?;
     let status = parse_decision(&decision)?;

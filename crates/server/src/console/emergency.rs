@@ -2,11 +2,10 @@
 
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse as _, Redirect};
-use serde::Deserialize;
 
 use super::pieces::{Section, Shell};
 use super::session::Visitor;
-use super::{ConfirmPage, Reply, render};
+use super::{ConfirmPage, ReasonForm, Reply, render};
 use crate::commands;
 use crate::failure::Failure;
 use crate::state::AppState;
@@ -55,17 +54,11 @@ pub(super) async fn ask(_: Visitor, Path(verb): Path<String>) -> Reply {
     })
 }
 
-#[derive(Deserialize)]
-pub(super) struct Reason {
-    #[serde(default)]
-    reason: String,
-}
-
 pub(super) async fn act(
     State(state): State<AppState>,
     Visitor(by): Visitor,
     Path(verb): Path<String>,
-    Form(form): Form<Reason>,
+    Form(form): Form<ReasonForm>,
 ) -> Reply {
     match parse(&verb)? {
         Verb::Stop => drop(commands::stop_everything(&state, &by, &form.reason).await?),

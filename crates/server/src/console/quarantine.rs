@@ -3,11 +3,10 @@
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse as _, Redirect};
 use gofleet_core::ids::DeviceId;
-use serde::Deserialize;
 
 use super::pieces::{Section, Shell};
 use super::session::Visitor;
-use super::{ConfirmPage, Reply, not_an_id, render};
+use super::{ConfirmPage, ReasonForm, Reply, not_an_id, render};
 use crate::failure::Failure;
 use crate::state::AppState;
 use crate::{commands, views};
@@ -60,17 +59,11 @@ pub(super) async fn ask(
     })
 }
 
-#[derive(Deserialize)]
-pub(super) struct Reason {
-    #[serde(default)]
-    reason: String,
-}
-
 pub(super) async fn act(
     State(state): State<AppState>,
     Visitor(by): Visitor,
     Path((id, verb)): Path<(String, String)>,
-    Form(form): Form<Reason>,
+    Form(form): Form<ReasonForm>,
 ) -> Reply {
     let device: DeviceId = id.parse().map_err(|error| not_an_id(&error))?;
     match parse(&verb)? {
