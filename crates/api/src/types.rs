@@ -20,7 +20,7 @@ pub use gofleet_core::audit::{Actor, AuditEntry, Head};
 pub use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, VersionCount};
 pub use gofleet_core::edge::{Edge, EdgeReport};
 pub use gofleet_core::event::{Change, Event};
-pub use gofleet_core::hold::{Hold, Quarantine, QuarantineCause};
+pub use gofleet_core::hold::{Hold, KeptOut, Quarantine, QuarantineCause};
 pub use gofleet_core::rollout::{
     DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Reason, RingState, RingStatus, RolloutPlan,
     RolloutState, RolloutStatus, RolloutSummary, Tally, Traffic, WayTraffic,

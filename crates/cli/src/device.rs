@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use gofleet_api::{Client, Device, DeviceDetail, DeviceHistory, QuarantineRequest, QuarantineView};
+use gofleet_api::{
+    Client, Device, DeviceDetail, DeviceHistory, KeptOut, Quarantine, QuarantineRequest,
+    QuarantineView,
+};
 use gofleet_core::order::{Evidence, Receipt};
 
 use crate::connection::Connection;
@@ -133,11 +136,7 @@ fn row(device: &Device) -> Vec<String> {
 
 /// What matters most of whether it can be ordered anything.
 fn state(device: &Device) -> &'static str {
-    match (&device.quarantine, &device.hold) {
-        (Some(_), _) => "quarantine",
-        (None, Some(_)) => "held",
-        (None, None) => online(device),
-    }
+    device.kept_out.as_ref().map_or(online(device), KeptOut::word)
 }
 
 fn online(device: &Device) -> &'static str {
@@ -145,7 +144,10 @@ fn online(device: &Device) -> &'static str {
 }
 
 fn describe_quarantine(view: &QuarantineView) -> String {
-    let Some(quarantine) = &view.quarantine else { return "not in quarantine".to_owned() };
+    view.quarantine.as_ref().map_or("not in quarantine".to_owned(), since)
+}
+
+fn since(quarantine: &Quarantine) -> String {
     format!("in quarantine since {}: {}", quarantine.at, quarantine.cause)
 }
 
@@ -157,10 +159,10 @@ fn describe(detail: &DeviceDetail) -> String {
         format!("{} ({})", paint(style::STRONG, &facts.hostname), device.id),
         format!("  state     {}, last heard {}", online(device), device.last_seen),
     ];
-    if let Some(kept_out) = &device.quarantine {
-        lines.push(format!("  kept out  in quarantine since {}: {}", kept_out.at, kept_out.cause));
-    }
-    lines.extend(device.hold.as_ref().map(|hold| format!("  kept out  {hold}")));
+    lines.extend(device.kept_out.as_ref().map(|kept_out| match kept_out {
+        KeptOut::Quarantine(quarantine) => format!("  kept out  {}", since(quarantine)),
+        KeptOut::Hold(hold) => format!("  kept out  {hold}"),
+    }));
     lines.extend([
         format!("  system    {}, {}", facts.os_version, facts.platform),
         format!("  machine   {} processors, {} free", facts.processors, bytes(facts.free_bytes)),

@@ -120,7 +120,7 @@ fn row_of_device(device: &Device) -> Vec<String> {
 
 fn row(hold: &Hold) -> Vec<String> {
     let devices = if hold.devices.is_empty() { "all" } else { &hold.devices };
-    let until = hold.until.map_or_else(|| "lifted".to_owned(), |until| until.to_string());
+    let until = hold.until.map_or_else(|| "it is lifted".to_owned(), |until| until.to_string());
     vec![
         hold.id.to_string(),
         devices.to_owned(),

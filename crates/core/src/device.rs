@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::emergency::EmergencyStop;
 use crate::facts::Facts;
-use crate::hold::{Hold, Quarantine};
+use crate::hold::{Hold, KeptOut};
 use crate::ids::{DeviceId, RolloutId};
 use crate::order::{Failure, Receipt, Step};
 use crate::rollout::RolloutSummary;
@@ -28,12 +28,9 @@ pub struct Device {
     pub last_seen: Timestamp,
     /// Whether it was heard within [`ONLINE_WITHIN`].
     pub online: bool,
-    /// Why it is in quarantine, while it is.
+    /// Why it is kept out of rollouts, while it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quarantine: Option<Quarantine>,
-    /// The hold on it, while there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hold: Option<Hold>,
+    pub kept_out: Option<KeptOut>,
     /// Where it stands with its latest order; absent while it never had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest: Option<DeviceHistory>,

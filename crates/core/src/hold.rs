@@ -168,12 +168,17 @@ impl fmt::Display for QuarantineCause {
     }
 }
 
-/// Why a device is kept out of rollouts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a device is kept out of rollouts. Quarantine is told before a hold: it does not end by
+/// itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(tag = "code")]
 pub enum KeptOut {
     /// It is in quarantine.
+    #[serde(rename = "in_quarantine")]
     Quarantine(Quarantine),
     /// It is held.
+    #[serde(rename = "held")]
     Hold(Hold),
 }
 
@@ -182,6 +187,19 @@ impl KeptOut {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Quarantine(_) => "in_quarantine",
+            Self::Hold(_) => "held",
+        }
+    }
+
+    /// Whether it is in quarantine, whatever holds it besides.
+    pub const fn is_quarantine(&self) -> bool {
+        matches!(self, Self::Quarantine(_))
+    }
+
+    /// In one word, for lists.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Quarantine(_) => "quarantine",
             Self::Hold(_) => "held",
         }
     }

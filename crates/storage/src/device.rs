@@ -99,7 +99,7 @@ impl Storage {
         .fetch_all(&self.readers)
         .await
         .during("list devices")?;
-        let holds = Holds::at(self.holds(now).await?, now);
+        let holds = self.holding(now).await?;
         rows.iter().map(|row| device(row, &holds, now)).collect()
     }
 
@@ -129,7 +129,7 @@ impl Storage {
             .await
             .during("read a device's orders")?;
         let history = orders.iter().map(history).collect::<Result<_, _>>()?;
-        let holds = Holds::at(self.holds(now).await?, now);
+        let holds = self.holding(now).await?;
         Ok(DeviceDetail { device: device(&row, &holds, now)?, history })
     }
 
@@ -184,7 +184,7 @@ impl Storage {
         .fetch_all(&self.readers)
         .await
         .during("read the fleet")?;
-        let holds = Holds::at(self.holds(now).await?, now);
+        let holds = self.holding(now).await?;
         rows.iter().map(|row| fleet_device(row, &holds)).collect()
     }
 
@@ -217,7 +217,7 @@ fn fleet_device(row: &AnyRow, holds: &Holds) -> Result<FleetDevice, StorageError
     let busy = row.optional_text("busy")?;
     let (id, facts): (DeviceId, Facts) = (row.parsed("id")?, row.json("facts")?);
     Ok(FleetDevice {
-        kept_out: kept_out(row, holds, &id, Some(&facts))?,
+        kept_out: kept_out(row, holds, &id, &facts)?,
         id,
         facts,
         last_seen: row.time("last_seen")?,
@@ -232,8 +232,7 @@ fn device(row: &AnyRow, holds: &Holds, now: Timestamp) -> Result<Device, Storage
     let id: DeviceId = row.parsed("id")?;
     let has_order = row.optional_number("generation")?.is_some();
     Ok(Device {
-        quarantine: row.optional_json("quarantine")?,
-        hold: holds.on(&id, &facts).cloned(),
+        kept_out: kept_out(row, holds, &id, &facts)?,
         id,
         facts,
         enrolled_at: row.time("enrolled_at")?,

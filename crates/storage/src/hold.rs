@@ -38,6 +38,11 @@ impl Storage {
         read_holds(&mut reader, now).await
     }
 
+    /// The holds that hold at this time, ready to be asked.
+    pub(crate) async fn holding(&self, now: Timestamp) -> Result<Holds, StorageError> {
+        Ok(Holds::at(self.holds(now).await?, now))
+    }
+
     /// Makes a hold.
     ///
     /// # Errors
@@ -148,7 +153,8 @@ impl Storage {
 }
 
 impl Write<'_> {
-    async fn quarantine_of(
+    /// The quarantine that a device is in.
+    pub(crate) async fn quarantine_of(
         &mut self,
         device: &DeviceId,
     ) -> Result<Option<Quarantine>, StorageError> {
@@ -160,15 +166,12 @@ impl Write<'_> {
         row.ok_or_else(|| StorageError::UnknownDevice(device.clone()))?.optional_json("quarantine")
     }
 
-    /// Puts a device into quarantine, unless it is there already.
+    /// Puts a device into quarantine that is not there.
     pub(crate) async fn quarantine(
         &mut self,
         device: &DeviceId,
         cause: QuarantineCause,
     ) -> Result<Quarantine, StorageError> {
-        if let Some(quarantine) = self.quarantine_of(device).await? {
-            return Ok(quarantine);
-        }
         let quarantine = Quarantine { cause, at: self.now };
         sqlx::query("UPDATE devices SET quarantine = $2 WHERE id = $1")
             .bind(device.to_string())
@@ -208,11 +211,10 @@ pub(crate) fn kept_out(
     row: &AnyRow,
     holds: &Holds,
     device: &DeviceId,
-    facts: Option<&Facts>,
+    facts: &Facts,
 ) -> Result<Option<KeptOut>, StorageError> {
     if let Some(quarantine) = row.optional_json("quarantine")? {
         return Ok(Some(KeptOut::Quarantine(quarantine)));
     }
-    let hold = facts.and_then(|facts| holds.on(device, facts));
-    Ok(hold.cloned().map(KeptOut::Hold))
+    Ok(holds.on(device, facts).cloned().map(KeptOut::Hold))
 }

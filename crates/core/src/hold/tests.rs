@@ -53,6 +53,12 @@ fn of_several_holds_on_a_device_the_one_that_ends_last_is_told() {
 }
 
 #[test]
+fn a_hold_that_cannot_be_read_holds_everybody() {
+    let holds = Holds::at([hold("h1", "nonsense (", 0, None)], Timestamp::from_millis(1));
+    assert!(holds.on(&"d1".parse().unwrap(), &facts("oslo")).is_some());
+}
+
+#[test]
 fn a_hold_tells_who_why_and_until_when() {
     let text = hold("h1", "", 0, Some(86_400_000)).to_string();
     assert_eq!(text, "held by ann (h1): audit, until 1970-01-02T00:00:00Z");

@@ -60,7 +60,15 @@ impl DeviceView {
 
     fn quarantine(&mut self, cause: &QuarantineCause, now: Timestamp) {
         self.quarantined_for = Some(cause.clone());
-        self.kept_out = Some(KeptOut::Quarantine(Quarantine { cause: cause.clone(), at: now }));
+        // The first cause stays.
+        if !self.is_in_quarantine() {
+            self.kept_out = Some(KeptOut::Quarantine(Quarantine { cause: cause.clone(), at: now }));
+        }
+    }
+
+    /// Whether it is in quarantine, for whatever reason.
+    pub fn is_in_quarantine(&self) -> bool {
+        self.kept_out.as_ref().is_some_and(KeptOut::is_quarantine)
     }
 
     /// What the rollout's latest order for it wants.

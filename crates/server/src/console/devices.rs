@@ -3,6 +3,7 @@
 use askama::Template;
 use gofleet_core::device::{Device, DeviceDetail, DeviceHistory};
 use gofleet_core::facts::{Facts, FoundGo, GoOrigin};
+use gofleet_core::hold::KeptOut;
 use gofleet_core::order::{Evidence, Receipt, Step};
 use gofleet_core::time::Timestamp;
 use gofleet_core::version;
@@ -89,12 +90,11 @@ fn has_text(device: &Device, text: &str) -> bool {
 
 /// What the list says of a device in one word, which is also what it is filtered by.
 fn state(device: &Device) -> &'static str {
-    match &device.latest {
-        _ if device.quarantine.is_some() => "quarantine",
-        _ if device.hold.is_some() => "held",
-        _ if !device.online => "offline",
-        Some(latest) => latest.step.as_str(),
-        None => "idle",
+    match (&device.kept_out, &device.latest) {
+        (Some(kept_out), _) => kept_out.word(),
+        (None, _) if !device.online => "offline",
+        (None, Some(latest)) => latest.step.as_str(),
+        (None, None) => "idle",
     }
 }
 
@@ -368,7 +368,7 @@ impl DevicePage {
             },
             seen: Moment::new(device.last_seen, now),
             kept_out: kept_out(device),
-            is_quarantined: device.quarantine.is_some(),
+            is_quarantined: device.kept_out.as_ref().is_some_and(KeptOut::is_quarantine),
             active,
             latest: latest.to_owned(),
             platform: facts.platform.to_string(),
@@ -382,11 +382,7 @@ impl DevicePage {
 
 /// Why it is ordered nothing new; empty if nothing keeps it out.
 fn kept_out(device: &Device) -> String {
-    match (&device.quarantine, &device.hold) {
-        (Some(quarantine), _) => format!("In quarantine: {}", quarantine.cause),
-        (None, Some(hold)) => format!("It is {hold}"),
-        (None, None) => String::new(),
-    }
+    device.kept_out.as_ref().map_or(String::new(), |kept_out| format!("It is {kept_out}"))
 }
 
 fn own_facts(facts: &Facts, enrolled: Moment) -> Vec<Fact> {

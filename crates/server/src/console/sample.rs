@@ -352,8 +352,7 @@ pub(super) fn devices(count: usize) -> Vec<Device> {
             enrolled_at: before(86_400),
             last_seen: before(3 + number as u64 * 7 % 900),
             online: number % 17 != 13,
-            quarantine: None,
-            hold: None,
+            kept_out: None,
             latest: (number % 4 != 3).then(|| {
                 history(3, if number % 11 == 5 { Step::Reverted } else { Step::Accepted })
             }),

@@ -74,9 +74,12 @@ fn decision(view: &RolloutView, action: &Action) -> Option<Act> {
             let ring = view.spec.rings[*ring as usize].name.clone();
             Some(Act::RingState { rollout, ring, state: *state, reason })
         }
+        // One that is there already stays there for its first cause.
         Action::Quarantine { device, cause } => {
+            let mut devices = view.devices.iter();
+            let known = devices.find(|known| known.device == *device)?;
             let (device, cause) = (device.clone(), cause.clone());
-            Some(Act::DeviceQuarantined { device, cause })
+            (!known.is_in_quarantine()).then_some(Act::DeviceQuarantined { device, cause })
         }
         Action::Order { .. }
         | Action::MarkSilent { .. }
@@ -209,7 +212,10 @@ impl Write<'_> {
         .execute(&mut *self.transaction)
         .await
         .during("note what a device is put into quarantine for")?;
-        self.quarantine(device, cause.clone()).await.map(drop)
+        if self.quarantine_of(device).await?.is_none() {
+            self.quarantine(device, cause.clone()).await?;
+        }
+        Ok(())
     }
 
     async fn set_ring(

@@ -30,7 +30,7 @@ async fn a_hold_picks_devices_by_their_facts_while_it_holds() {
     let fleet = bench.storage.fleet(bench.now).await.unwrap();
     assert_eq!(fleet.iter().filter(|device| device.kept_out.is_some()).count(), 1);
     let device = bench.storage.device(&"d1".parse().unwrap(), bench.now).await.unwrap().device;
-    assert_eq!(device.hold, Some(first));
+    assert_eq!(device.kept_out, Some(KeptOut::Hold(first)));
     bench.pass(50);
     assert_eq!(held(&bench, &rollout).await, [""; 0], "it has ended by itself");
     assert_eq!(bench.storage.holds(bench.now).await.unwrap(), []);

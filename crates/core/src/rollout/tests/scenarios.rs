@@ -1,7 +1,7 @@
 //! The engine in the situations that a fleet brings.
 
 use super::*;
-use crate::hold::{Hold, KeptOut, QuarantineCause};
+use crate::hold::{Hold, KeptOut, Quarantine, QuarantineCause};
 use crate::order::Taken;
 use crate::ways::WayKind;
 
@@ -764,6 +764,20 @@ fn a_device_is_not_blamed_where_most_others_fail_too() {
     }
     world.run_until(|view| view.state == RolloutState::Paused);
     assert!(world.view.devices.iter().all(|device| device.quarantined_for.is_none()));
+}
+
+#[test]
+fn a_device_in_quarantine_stays_there_for_its_first_cause() {
+    let mut world = two_rings(", retry: {times: 1, after: 1s}", [1, 1]);
+    world.machine(0).is_bad = true;
+    world.machine(0).failure = Some(Failure { kind: FailureKind::DiskFull, ..check_failed() });
+    world
+        .run_until(|view| view.devices[0].step == Step::Verifying && view.devices[0].attempts == 2);
+    let (by, reason) = ("ann".to_owned(), "noise".to_owned());
+    let first = Quarantine { cause: QuarantineCause::Person { by, reason }, at: world.now };
+    world.view.devices[0].kept_out = Some(KeptOut::Quarantine(first.clone()));
+    world.run_until(|view| view.devices[0].quarantined_for.is_some());
+    assert_eq!(world.view.devices[0].kept_out, Some(KeptOut::Quarantine(first)));
 }
 
 #[test]
