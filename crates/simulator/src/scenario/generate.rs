@@ -41,7 +41,8 @@ impl Scenario {
         let Kinds { mut dice, mut faults, .. } = kinds;
         let mut of_its_own = Dice::new(seed).about(&[3, u64::from(devices)]);
         if of_its_own.chance(30) {
-            (rollouts, faults) = two_bad_releases(&mut of_its_own, devices, faults_end_ms);
+            faults.clear();
+            rollouts = two_bad_releases(&mut of_its_own, devices, faults_end_ms, &mut faults);
         }
         faults.sort_by_key(|(at, _)| *at);
         let network = network(&mut dice);
@@ -60,9 +61,9 @@ fn two_bad_releases(
     dice: &mut Dice,
     devices: u32,
     end_ms: u64,
-) -> (Vec<(u64, RolloutSpec)>, Vec<(u64, Fault)>) {
+    faults: &mut Vec<(u64, Fault)>,
+) -> Vec<(u64, RolloutSpec)> {
     let mut rollouts = Vec::new();
-    let mut faults = Vec::new();
     for (place, name) in ["first", "second"].into_iter().enumerate() {
         let mut spec = spec(dice, name, VERSIONS[place + 1], devices);
         (spec.window, spec.soak) = (None, Span::from_secs(10));
@@ -72,7 +73,7 @@ fn two_bad_releases(
         let per_mille = dice.between(200, 800);
         faults.push((0, Fault::BadRelease { version: place + 1, per_mille, after_ms: 0 }));
     }
-    (rollouts, faults)
+    rollouts
 }
 
 fn network(dice: &mut Dice) -> Network {
