@@ -272,7 +272,8 @@ fn the_program_on_the_page_verifies_a_log_without_gofleet() {
     let (_, rest) = page.split_once("```python\n").unwrap();
     let (script, _) = rest.split_once("```").unwrap();
     let Some(python) = program("python3") else {
-        // The verification itself is tested without it.
+        assert!(std::env::var_os("CI").is_none(), "python3 is not installed");
+        eprintln!("left out, since python3 is not installed");
         return;
     };
     let fleet = fleet(3);
