@@ -1,5 +1,6 @@
 //! The programs as they are shipped.
 
+use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::PathBuf;
 
@@ -24,7 +25,7 @@ pub fn main() -> Result<()> {
 /// Builds `gofleet`, and gives its path.
 pub fn program() -> Result<PathBuf> {
     run(cargo().args(["build", "--release", "--package", "gofleet", "--bin", "gofleet"]))?;
-    Ok(target_folder()?.join("release/gofleet"))
+    built("gofleet")
 }
 
 /// Builds the shim, and gives its path. On Linux it is linked statically, which saves 0.6 ms at
@@ -38,5 +39,9 @@ pub fn shim() -> Result<PathBuf> {
         build.args(["--", "-C", "target-feature=+crt-static"]);
     }
     run(&mut build)?;
-    Ok(target_folder()?.join("release/gofleet-shim"))
+    built("gofleet-shim")
+}
+
+fn built(name: &str) -> Result<PathBuf> {
+    Ok(target_folder()?.join("release").join(format!("{name}{EXE_SUFFIX}")))
 }

@@ -34,6 +34,7 @@ pub mod environment;
 pub mod event;
 pub mod facts;
 pub mod guard;
+mod hex;
 pub mod hold;
 pub mod ids;
 pub mod manifest;

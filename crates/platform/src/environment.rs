@@ -104,8 +104,9 @@ impl Key {
         Self { hive: Hive::User, path: "Environment".to_owned() }
     }
 
-    /// Another key of that user.
-    pub fn of_user(path: &str) -> Self {
+    /// Another key of that user, to try things on.
+    #[cfg(all(test, windows))]
+    fn of_user(path: &str) -> Self {
         Self { hive: Hive::User, path: path.to_owned() }
     }
 }

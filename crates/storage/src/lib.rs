@@ -1,8 +1,8 @@
 //! The server's state in a database, behind one set of functions.
 //!
 //! Every change of state is one transaction, and its [events](Storage::events_since) are part of
-//! it, and so is what the [audit log](Storage::audit_since) is told. Nothing is decided here: the core decides, this crate keeps. The time is a parameter of
-//! each function that needs it.
+//! it, and so is what the [audit log](Storage::audit_since) is told. Nothing is decided here: the
+//! core decides, this crate keeps. The time is a parameter of each function that needs it.
 //!
 //! The database is SQLite in the server's data folder: one connection writes, a few read.
 //! Write-ahead logging keeps readers from waiting, and `synchronous = FULL` makes a commit last

@@ -1,12 +1,13 @@
 //! One change of the server's state: a transaction with its events, and with what the audit log is
 //! told of it. Nothing can be committed without saying that.
 
-use crate::audit::{Record, Telling};
-use crate::query::{During as _, from_i64, to_i64, to_json};
-use crate::{Storage, StorageError};
 use gofleet_core::event::Change;
 use gofleet_core::time::Timestamp;
 use sqlx::{Any, Transaction};
+
+use crate::audit::{Record, Telling};
+use crate::query::{During as _, from_i64, to_i64, to_json};
+use crate::{Storage, StorageError};
 
 /// A moment in a change of a rollout at which a server might be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::Serialize;
 use thiserror::Error;
 
 use super::difference::{Line, Mark, Reason};
@@ -31,7 +30,7 @@ pub struct Request<'a> {
 }
 
 /// What would be done. It is made by [`plan`], and doing it makes no choices.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Which variables are edited.
     pub scope: Scope,
@@ -46,8 +45,7 @@ pub struct Plan {
 }
 
 /// What reads a list, and how much of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// Windows reads one value.
     Value,
@@ -72,7 +70,7 @@ pub enum PlanError {
 }
 
 /// By how much it would be too long, and what would help.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excess {
     /// Whose variable is edited.
     pub scope: Scope,
@@ -87,7 +85,7 @@ pub struct Excess {
 }
 
 /// Entries that could go, with their separators.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Savings {
     /// Duplicates and dead Gos.
     pub mended: usize,
@@ -146,13 +144,6 @@ fn number(number: usize) -> String {
     let threes = threes.iter().map(|three| String::from_utf8_lossy(three).into_owned());
     let parts = (!head.is_empty()).then(|| head.to_owned()).into_iter().chain(threes);
     parts.collect::<Vec<_>>().join(",")
-}
-
-impl Plan {
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        !self.is_path_new && self.goroot.is_none()
-    }
 }
 
 /// An entry on its way through the edit.

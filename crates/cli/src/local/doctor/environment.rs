@@ -17,7 +17,9 @@ pub(super) fn examine(root: &Root) -> Vec<Finding> {
     findings.extend(variable("GOROOT").map(|goroot| {
         let message =
             format!("GOROOT is set to {goroot}; shims take no notice, other programs may");
-        Finding::warning("goroot_is_set", message, "remove GOROOT: each Go finds its own tree (`gofleet env doctor` tells where it is set)")
+        let advice = "remove GOROOT: each Go finds its own tree (`gofleet env doctor` tells where \
+                      it is set)";
+        Finding::warning("goroot_is_set", message, advice)
     }));
     findings.extend(toolchain(root));
     findings.extend(variable("GOFLEET_VERSION").map(|version| {
