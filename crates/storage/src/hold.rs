@@ -71,7 +71,7 @@ impl Storage {
             .await
             .during("add a hold")?;
         write.event(&Change::HoldMade { hold: hold.clone() }).await?;
-        write.commit(Record::act(by, now, Act::HoldMade { hold: hold.clone() })).await?;
+        write.commit(Record::act(by, now, Act::hold_made(&hold))).await?;
         Ok(hold)
     }
 
@@ -122,8 +122,8 @@ impl Storage {
             return Ok(quarantine);
         }
         let quarantine = write.quarantine(device, cause).await?;
-        let (device, cause) = (device.clone(), quarantine.cause.clone());
-        write.commit(Record::act(by, now, Act::DeviceQuarantined { device, cause })).await?;
+        let act = Act::device_quarantined(device, &quarantine.cause);
+        write.commit(Record::act(by, now, act)).await?;
         Ok(quarantine)
     }
 

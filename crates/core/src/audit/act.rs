@@ -151,8 +151,10 @@ pub enum Act {
     DeviceQuarantined {
         /// The device.
         device: DeviceId,
-        /// What for.
-        cause: QuarantineCause,
+        /// The kind of cause.
+        cause: String,
+        /// What for, in words.
+        reason: String,
     },
     /// A device was let out of quarantine.
     #[serde(rename = "device.let_in")]
@@ -164,7 +166,15 @@ pub enum Act {
     #[serde(rename = "hold.made")]
     HoldMade {
         /// The hold.
-        hold: Hold,
+        hold: HoldId,
+        /// The devices: a selector.
+        devices: String,
+        /// Why, in the person's words.
+        reason: String,
+        /// When it begins to hold.
+        from: Timestamp,
+        /// When it ends by itself.
+        until: Option<Timestamp>,
     },
     /// A hold was lifted before its end.
     #[serde(rename = "hold.lifted")]
@@ -305,6 +315,18 @@ impl Act {
         Self::TokenCreated { token: short(token), note: note.to_owned(), expires_at }
     }
 
+    /// A device was put into quarantine.
+    pub fn device_quarantined(device: &DeviceId, cause: &QuarantineCause) -> Self {
+        let (cause, reason) = (cause.code().to_owned(), cause.to_string());
+        Self::DeviceQuarantined { device: device.clone(), cause, reason }
+    }
+
+    /// Devices were held.
+    pub fn hold_made(hold: &Hold) -> Self {
+        let Hold { id, devices, reason, by: _, from, until } = hold.clone();
+        Self::HoldMade { hold: id, devices, reason, from, until }
+    }
+
     /// To what it was done.
     pub(super) fn subject(&self) -> Option<String> {
         match self {
@@ -315,8 +337,7 @@ impl Act {
             Self::DeviceEnrolled { device, .. }
             | Self::DeviceQuarantined { device, .. }
             | Self::DeviceLetIn { device } => Some(device.to_string()),
-            Self::HoldMade { hold } => Some(hold.id.to_string()),
-            Self::HoldLifted { hold } => Some(hold.to_string()),
+            Self::HoldMade { hold, .. } | Self::HoldLifted { hold } => Some(hold.to_string()),
             Self::EdgeEnrolled { edge, .. } => Some(edge.to_string()),
             Self::ReleaseImported { release, .. } | Self::ReleaseDecided { release, .. } => {
                 Some(release.to_string())

@@ -3,6 +3,7 @@
 use askama::Template;
 use gofleet_core::device::{Overview, VersionCount};
 use gofleet_core::emergency::EmergencyStop;
+use gofleet_core::hold::Hold;
 use gofleet_core::release::{Release, ReleaseStatus};
 use gofleet_core::rollout::{RolloutState, RolloutSummary};
 use gofleet_core::time::Timestamp;
@@ -133,7 +134,7 @@ fn attention(overview: &Overview, releases: &[Release]) -> Vec<Attention> {
         tone: "s-waiting",
         href: "/devices?state=held".to_owned(),
         label: format!("Hold {}", hold.id),
-        text: format!("{hold}. To end it: gofleet hold lift {}", hold.id),
+        text: of_hold(hold),
     }));
     let undecided =
         releases.iter().filter(|release| release.status == ReleaseStatus::Imported).count() as u64;
@@ -146,6 +147,14 @@ fn attention(overview: &Overview, releases: &[Release]) -> Vec<Attention> {
         });
     }
     items
+}
+
+fn of_hold(hold: &Hold) -> String {
+    let Hold { id, devices, reason, by, until, .. } = hold;
+    let devices =
+        if devices.is_empty() { "every device".to_owned() } else { format!("“{devices}”") };
+    let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
+    format!("on {devices} by {by}: {reason}{until}. To end it: gofleet hold lift {id}")
 }
 
 fn of_emergency(stop: &EmergencyStop) -> Attention {

@@ -8,6 +8,7 @@ use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, Versio
 use gofleet_core::digest::Digest;
 use gofleet_core::event::{Change, Event};
 use gofleet_core::facts::{Facts, FoundGo, GoOrigin};
+use gofleet_core::hold::Hold;
 use gofleet_core::order::{Evidence, Failure, FailureKind, Receipt, Step, Taken};
 use gofleet_core::release::{
     Archive, ArchiveFormat, Release, ReleaseDecision, ReleaseRef, ReleaseStatus,
@@ -409,7 +410,14 @@ pub(super) fn overview() -> Overview {
         devices: 850,
         online: 838,
         quarantined: 3,
-        holds: vec![],
+        holds: vec![Hold {
+            id: "h1".parse().unwrap(),
+            devices: "label.site = berlin".to_owned(),
+            reason: "fair week".to_owned(),
+            by: "ann".to_owned(),
+            from: NOW,
+            until: None,
+        }],
         versions: versions
             .iter()
             .map(|(version, devices)| VersionCount {

@@ -56,6 +56,7 @@ fn the_overview_says_what_runs_what_moves_and_what_waits() {
         "is paused. The gate of ring “early” failed: 2 failed, at most 1 may.",
         "12 devices not heard of",
         "3 devices in quarantine, until somebody lets them in",
+        "Hold h1 on “label.site = berlin” by ann: fair week. To end it: gofleet hold lift h1",
         "1 release imported, but neither approved nor blocked",
     ] {
         assert!(text.contains(expect), "{expect}: {text}");

@@ -78,8 +78,7 @@ fn decision(view: &RolloutView, action: &Action) -> Option<Act> {
         Action::Quarantine { device, cause } => {
             let mut devices = view.devices.iter();
             let known = devices.find(|known| known.device == *device)?;
-            let (device, cause) = (device.clone(), cause.clone());
-            (!known.is_in_quarantine()).then_some(Act::DeviceQuarantined { device, cause })
+            (!known.is_in_quarantine()).then(|| Act::device_quarantined(device, cause))
         }
         Action::Order { .. }
         | Action::MarkSilent { .. }
