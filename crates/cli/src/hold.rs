@@ -25,7 +25,8 @@ enum Verb {
     /// Keep every device that a selector picks out of rollouts
     #[command(
         after_help = "Who is held keeps its place in its ring and gets its order when the hold \
-ends. What it has not switched to is taken back; what it has switched to, it finishes.
+ends, if the rollout still moves then: none waits for it. What it has not switched to is taken \
+back; what it has switched to, it finishes.
 
 Examples:
   gofleet hold add 'hostname = build-07' --reason 'being repaired'

@@ -2,8 +2,8 @@
 //! while, or in quarantine, where the engine puts a single device that is at fault itself.
 //!
 //! A device that is kept out keeps its place in its ring and is held apart there, as one that is
-//! offline: the gate does not wait for it, and it gets its order when it is let in again. What it
-//! has not switched to yet is taken back. Going back is never held up.
+//! offline: no gate and no rollout waits for it, and it gets its order if it is let in again while
+//! the rollout moves. What it has not switched to yet is taken back. Going back is never held up.
 
 use std::fmt;
 
