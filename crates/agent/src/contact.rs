@@ -78,7 +78,7 @@ impl Device {
 
     /// Whether the order may be obeyed; if it is new, it is passed on.
     fn consider(&self, order: &Order) -> bool {
-        match accept_order(&self.identity.device, self.seen().as_ref(), order) {
+        match accept_order(&self.identity.borrow().device, self.seen().as_ref(), order) {
             Ok(Novelty::Known) => true,
             Ok(Novelty::New) => {
                 self.pending.replace(Some(order.clone()));

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gofleet_api::Client;
+use gofleet_api::{Client, Key};
 use gofleet_core::agent::Seen;
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::order::{Evidence, Order};
@@ -29,7 +29,8 @@ pub struct Device {
     pub config: AgentConfig,
     pub root: Root,
     pub places: Places,
-    pub identity: Identity,
+    pub identity: RefCell<Identity>,
+    pub key: Key,
     pub client: Client,
     pub ledger: RefCell<Ledger>,
     /// An order that was accepted and is not taken up yet.
@@ -53,6 +54,7 @@ impl Device {
             tokio::select! {
                 error = device.ask_for_orders() => error,
                 error = device.deliver_reports() => error,
+                never = device.keep_certificate() => match never {},
             }
         };
         let execute = device.execute();
@@ -92,15 +94,15 @@ impl Device {
             );
         }
         let places = Places::of_this_process();
-        let public = Client::public(&config.server).map_err(AgentError::Server)?;
-        let identity = enrol::identity(&config, &root, &places, &public).await?;
-        let client = public.with_credential(&identity.credential);
+        let (identity, key, client) = enrol::identity(&config, &root, &places).await?;
+        let client = client.of_run(&run());
         tracing::info!(device = %identity.device, server = client.server(), "agent is running");
         Ok(Self {
             config,
             root,
             places,
-            identity,
+            identity: RefCell::new(identity),
+            key,
             client,
             ledger: RefCell::new(ledger),
             pending: RefCell::new(None),
@@ -161,6 +163,12 @@ pub async fn blocking<T: Send + 'static>(action: impl FnOnce() -> T + Send + 'st
             Err(_) => std::future::pending().await,
         },
     }
+}
+
+/// Names this run of the program: 64 random bits.
+fn run() -> String {
+    let random = getrandom::u64().expect("the operating system has randomness");
+    format!("{random:016x}")
 }
 
 /// The time by this device's clock, which may be wrong: it goes into records and decides nothing.

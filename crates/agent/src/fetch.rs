@@ -11,6 +11,7 @@ use std::time::Duration;
 use gofleet_api::download::{Download, DownloadError, Patience, Size, download};
 use gofleet_api::throttle::Throttle;
 use gofleet_api::{Client, EdgeOffer, WayStep};
+use gofleet_core::digest::Digest;
 
 use crate::device::Device;
 use crate::facts;
@@ -32,6 +33,8 @@ const WITH_EDGE: Patience = Patience {
 pub struct Fetcher<'a> {
     device: &'a Device,
     edges: Vec<EdgeOffer>,
+    /// What vouches for distribution points.
+    authority: Option<Digest>,
     /// Those that failed, by address: they are not asked again for this order.
     given_up: RefCell<BTreeSet<String>>,
     edge_bytes: Cell<u64>,
@@ -49,7 +52,15 @@ impl<'a> Fetcher<'a> {
                 edges.push(edge.clone());
             }
         }
-        Self { device, edges, given_up: RefCell::default(), edge_bytes: Cell::new(0), traffic }
+        let authority = device.identity.borrow().fleet_authority();
+        Self {
+            device,
+            edges,
+            authority,
+            given_up: RefCell::default(),
+            edge_bytes: Cell::new(0),
+            traffic,
+        }
     }
 
     /// How many bytes came from distribution points.
@@ -87,7 +98,7 @@ impl<'a> Fetcher<'a> {
                 continue;
             }
             let before = self.traffic.bytes();
-            let fetched = match Client::public(&edge.url) {
+            let fetched = match Client::public(&edge.url, self.authority) {
                 Ok(client) => self.download(&client, step, WITH_EDGE).await,
                 Err(error) => {
                     tracing::warn!(%error, "not an address of a distribution point");

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use gofleet_agent::{AgentConfig, AgentError};
-use gofleet_api::{EnrolRequest, EnrolResponse, Problem, ProblemCode};
+use gofleet_api::{EnrolRequest, EnrolResponse, IssuedCertificate, Problem, ProblemCode};
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::order::{Order, Progress, Report, Step, Want};
 use gofleet_core::time::Timestamp;
@@ -98,6 +98,13 @@ impl Server {
     }
 }
 
+/// Over plain HTTP nobody looks at it.
+fn issued() -> IssuedCertificate {
+    // The year 2223.
+    let late = Timestamp::from_millis(8_000_000_000_000);
+    IssuedCertificate { certificate: "none".to_owned(), renew_at: late, expires_at: late }
+}
+
 async fn enrol(State((script, _)): Shared, Json(request): Json<EnrolRequest>) -> Response {
     let mut script = script.lock().unwrap();
     if script.enrolled.contains(&request.token) {
@@ -105,7 +112,7 @@ async fn enrol(State((script, _)): Shared, Json(request): Json<EnrolRequest>) ->
     }
     script.enrolled.push(request.token);
     let device = "device-1".parse().unwrap();
-    Json(EnrolResponse { device, credential: "secret".to_owned() }).into_response()
+    Json(EnrolResponse { device, issued: issued() }).into_response()
 }
 
 async fn order(

@@ -15,7 +15,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use gofleet_agent::AgentConfig;
-use gofleet_api::{EdgeOffer, EnrolResponse, Way, WayKind, WayStep, WaysAnswer, WaysRequest};
+use gofleet_api::{
+    EdgeOffer, EnrolResponse, IssuedCertificate, Way, WayKind, WayStep, WaysAnswer, WaysRequest,
+};
 use gofleet_core::artifact::ArtifactKind;
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::digest::Digest;
@@ -83,9 +85,16 @@ impl Host {
     }
 }
 
+/// Over plain HTTP nobody looks at it.
+fn issued() -> IssuedCertificate {
+    // The year 2223.
+    let late = Timestamp::from_millis(8_000_000_000_000);
+    IssuedCertificate { certificate: "none".to_owned(), renew_at: late, expires_at: late }
+}
+
 async fn enrol() -> Json<EnrolResponse> {
     let device = "device-1".parse().unwrap();
-    Json(EnrolResponse { device, credential: "secret".to_owned() })
+    Json(EnrolResponse { device, issued: issued() })
 }
 
 async fn order(State(host): State<Host>) -> Response {

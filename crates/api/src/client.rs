@@ -1,8 +1,8 @@
 //! The typed client of the API: one connection pool, small enough for an idle agent.
 //!
-//! [`Client::public`] asks what needs no credential, [`Client::with_credential`] adds an
-//! administrator's token or a device's credential. Whoever lacks the right gets the server's
-//! [`Problem`](crate::Problem) as [`ClientError::Problem`].
+//! [`Client::public`] asks what needs no credential, [`Client::with_token`] asks as an
+//! administrator, [`Client::with_key`] as a device or a distribution point. Whoever lacks the right
+//! gets the server's [`Problem`](crate::Problem) as [`ClientError::Problem`].
 
 mod administrator;
 mod audit;
@@ -14,7 +14,7 @@ mod manifest;
 mod upload;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gofleet_core::digest::Digest;
@@ -26,8 +26,9 @@ pub use audit::AuditLines;
 pub use error::ClientError;
 pub use events::EventStream;
 
-use crate::API_PREFIX;
+use crate::trust::{self, Credential};
 use crate::types::Health;
+use crate::{API_PREFIX, RUN_HEADER};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,50 +37,83 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the server may be silent while an archive moves.
 const READ_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// A client of one server. Clones share the connections.
+/// A client of one server. Clones share the connections, and the credential.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    http: Arc<Mutex<reqwest::Client>>,
     server: Arc<Url>,
-    credential: Option<Arc<str>>,
+    authority: Option<Digest>,
+    token: Option<Arc<str>>,
+    run: Option<Arc<str>>,
 }
 
 impl Client {
     /// A client of the server at this address (`http://…` or `https://…`), without a credential.
+    /// Over TLS the server must have a certificate of the `authority` with this digest; without
+    /// one, of an authority that the system trusts.
     ///
     /// # Errors
     ///
     /// [`ClientError::InvalidServer`] if this is no such address; [`ClientError::Tls`] if the
     /// system's certificates cannot be read.
-    pub fn public(server: &str) -> Result<Self, ClientError> {
+    pub fn public(server: &str, authority: Option<Digest>) -> Result<Self, ClientError> {
+        Self::new(server, authority, None)
+    }
+
+    /// A client that asks as the administrator with this token, of the server that the token tells
+    /// of.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::public`].
+    pub fn with_token(server: &str, token: &str) -> Result<Self, ClientError> {
+        let client = Self::new(server, trust::authority_in(token), None)?;
+        Ok(Self { token: Some(trust::secret_in(token).into()), ..client })
+    }
+
+    /// A client that asks as the device or the distribution point that this credential is of.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::public`]; also [`ClientError::Credential`] if the credential cannot be used.
+    pub fn with_key(
+        server: &str,
+        authority: Option<Digest>,
+        credential: Credential<'_>,
+    ) -> Result<Self, ClientError> {
+        Self::new(server, authority, Some(credential))
+    }
+
+    /// Shows another credential from now on, in all clones. Connections that are open go on with
+    /// the earlier one until what they carry has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Credential`] if it cannot be used; the earlier one stays.
+    pub fn replace_credential(&self, credential: Credential<'_>) -> Result<(), ClientError> {
+        let http = connector(&self.server, self.authority, Some(credential))?;
+        *self.http.lock().unwrap_or_else(PoisonError::into_inner) = http;
+        Ok(())
+    }
+
+    /// The same client, naming the run of its process in each request.
+    #[must_use]
+    pub fn of_run(self, run: &str) -> Self {
+        Self { run: Some(run.into()), ..self }
+    }
+
+    fn new(
+        server: &str,
+        authority: Option<Digest>,
+        credential: Option<Credential<'_>>,
+    ) -> Result<Self, ClientError> {
         let invalid = || ClientError::InvalidServer { server: server.to_owned() };
         let url = Url::parse(server.trim_end_matches('/')).map_err(|_| invalid())?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(invalid());
         }
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("gofleet/", env!("CARGO_PKG_VERSION")))
-            .http1_only()
-            .pool_max_idle_per_host(1)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT);
-        install_crypto_provider();
-        if url.scheme() == "http" {
-            // The system's certificates take megabytes, and a server without TLS shows none.
-            builder = builder.tls_certs_only([]);
-        }
-        if url.host_str().is_some_and(is_this_machine) {
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(|source| ClientError::Tls { source })?;
-        Ok(Self { http, server: Arc::new(url), credential: None })
-    }
-
-    /// The same client with an administrator's token or a device's credential.
-    #[must_use]
-    pub fn with_credential(mut self, credential: &str) -> Self {
-        self.credential = Some(credential.into());
-        self
+        let http = Arc::new(Mutex::new(connector(&url, authority, credential)?));
+        Ok(Self { http, server: Arc::new(url), authority, token: None, run: None })
     }
 
     /// The server's address, without a slash at the end.
@@ -117,9 +151,13 @@ impl Client {
 
     /// A request to a path below the API's prefix, with the credential.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{API_PREFIX}{path}", self.server()));
-        match &self.credential {
-            Some(credential) => request.bearer_auth(credential),
+        let http = self.http.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut request = http.request(method, format!("{}{API_PREFIX}{path}", self.server()));
+        if let Some(run) = &self.run {
+            request = request.header(RUN_HEADER, &**run);
+        }
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
             None => request,
         }
     }
@@ -204,6 +242,40 @@ impl fmt::Debug for Client {
     }
 }
 
+/// Connections to a server, as [`Client::public`] and [`Client::with_key`] say.
+fn connector(
+    server: &Url,
+    authority: Option<Digest>,
+    credential: Option<Credential<'_>>,
+) -> Result<reqwest::Client, ClientError> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("gofleet/", env!("CARGO_PKG_VERSION")))
+        .http1_only()
+        .pool_max_idle_per_host(1)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT);
+    install_crypto_provider();
+    if server.host_str().is_some_and(is_this_machine) {
+        builder = builder.no_proxy();
+    }
+    builder = match (server.scheme(), authority, credential) {
+        // The system's certificates take megabytes, and a server without TLS shows none.
+        ("http", ..) => builder.tls_certs_only([]),
+        (_, Some(authority), credential) => {
+            let config = trust::client_config(authority, credential);
+            let config = config.map_err(|source| ClientError::Credential { source })?;
+            builder.tls_backend_preconfigured(config)
+        }
+        (_, None, Some(Credential { certificate, key })) => {
+            let pem = format!("{certificate}\n{key}");
+            let identity = reqwest::Identity::from_pem(pem.as_bytes());
+            builder.identity(identity.map_err(|source| ClientError::Tls { source })?)
+        }
+        (_, None, None) => builder,
+    };
+    builder.build().map_err(|source| ClientError::Tls { source })
+}
+
 /// Whether a host is this machine, which no proxy leads to.
 fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host == "[::1]" || host.starts_with("127.")
@@ -228,14 +300,14 @@ mod tests {
             ("ftp://example.org", None),
             ("", None),
         ] {
-            let client = Client::public(server);
+            let client = Client::public(server, None);
             assert_eq!(client.as_ref().map(Client::server).ok(), expect, "{server}");
         }
     }
 
     #[test]
     fn a_credential_is_not_printed() {
-        let client = Client::public("http://localhost:1").unwrap().with_credential("canary");
+        let client = Client::with_token("http://localhost:1", "canary").unwrap();
         assert!(!format!("{client:?}").contains("canary"));
     }
 }

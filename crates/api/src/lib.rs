@@ -8,10 +8,12 @@ pub mod client;
 pub mod download;
 pub mod problem;
 pub mod throttle;
+pub mod trust;
 pub mod types;
 
 pub use client::{Client, ClientError};
 pub use problem::{Problem, ProblemCode};
+pub use trust::{Credential, Key, KeyError};
 pub use types::*;
 
 /// What every path of this version of the API begins with.
@@ -20,6 +22,9 @@ pub const API_PREFIX: &str = "/api/v1";
 pub const SHA256_HEADER: &str = "x-gofleet-sha256";
 /// The header in which an upload names where the archive came from: a file name or an address.
 pub const ORIGIN_HEADER: &str = "x-gofleet-origin";
+/// The header in which an agent names the run of its process, so that two machines with one key are
+/// told apart.
+pub const RUN_HEADER: &str = "x-gofleet-run";
 /// The cookie that holds a console session.
 pub const SESSION_COOKIE: &str = "gofleet_session";
 /// The longest that the server holds a long poll open, in seconds: below the 60 s after which

@@ -74,6 +74,10 @@ codes! {
     TokenUsed = "token_used", 403, "The enrolment token has been used";
     /// The enrolment token has expired.
     TokenExpired = "token_expired", 403, "The enrolment token has expired";
+    /// The enrolment token is for other machines.
+    TokenOutOfScope = "token_out_of_scope", 403, "The enrolment token is for other machines";
+    /// The key was revoked.
+    Revoked = "revoked", 403, "The key was revoked";
     /// There is no such thing.
     NotFound = "not_found", 404, "Not found";
     /// The path is there, but not for this method.

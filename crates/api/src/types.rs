@@ -11,7 +11,7 @@ mod session;
 pub use audit::AuditHead;
 pub use edge::{EnrolEdgeRequest, EnrolEdgeResponse};
 pub use emergency::{EmergencyRequest, EmergencyView};
-pub use enrolment::{EnrolRequest, EnrolResponse};
+pub use enrolment::{EnrolRequest, EnrolResponse, IssuedCertificate, RenewalRequest};
 pub use hold::{HoldRequest, QuarantineRequest, QuarantineView};
 pub use release::{DecisionRequest, UploadOutcome};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};

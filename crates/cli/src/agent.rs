@@ -28,12 +28,13 @@ pub struct AgentArguments {
 enum Verb {
     /// Enrol, then obey the server's orders until a signal ends it
     #[command(after_help = "\
-The token is needed once. Afterwards the agent has a credential of its own in its root.
+The token is needed once. It tells of the server's authority too, so nobody else is taken
+for the server. The agent makes a key of its own, and keeps it with its certificate in its root.
 
 Examples:
   gofleet agent run --server https://gofleet.example.org --token TOKEN
-  gofleet agent run --server http://127.0.0.1:8470 --root /opt/gofleet --label site=berlin
-  gofleet agent run --server URL --edge http://10.1.2.3:8471 --limit '5 MB/s from 9 to 18'")]
+  gofleet agent run --server https://127.0.0.1:8470 --root /opt/gofleet --label site=berlin
+  gofleet agent run --server URL --edge https://10.1.2.3:8471 --limit '5 MB/s from 9 to 18'")]
     Run(Run),
     /// Show what the agent of a root is and does
     #[command(after_help = "Example:\n  gofleet agent status --root /opt/gofleet --json")]

@@ -72,7 +72,7 @@ impl Connection {
             )
             .into());
         }
-        Ok(Client::public(&server)?.with_credential(&token))
+        Ok(Client::with_token(&server, &token)?)
     }
 }
 

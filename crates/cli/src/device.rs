@@ -58,6 +58,24 @@ Example:
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
+    /// Revoke a device's key, for good: its next request is refused
+    #[command(
+        after_help = "For a machine that was lost, stolen or thrown away. No rollout waits for it. \
+It can come back as a new device only, with a new key and a new token.
+
+Example:
+  gofleet device revoke berlin-07 --reason 'stolen on a train'"
+    )]
+    Revoke {
+        #[command(flatten)]
+        connection: Connection,
+        /// Device id or host name
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Let a device out of quarantine: it gets the orders that wait for it
     #[command(after_help = "Example:\n  gofleet device let-in berlin-07")]
     LetIn {
@@ -88,6 +106,12 @@ pub async fn run(arguments: DeviceArguments, printer: Printer) -> anyhow::Result
             let client = connection.client()?;
             let device = find(&client, &device).await?.device.id;
             let view = client.quarantine(&device, &QuarantineRequest { reason }).await?;
+            printer.data(&view, describe_quarantine)?;
+        }
+        Verb::Revoke { connection, device, reason } => {
+            let client = connection.client()?;
+            let device = find(&client, &device).await?.device.id;
+            let view = client.revoke(&device, &QuarantineRequest { reason }).await?;
             printer.data(&view, describe_quarantine)?;
         }
         Verb::LetIn { connection, device } => {

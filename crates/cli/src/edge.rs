@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use gofleet_api::QuarantineRequest;
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::edge::Edge;
+use gofleet_core::ids::EdgeId;
 use gofleet_server::{EdgeConfig, serve_edge, stop_signal};
 
 use crate::connection::Connection;
@@ -38,6 +40,18 @@ enum Verb {
     List {
         #[command(flatten)]
         connection: Connection,
+    },
+    /// Revoke a distribution point's key, for good; devices are told of it no more
+    #[command(after_help = "Example:\n  gofleet edge revoke e-4f1c --reason 'replaced'")]
+    Revoke {
+        #[command(flatten)]
+        connection: Connection,
+        /// Id of the distribution point
+        #[arg(value_name = "EDGE")]
+        edge: EdgeId,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
     },
 }
 
@@ -79,8 +93,12 @@ pub async fn run(arguments: EdgeArguments, printer: Printer) -> anyhow::Result<E
             let edges = connection.client()?.edges().await?;
             printer.data(&edges, |edges| {
                 let rows: Vec<_> = edges.iter().map(row).collect();
-                table(&["SITE", "NAME", "ADDRESS", "HEARD", "SENT", "FETCHED"], &rows)
+                table(&["EDGE", "SITE", "NAME", "ADDRESS", "HEARD", "SENT", "FETCHED"], &rows)
             })?;
+        }
+        Some(Verb::Revoke { connection, edge, reason }) => {
+            connection.client()?.revoke_edge(&edge, &QuarantineRequest { reason }).await?;
+            printer.data(&serde_json::json!({ "revoked": edge }), |_| format!("revoked {edge}"))?;
         }
         None => {
             let config = config(arguments.run)?;
@@ -113,6 +131,7 @@ fn row(edge: &Edge) -> Vec<String> {
     let site = if report.site.is_empty() { "-" } else { &report.site };
     let heard = if edge.online { "online".to_owned() } else { edge.last_seen.to_string() };
     vec![
+        edge.id.to_string(),
         site.to_owned(),
         report.name.clone(),
         report.url.clone(),

@@ -14,7 +14,7 @@ use crate::printer::Printer;
 /// Save a server's address and an administrator's token for later verbs
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  gofleet login http://127.0.0.1:8470
+  gofleet login https://127.0.0.1:8470
   gofleet login https://gofleet.example.org --token-file token.txt
   echo \"$TOKEN\" | gofleet login https://gofleet.example.org")]
 pub struct Login {
@@ -34,7 +34,7 @@ pub async fn run(login: Login, printer: Printer) -> anyhow::Result<ExitCode> {
         None => read_token(printer)?,
     };
     let token = token.trim().to_owned();
-    let client = Client::public(&login.server)?.with_credential(&token);
+    let client = Client::with_token(&login.server, &token)?;
     let overview = client.overview().await?;
     let server = client.server().to_owned();
     let path = save_login(&SavedLogin { server: server.clone(), token })?;

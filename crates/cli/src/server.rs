@@ -93,8 +93,11 @@ pub async fn run(server: Server, printer: Printer) -> anyhow::Result<ExitCode> {
 }
 
 fn announce(ready: &Ready, printer: Printer) {
-    let Ready { url, admin_token_file, new_admin_token } = ready;
+    let Ready { url, local_url, admin_token_file, new_admin_token } = ready;
     printer.message(format_args!("listening on {url}"));
+    if let Some(local_url) = local_url {
+        printer.message(format_args!("console on this machine: {local_url}"));
+    }
     if let Some(token) = new_admin_token {
         printer.message(format_args!(
             "administrator's token (told this once, kept in {}):\n  {token}",

@@ -126,6 +126,23 @@ pub enum QuarantineCause {
         /// What failed the last time.
         failure: Failure,
     },
+    /// It enrolled with a token that asks for a person's word, and nobody has given it yet.
+    AwaitsApproval {
+        /// For whom the token was, in its maker's words.
+        note: String,
+    },
+    /// Two machines are at work with its key.
+    SharedKey {
+        /// The addresses that were heard last.
+        addresses: Vec<String>,
+    },
+    /// Its key counts no more.
+    Revoked {
+        /// Who revoked it.
+        by: String,
+        /// Why, in that person's words.
+        reason: String,
+    },
     /// It can neither go forward nor back.
     Stuck {
         /// What failed.
@@ -140,6 +157,9 @@ impl QuarantineCause {
             Self::Person { .. } => "person",
             Self::RetriesExhausted { .. } => "retries_exhausted",
             Self::FailsAlike { .. } => "fails_alike",
+            Self::AwaitsApproval { .. } => "awaits_approval",
+            Self::SharedKey { .. } => "shared_key",
+            Self::Revoked { .. } => "revoked",
             Self::Stuck { .. } => "stuck",
         }
     }
@@ -161,6 +181,16 @@ impl fmt::Display for QuarantineCause {
                     failure.message
                 )
             }
+            Self::AwaitsApproval { note } if note.is_empty() => {
+                formatter.write_str("waits to be let in")
+            }
+            Self::AwaitsApproval { note } => {
+                write!(formatter, "waits to be let in (its token: {note})")
+            }
+            Self::SharedKey { addresses } => {
+                write!(formatter, "two machines use its key: {}", addresses.join(" and "))
+            }
+            Self::Revoked { by, reason } => write!(formatter, "revoked by {by}: {reason}"),
             Self::Stuck { failure } => {
                 write!(formatter, "can go neither forward nor back: {}", failure.message)
             }

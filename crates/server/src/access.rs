@@ -3,7 +3,6 @@
 //! The declaration is used three times: to guard the route, to describe it in the OpenAPI
 //! document, and in the test that calls every route as everybody.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -21,6 +20,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterE
 use crate::authentication::{Authenticated, Identity};
 use crate::failure::{Answer, Failure};
 use crate::state::AppState;
+use crate::tls::Caller;
 
 /// The largest body of a quick request: the facts of a machine with a thousand Gos fit in.
 const QUICK_BODY_BYTES: usize = 1 << 20;
@@ -219,14 +219,23 @@ impl<S: Sync> FromRequestParts<S> for CallingEdge {
 
 /// The address that a request came from, by the connection that it came over. Behind a proxy that
 /// is the proxy's: what a header says of it anybody can write.
-pub struct Peer(pub Option<String>);
+pub struct Peer {
+    /// The address.
+    pub address: Option<String>,
+    /// Whether the connection is one by TLS.
+    pub is_tls: bool,
+}
 
 impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        Ok(Self(address.map(|ConnectInfo(address)| address.ip().to_canonical().to_string())))
+        let caller = parts.extensions.get::<ConnectInfo<Caller>>();
+        let caller = caller.map(|ConnectInfo(caller)| caller);
+        Ok(Self {
+            address: caller.map(|it| it.address.ip().to_canonical().to_string()),
+            is_tls: caller.is_some_and(|it| it.is_tls),
+        })
     }
 }
 
@@ -237,10 +246,10 @@ impl<S: Sync> FromRequestParts<S> for CallingAdministrator {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        let Ok(Peer(peer)) = Peer::from_request_parts(parts, state).await;
+        let Ok(Peer { address, .. }) = Peer::from_request_parts(parts, state).await;
         match parts.extensions.get::<Authenticated>() {
             Some(Authenticated(Ok(Some(Identity::Administrator { name, proof })))) => {
-                Ok(Self(By::person(name).via(proof.as_str()).from(peer)))
+                Ok(Self(By::person(name).via(proof.as_str()).from(address)))
             }
             _ => Err(Failure::new(ProblemCode::Forbidden, "only an administrator may do this")),
         }

@@ -3,7 +3,7 @@
 //! A stronger proof (a client certificate, single sign-on) becomes one more branch of
 //! [`authenticate`]; nothing else in the server looks at credentials.
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -12,9 +12,11 @@ use gofleet_core::audit::By;
 use gofleet_core::ids::{DeviceId, EdgeId};
 
 use crate::access::Peer;
+use crate::clones;
 use crate::failure::{Answer, Failure};
 use crate::secret::{self, Secret, SecretKind};
 use crate::state::AppState;
+use crate::tls::{Caller, ShownCertificate};
 
 /// The name under which the administrator's deeds are written down: there is one so far.
 const ADMINISTRATOR: &str = "admin";
@@ -58,7 +60,8 @@ impl Proof {
 #[derive(Debug, Clone)]
 pub struct Authenticated(pub Answer<Option<Identity>>);
 
-/// Who sends a request with this method and these headers; none: nobody known.
+/// Who sends a request with this method and these headers over the caller's connection; none:
+/// nobody known.
 ///
 /// # Errors
 ///
@@ -66,11 +69,19 @@ pub struct Authenticated(pub Answer<Option<Identity>>);
 /// something from another site's page.
 pub async fn authenticate(
     state: &AppState,
+    caller: Option<&Caller>,
     method: &Method,
     headers: &HeaderMap,
 ) -> Answer<Option<Identity>> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        return by_bearer(state, value).await.map(Some);
+        return by_bearer(state, value).map(Some);
+    }
+    if let Some((caller, shown)) = caller.and_then(|it| Some((it, it.certificate?))) {
+        let identity = by_certificate(state, shown).await?;
+        if let Identity::Device(device) = &identity {
+            clones::look(state, device, caller, headers).await;
+        }
+        return Ok(Some(identity));
     }
     let Some(session) = session_of(headers) else { return Ok(None) };
     if !state.storage().has_session(&secret::hash(session), state.now()).await? {
@@ -84,12 +95,13 @@ pub async fn authenticate(
 
 /// Puts what [`authenticate`] says into a request's extensions.
 pub async fn layer(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let identity = authenticate(&state, request.method(), request.headers()).await;
+    let caller = request.extensions().get().map(|ConnectInfo(caller): &ConnectInfo<Caller>| caller);
+    let identity = authenticate(&state, caller, request.method(), request.headers()).await;
     request.extensions_mut().insert(Authenticated(identity));
     next.run(request).await
 }
 
-async fn by_bearer(state: &AppState, value: &HeaderValue) -> Answer<Identity> {
+fn by_bearer(state: &AppState, value: &HeaderValue) -> Answer<Identity> {
     let credential = value
         .to_str()
         .ok()
@@ -100,18 +112,32 @@ async fn by_bearer(state: &AppState, value: &HeaderValue) -> Answer<Identity> {
         Failure::new(ProblemCode::Unauthenticated, "the credential is not known to this server")
             .with_hint(
                 "an administrator's token is the one that the server wrote to `admin-token` in its \
-                 data folder; a device or distribution point whose credential is not known must enrol again",
+                 data folder; devices and distribution points show a certificate",
             )
     };
     let hash = credential.ok_or_else(unknown)?;
     if state.is_administrator(&hash) {
         return Ok(Identity::Administrator { name: ADMINISTRATOR.to_owned(), proof: Proof::Token });
     }
-    if let Some(device) = state.storage().device_by_credential(&hash).await? {
+    Err(unknown())
+}
+
+/// Whose certificate it is. It proves who holds the key; whether that one belongs to the fleet is
+/// asked of the database each time.
+async fn by_certificate(state: &AppState, shown: ShownCertificate) -> Answer<Identity> {
+    if shown.expires_at <= state.now() {
+        let detail = format!("the certificate was good until {}", shown.expires_at);
+        return Err(Failure::new(ProblemCode::Unauthenticated, detail)
+            .with_hint("enrol with a new token: with the same key, the device stays the same"));
+    }
+    if let Some(device) = state.storage().device_by_credential(&shown.key).await? {
         return Ok(Identity::Device(device));
     }
-    let edge = state.storage().edge_by_credential(&hash).await?;
-    edge.map(Identity::Edge).ok_or_else(unknown)
+    let edge = state.storage().edge_by_credential(&shown.key).await?;
+    edge.map(Identity::Edge).ok_or_else(|| {
+        Failure::new(ProblemCode::Unauthenticated, "the certificate is not known to this server")
+            .with_hint("enrol with a new token")
+    })
 }
 
 /// Opens a console session for whoever knows the administrator's token, or a login link that
@@ -122,7 +148,7 @@ async fn by_bearer(state: &AppState, value: &HeaderValue) -> Answer<Identity> {
 /// [`Failure`] if the token is not known, or the request comes from another site's page.
 pub async fn open_session(
     state: &AppState,
-    Peer(peer): Peer,
+    Peer { address, is_tls }: Peer,
     headers: &HeaderMap,
     token: &str,
 ) -> Answer<HeaderValue> {
@@ -138,12 +164,14 @@ pub async fn open_session(
         return Err(Failure::new(ProblemCode::Unauthenticated, "the token is not known")
             .with_hint("it is in the file `admin-token` in the server's data folder"));
     };
-    let by = By::person(ADMINISTRATOR).via(via).from(peer);
+    let by = By::person(ADMINISTRATOR).via(via).from(address);
     let session = Secret::random(SecretKind::Session);
     let lifetime = state.config().session_lifetime;
     let now = state.now();
     state.storage().add_session(&by, &session.hash(), now + lifetime, now).await?;
-    Ok(cookie(state, session.reveal(), lifetime.as_millis() / 1000))
+    let public = state.config().public_url.as_ref();
+    let is_secure = is_tls || public.is_some_and(|url| url.starts_with("https://"));
+    Ok(cookie(is_secure, session.reveal(), lifetime.as_millis() / 1000))
 }
 
 /// Ends the session that a request was made in; the cookie that takes it away.
@@ -155,13 +183,11 @@ pub async fn close_session(state: &AppState, by: &By, headers: &HeaderMap) -> An
     if let Some(session) = session_of(headers) {
         state.storage().remove_session(by, &secret::hash(session), state.now()).await?;
     }
-    Ok(cookie(state, "", 0))
+    Ok(cookie(false, "", 0))
 }
 
-fn cookie(state: &AppState, value: &str, max_age_secs: u64) -> HeaderValue {
-    let is_https =
-        state.config().public_url.as_ref().is_some_and(|url| url.starts_with("https://"));
-    let secure = if is_https { "; Secure" } else { "" };
+fn cookie(is_secure: bool, value: &str, max_age_secs: u64) -> HeaderValue {
+    let secure = if is_secure { "; Secure" } else { "" };
     let text = format!(
         "{SESSION_COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}{secure}"
     );

@@ -4,7 +4,7 @@ use gofleet_api::{HoldRequest, ProblemCode, RolloutPlan, RolloutStatus};
 use gofleet_core::audit::By;
 use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::hold::{Hold, Quarantine, QuarantineCause};
-use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
+use gofleet_core::ids::{DeviceId, EdgeId, ReleaseId, RolloutId};
 use gofleet_core::release::{Release, ReleaseDecision, ReleaseStatus};
 use gofleet_core::rollout::{self, Command, Planning, RolloutSpec};
 use gofleet_core::selector::Selector;
@@ -146,6 +146,33 @@ pub async fn quarantine(
 ) -> Answer<Quarantine> {
     let cause = QuarantineCause::Person { by: by.name.clone(), reason: given(reason)? };
     Ok(state.storage().quarantine(by, device, cause, state.now()).await?)
+}
+
+/// Revokes a device's key.
+///
+/// # Errors
+///
+/// [`Failure`] if there is no such device, or no reason is given.
+pub async fn revoke(
+    state: &AppState,
+    device: &DeviceId,
+    by: &By,
+    reason: &str,
+) -> Answer<Quarantine> {
+    let quarantine =
+        state.storage().revoke_device(by, device, &given(reason)?, state.now()).await?;
+    // Whoever waits for an order asks again, and is refused.
+    state.orders().announce(device);
+    Ok(quarantine)
+}
+
+/// Revokes a distribution point's key.
+///
+/// # Errors
+///
+/// [`Failure`] if there is no such distribution point, or no reason is given.
+pub async fn revoke_edge(state: &AppState, edge: &EdgeId, by: &By, reason: &str) -> Answer<()> {
+    Ok(state.storage().revoke_edge(by, edge, &given(reason)?, state.now()).await?)
 }
 
 /// Lets a device out of quarantine; gives the one that it was in.

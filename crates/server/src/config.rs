@@ -27,6 +27,14 @@ pub struct ServerConfig {
     pub data: PathBuf,
     /// The address that browsers and agents reach it by, where that is not the one it listens on.
     pub public_url: Option<String>,
+    /// More names and addresses for the server's certificate.
+    pub tls_names: Vec<String>,
+    /// A certificate with its chain and its key, instead of one of the server's own authority.
+    pub tls_files: Option<(PathBuf, PathBuf)>,
+    /// Whether this machine itself may use plain HTTP.
+    pub plain_http: bool,
+    /// For how long a device's certificate is good.
+    pub certificate_lifetime: Span,
     /// For how long an enrolment token is good, unless its maker says otherwise.
     pub token_lifetime: Span,
     /// For how long a console session is good.
@@ -174,6 +182,15 @@ impl ServerConfig {
             listen: read(&values, "listen", |text| text.parse().map_err(|_| "no such address"))?,
             data: read(&values, "data", folder)?,
             public_url,
+            tls_names: values["tls_names"]
+                .0
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect(),
+            tls_files: tls_files(&values)?,
+            plain_http: read(&values, "plain_http", flag)?,
+            certificate_lifetime: read(&values, "certificate_lifetime", span)?,
             token_lifetime: read(&values, "token_lifetime", span)?,
             session_lifetime: read(&values, "session_lifetime", span)?,
             reconcile_every: read(&values, "reconcile_every", span)?,
@@ -184,9 +201,7 @@ impl ServerConfig {
                 "none" => None,
                 _ => Some(read(&values, "blast_radius", str::parse::<BlastRadius>)?),
             },
-            prepare: read(&values, "prepare", |text| {
-                text.parse().map_err(|_| "neither `true` nor `false`")
-            })?,
+            prepare: read(&values, "prepare", flag)?,
             origins: values,
         })
     }
@@ -212,6 +227,26 @@ fn span(text: &str) -> Result<Span, String> {
         Ok(span) if span == Span::ZERO => Err("it must be longer than nothing".to_owned()),
         Ok(span) => Ok(span),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+fn flag(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "neither `true` nor `false`")
+}
+
+/// Certificate and key, of which neither serves without the other.
+fn tls_files(
+    values: &BTreeMap<&'static str, (String, Origin)>,
+) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
+    let file = |name| Some(&values[name].0).filter(|text| !text.is_empty()).map(PathBuf::from);
+    let missing = |key, other: &str| {
+        read(values, key, |_| Err::<(), _>(format!("`{other}` is set, so it must be named too")))
+    };
+    match (file("tls_certificate"), file("tls_key")) {
+        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+        (None, None) => Ok(None),
+        (Some(_), None) => missing("tls_key", "tls_certificate").map(|()| None),
+        (None, Some(_)) => missing("tls_certificate", "tls_key").map(|()| None),
     }
 }
 

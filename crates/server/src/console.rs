@@ -142,7 +142,7 @@ async fn overview(State(state): State<AppState>, _: Visitor, headers: HeaderMap)
 /// The address by which this server is reached: for the commands that a page shows.
 fn address(state: &AppState, headers: &HeaderMap) -> String {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("SERVER");
-    state.config().public_url.clone().unwrap_or_else(|| format!("http://{host}"))
+    state.config().public_url.clone().unwrap_or_else(|| format!("https://{host}"))
 }
 
 async fn rollouts(State(state): State<AppState>, _: Visitor) -> Reply {

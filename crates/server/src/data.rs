@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! DATA/lock               held by the one server that runs on the folder
-//! DATA/address            where it listens, like http://127.0.0.1:8470
+//! DATA/address            where it listens, like https://127.0.0.1:8470
 //! DATA/admin-token        the administrator's token, readable by the owner only
+//! DATA/authority.pem      the certificate of the server's own authority
+//! DATA/authority-key.pem  its key; its owner only
 //! DATA/audit-key          the seed of the key that signs the audit log's head; its owner only
 //! DATA/audit-head         the last signed head of the audit log, outside of the database
 //! DATA/artifacts/<sha256> the archives of the catalog, and the packs and deltas made of them
@@ -124,6 +126,16 @@ impl DataFolder {
     /// The file with the administrator's token.
     pub fn admin_token_file(&self) -> PathBuf {
         self.root.join("admin-token")
+    }
+
+    /// The administrator's token, if it was written down and not taken away.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unusable`] if it cannot be read.
+    pub fn admin_token(&self) -> Result<Option<String>, DataError> {
+        let path = self.admin_token_file();
+        read_optional(&path).map_err(|source| DataError::Unusable { path, source })
     }
 
     /// Writes the administrator's token down for its owner.

@@ -23,6 +23,7 @@ use gofleet_core::bandwidth::Bandwidth;
 use thiserror::Error;
 
 use crate::data::DataError;
+use crate::tls::TlsError;
 
 pub use serve::serve_edge;
 
@@ -82,6 +83,9 @@ pub enum EdgeError {
         #[source]
         source: ClientError,
     },
+    /// There is no TLS.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] TlsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -105,7 +109,7 @@ impl EdgeError {
             Self::Listen { .. } => {
                 Some("choose a free address of this machine with --listen".to_owned())
             }
-            Self::Credential { .. } => None,
+            Self::Credential { .. } | Self::Tls(_) => None,
         }
     }
 }

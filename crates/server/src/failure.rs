@@ -88,6 +88,9 @@ impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::UnknownDevice(id) => Self::not_found("device", id),
+            StorageError::UnknownEdge(id) => Self::not_found("distribution point", id),
+            StorageError::Revoked(_) => Self::new(ProblemCode::Revoked, error.to_string())
+                .with_hint("that is for good: the machine enrols again, with a new key"),
             StorageError::UnknownHold(id) => {
                 Self::not_found("hold", id).with_hint("`gofleet hold list` shows those that hold")
             }
@@ -107,6 +110,13 @@ impl From<EnrolError> for Failure {
             EnrolError::UnknownToken => ProblemCode::TokenUnknown,
             EnrolError::Used { .. } => ProblemCode::TokenUsed,
             EnrolError::Expired { .. } => ProblemCode::TokenExpired,
+            EnrolError::OutOfScope(_) => ProblemCode::TokenOutOfScope,
+            EnrolError::Revoked => {
+                return Self::new(ProblemCode::Revoked, error.to_string()).with_hint(
+                    "if the machine may come back, delete `credential` and `key.pem` in its \
+                     agent's folder: with a new key it is a new device",
+                );
+            }
             EnrolError::Storage(error) => return error.into(),
         };
         Self::new(code, error.to_string())

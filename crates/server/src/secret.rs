@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use gofleet_api::trust;
 use gofleet_core::digest::Digest;
 
 /// What a secret is good for; each kind has a beginning of its own, so that a person (and a scanner
@@ -15,10 +16,6 @@ pub enum SecretKind {
     Administrator,
     /// An enrolment token.
     Enrolment,
-    /// A device's credential.
-    Device,
-    /// A distribution point's credential.
-    Edge,
     /// A console session.
     Session,
     /// A link that logs a browser in once.
@@ -30,8 +27,6 @@ impl SecretKind {
         match self {
             Self::Administrator => "gfadmin_",
             Self::Enrolment => "gfenrol_",
-            Self::Device => "gfdevice_",
-            Self::Edge => "gfedge_",
             Self::Session => "gfsession_",
             Self::LoginLink => "gflink_",
         }
@@ -52,6 +47,14 @@ impl Secret {
         &self.0
     }
 
+    /// The same with the authority of the server that it is good for.
+    pub fn reveal_for(&self, authority: Option<&Digest>) -> String {
+        match authority {
+            Some(authority) => trust::with_authority(&self.0, authority),
+            None => self.0.clone(),
+        }
+    }
+
     /// What is kept of it.
     pub fn hash(&self) -> Digest {
         hash(&self.0)
@@ -64,9 +67,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is kept of a secret.
+/// What is kept of a secret; the authority that may stand behind it is none.
 pub fn hash(text: &str) -> Digest {
-    Digest::of(text.as_bytes())
+    Digest::of(trust::secret_in(text).as_bytes())
 }
 
 /// 256 bits from the operating system, as 64 hexadecimal digits.
@@ -94,9 +97,10 @@ mod tests {
 
     #[test]
     fn secrets_differ_and_do_not_print_themselves() {
-        let (one, other) = (Secret::random(SecretKind::Device), Secret::random(SecretKind::Device));
+        let (one, other) =
+            (Secret::random(SecretKind::Session), Secret::random(SecretKind::Session));
         assert_ne!(one.reveal(), other.reveal());
-        assert!(one.reveal().starts_with("gfdevice_") && one.reveal().len() == 9 + 64);
+        assert!(one.reveal().starts_with("gfsession_") && one.reveal().len() == 10 + 64);
         assert!(!format!("{one:?}").contains(one.reveal()));
         assert_eq!(one.hash(), hash(one.reveal()));
     }

@@ -2,16 +2,19 @@
 
 use std::collections::HashSet;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use gofleet_api::trust;
 use gofleet_core::artifact::Artifact;
 use gofleet_core::digest::Digest;
 use gofleet_core::time::Timestamp;
+use gofleet_platform::machine;
 use gofleet_storage::{OpenError, Storage, StorageError};
+use rustls::sign::CertifiedKey;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -21,6 +24,7 @@ use crate::config::ServerConfig;
 use crate::data::{DataError, DataFolder};
 use crate::secret::{Secret, SecretKind};
 use crate::state::{AppState, Clock, system_clock};
+use crate::tls::{self, Authority, Caller, Shown, TlsError, TlsListener};
 use crate::{api, audit, console, http, preparer, reconciler};
 
 /// How long requests that are under way may take to end when the server stops; the archives of
@@ -30,8 +34,10 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// A server that listens.
 #[derive(Debug, Clone)]
 pub struct Ready {
-    /// Where it listens, like `http://127.0.0.1:8470`.
+    /// Where it listens, like `https://127.0.0.1:8470`.
     pub url: String,
+    /// Where a browser on this machine finds it without TLS, unless that is switched off.
+    pub local_url: Option<String>,
     /// The file with the administrator's token.
     pub admin_token_file: PathBuf,
     /// The administrator's token, if this start made it.
@@ -50,6 +56,9 @@ pub enum ServeError {
     /// The database does not do as asked.
     #[error("the server's database does not work")]
     Storage(#[source] StorageError),
+    /// There is no TLS.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] TlsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -67,6 +76,7 @@ impl ServeError {
         match self {
             Self::Data(error) => error.hint(),
             Self::Open(_) | Self::Storage(_) => None,
+            Self::Tls(error) => error.hint(),
             Self::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another program listens there: choose another port with --listen".to_owned())
             }
@@ -106,25 +116,38 @@ pub async fn serve_with_clock(
     let storage = Arc::new(storage.with_blast_radius(config.blast_radius));
     clear_artifacts(&data, &storage).await?;
     let signer = audit::open(&data, &storage, clock()).await?;
-    let (administrator, new_admin_token) = administrator(&data, &storage, clock()).await?;
-    let state = AppState::new(config, data, storage, administrator, signer, clock);
+    let authority = Authority::open(data.root()).map_err(ServeError::Tls)?;
+    let told = config.tls_files.is_none().then(|| authority.digest());
+    let (administrator, new_admin_token) = administrator(&data, &storage, told, clock()).await?;
+    let state = AppState::new(config, data, storage, administrator, signer, authority, clock);
     let address = state.config().listen;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| ServeError::Listen { address, source })?;
     let local = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
-    let url = format!("http://{local}");
+    let shown = Shown::new(certificate(&state, local).map_err(ServeError::Tls)?);
+    let tls = TlsListener::new(
+        listener,
+        local,
+        Arc::clone(&shown),
+        Some(state.authority().certificate()),
+        state.config().plain_http,
+    );
+    let tls = tls.map_err(ServeError::Tls)?;
+    let (url, local_url) = addresses(&state, local);
+    let certificates = tokio::spawn(renew_certificate(state.clone(), local, shown));
     let reconciler = tokio::spawn(reconciler::run(state.clone()));
     let head = tokio::spawn(audit::keep_head(state.clone()));
     let orders = tokio::spawn(announce_orders(state.clone()));
     let preparer = state.config().prepare.then(|| tokio::spawn(preparer::run(state.clone())));
     state.data().write_address(&url).map_err(ServeError::Data)?;
     let admin_token_file = state.data().admin_token_file();
-    on_ready(&Ready { url, admin_token_file, new_admin_token });
-    listen(&state, listener, shutdown).await;
+    on_ready(&Ready { url, local_url, admin_token_file, new_admin_token });
+    listen(&state, tls, shutdown).await;
     state.data().remove_address();
     end(reconciler).await;
     end(orders).await;
+    end(certificates).await;
     if let Some(preparer) = preparer {
         end(preparer).await;
     }
@@ -148,21 +171,75 @@ async fn clear_artifacts(data: &DataFolder, storage: &Storage) -> Result<(), Ser
     data.retain_artifacts(|digest| named.contains(digest)).map_err(ServeError::Data)
 }
 
-/// The digest of the administrator's token; made at the first start, and then told too.
+/// The certificate to show: the one that was configured, else a new one of the own authority. By
+/// the machine's clock, for others compare it with theirs.
+fn certificate(state: &AppState, local: SocketAddr) -> Result<CertifiedKey, TlsError> {
+    let config = state.config();
+    if let Some((certificate, key)) = &config.tls_files {
+        return tls::from_files(certificate, key);
+    }
+    let public_url = config.public_url.as_deref();
+    let names = tls::names(local, &machine::hostname(), public_url, &config.tls_names);
+    state.authority().for_listener(&names, system_clock()())
+}
+
+/// Shows another certificate before the one that is shown ends. One that was configured is read
+/// again, so that whoever renews it need not restart the server.
+async fn renew_certificate(state: AppState, local: SocketAddr, shown: Arc<Shown>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(tls::SHOWN_FOR) => {}
+            () = state.stopping().cancelled() => return,
+        }
+        match certificate(&state, local) {
+            Ok(certificate) => shown.replace(certificate),
+            Err(error) => {
+                let error = crate::failure::chain(&error);
+                warn!(error, "the certificate that is shown stays");
+            }
+        }
+    }
+}
+
+/// Where it is reached with TLS, and without.
+fn addresses(state: &AppState, local: SocketAddr) -> (String, Option<String>) {
+    let mut loopback = local;
+    if local.ip().is_unspecified() {
+        loopback.set_ip(match local.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let takes_plain = state.config().plain_http && loopback.ip().is_loopback();
+    (format!("https://{loopback}"), takes_plain.then(|| format!("http://{loopback}")))
+}
+
+/// The digest of the administrator's token; made at the first start, and then told too. The token
+/// that was written down tells of the server's authority, also after that has changed.
 async fn administrator(
     data: &DataFolder,
     storage: &Storage,
+    authority: Option<Digest>,
     now: Timestamp,
 ) -> Result<(Digest, Option<String>), ServeError> {
     if let Some(known) = storage.admin_token().await.map_err(ServeError::Storage)? {
+        if let Some(written) = data.admin_token().map_err(ServeError::Data)? {
+            let secret = trust::secret_in(&written);
+            let told = authority
+                .map_or_else(|| secret.to_owned(), |it| trust::with_authority(secret, &it));
+            if written.trim() != told {
+                data.write_admin_token(&told).map_err(ServeError::Data)?;
+            }
+        }
         return Ok((known, None));
     }
     // The file first: killed in between, the next start makes another token, and nobody is left
     // with a database that knows a token which is written nowhere.
     let token = Secret::random(SecretKind::Administrator);
-    data.write_admin_token(token.reveal()).map_err(ServeError::Data)?;
+    let told = token.reveal_for(authority.as_ref());
+    data.write_admin_token(&told).map_err(ServeError::Data)?;
     storage.set_admin_token(&token.hash(), now).await.map_err(ServeError::Storage)?;
-    Ok((token.hash(), Some(token.reveal().to_owned())))
+    Ok((token.hash(), Some(told)))
 }
 
 /// Everything that the server answers.
@@ -172,9 +249,9 @@ pub fn router(state: &AppState) -> Router {
 }
 
 /// Answers until `shutdown` is done and what was under way has ended, or too much time has passed.
-async fn listen(state: &AppState, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+async fn listen(state: &AppState, listener: TlsListener, shutdown: impl Future<Output = ()>) {
     let stopping = state.stopping().clone();
-    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
+    let service = router(state).into_make_service_with_connect_info::<Caller>();
     let server = axum::serve(listener, service).with_graceful_shutdown({
         let stopping = stopping.clone();
         async move { stopping.cancelled().await }

@@ -9,10 +9,12 @@ use gofleet_storage::Storage;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
+use crate::clones::Heard;
 use crate::config::ServerConfig;
 use crate::data::DataFolder;
 use crate::login_link::LoginLinks;
 use crate::orders::OrderNews;
+use crate::tls::Authority;
 
 /// Tells the time; a test may hold it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -27,23 +29,27 @@ struct Shared {
     storage: Arc<Storage>,
     administrator: Digest,
     signer: AuditSigner,
+    authority: Authority,
     clock: Clock,
     stopping: CancellationToken,
     imports: Mutex<()>,
     orders: OrderNews,
     login_links: LoginLinks,
+    heard: Heard,
     document: OnceLock<axum::body::Bytes>,
 }
 
 impl AppState {
     /// The state of a server on this data folder and storage; `administrator` is the digest of the
-    /// administrator's token, `signer` signs the head of the audit log.
+    /// administrator's token, `signer` signs the head of the audit log, `authority` vouches for the
+    /// server and its devices.
     pub fn new(
         config: ServerConfig,
         data: DataFolder,
         storage: Arc<Storage>,
         administrator: Digest,
         signer: AuditSigner,
+        authority: Authority,
         clock: Clock,
     ) -> Self {
         Self(Arc::new(Shared {
@@ -52,11 +58,13 @@ impl AppState {
             storage,
             administrator,
             signer,
+            authority,
             clock,
             stopping: CancellationToken::new(),
             imports: Mutex::new(()),
             orders: OrderNews::default(),
             login_links: LoginLinks::default(),
+            heard: Heard::default(),
             document: OnceLock::new(),
         }))
     }
@@ -79,6 +87,17 @@ impl AppState {
     /// What signs the head of the audit log.
     pub(crate) fn signer(&self) -> &AuditSigner {
         &self.0.signer
+    }
+
+    /// Vouches for the server, devices and distribution points.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.0.authority
+    }
+
+    /// The authority by which others know the server: none if it shows a certificate of somebody
+    /// else's.
+    pub(crate) fn told_authority(&self) -> Option<Digest> {
+        self.0.config.tls_files.is_none().then(|| self.0.authority.digest())
     }
 
     /// Whether this is the digest of the administrator's token.
@@ -104,6 +123,11 @@ impl AppState {
     /// Links that log a browser in once.
     pub(crate) fn login_links(&self) -> &LoginLinks {
         &self.0.login_links
+    }
+
+    /// The runs of agents that were heard.
+    pub(crate) fn heard(&self) -> &Heard {
+        &self.0.heard
     }
 
     /// Held by the one import that is about to change the catalog.

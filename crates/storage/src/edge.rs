@@ -4,14 +4,15 @@ use gofleet_core::audit::{Act, By};
 use gofleet_core::device::ONLINE_WITHIN;
 use gofleet_core::digest::Digest;
 use gofleet_core::edge::{Edge, EdgeReport};
+use gofleet_core::enrolment::OutOfScope;
 use gofleet_core::ids::EdgeId;
 use gofleet_core::time::Timestamp;
 use gofleet_core::ways::EdgeOffer;
 use sqlx::any::AnyRow;
 
 use crate::audit::{Record, Routine};
-use crate::identity::use_token;
-use crate::query::{Columns as _, During as _, to_i64};
+use crate::identity::{TokenUse, holder_of, origin, use_token};
+use crate::query::{Columns as _, During as _, corrupt, to_i64};
 use crate::{EnrolError, Storage, StorageError};
 
 /// A distribution point that enrols.
@@ -19,14 +20,15 @@ use crate::{EnrolError, Storage, StorageError};
 pub struct NewEdge {
     /// Its id from now on.
     pub id: EdgeId,
-    /// The digest of its credential.
+    /// The digest of its public key.
     pub credential: Digest,
     /// What it tells of itself.
     pub report: EdgeReport,
 }
 
 impl Storage {
-    /// Takes in a distribution point, and uses up the token.
+    /// Takes in a distribution point, and uses up the token; gives the distribution point. Whoever
+    /// has the key of one is that one, as with devices.
     ///
     /// # Errors
     ///
@@ -37,13 +39,30 @@ impl Storage {
         token: &Digest,
         edge: &NewEdge,
         now: Timestamp,
-    ) -> Result<(), EnrolError> {
+    ) -> Result<EdgeId, EnrolError> {
         let mut write = self.write(now).await?;
-        use_token(&mut write, token, edge.id.as_str()).await?;
         let NewEdge { id, credential, report } = edge;
+        let known: Option<String> = holder_of(&mut write, "edges", credential).await?;
+        let id = match &known {
+            Some(id) => id.parse().map_err(|error| corrupt("distribution point", error))?,
+            None => id.clone(),
+        };
+        // It tells no facts, and nobody lets it in: a token that asks for either is for devices.
+        let used = use_token(&mut write, token, id.as_str(), |scope| {
+            let devices = scope.devices.clone();
+            if scope.needs_approval || !devices.is_empty() {
+                return Err(OutOfScope::Devices { devices });
+            }
+            scope.admits_address(origin(by))
+        });
+        if used.await? == TokenUse::Repeated {
+            return Ok(id);
+        }
         sqlx::query(
             "INSERT INTO edges (id, credential, name, site, url, enrolled_at, last_seen, \
-             served_bytes, fetched_bytes) VALUES ($1, $2, $3, $4, $5, $6, $6, 0, 0)",
+             served_bytes, fetched_bytes) VALUES ($1, $2, $3, $4, $5, $6, $6, 0, 0) \
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, site = excluded.site, \
+             url = excluded.url, last_seen = excluded.last_seen",
         )
         .bind(id.to_string())
         .bind(credential.to_string())
@@ -60,10 +79,11 @@ impl Storage {
             site: report.site.clone(),
             url: report.url.clone(),
         };
-        Ok(write.commit(Record::act(by, now, act)).await?)
+        write.commit(Record::act(by, now, act)).await?;
+        Ok(id)
     }
 
-    /// The distribution point with this credential.
+    /// The distribution point with this public key.
     ///
     /// # Errors
     ///
@@ -72,7 +92,7 @@ impl Storage {
         &self,
         credential: &Digest,
     ) -> Result<Option<EdgeId>, StorageError> {
-        let row = sqlx::query("SELECT id FROM edges WHERE credential = $1")
+        let row = sqlx::query("SELECT id FROM edges WHERE credential = $1 AND revoked_at IS NULL")
             .bind(credential.to_string())
             .fetch_optional(&self.readers)
             .await
@@ -115,10 +135,11 @@ impl Storage {
     ///
     /// [`StorageError`] if the database fails.
     pub async fn edges(&self, now: Timestamp) -> Result<Vec<Edge>, StorageError> {
-        let rows = sqlx::query("SELECT * FROM edges ORDER BY site, name, id")
-            .fetch_all(&self.readers)
-            .await
-            .during("list distribution points")?;
+        let rows =
+            sqlx::query("SELECT * FROM edges WHERE revoked_at IS NULL ORDER BY site, name, id")
+                .fetch_all(&self.readers)
+                .await
+                .during("list distribution points")?;
         rows.iter().map(|row| edge(row, now)).collect()
     }
 
@@ -133,7 +154,8 @@ impl Storage {
         now: Timestamp,
     ) -> Result<Vec<EdgeOffer>, StorageError> {
         let rows = sqlx::query(
-            "SELECT name, url FROM edges WHERE site = $1 AND last_seen >= $2 ORDER BY id",
+            "SELECT name, url FROM edges WHERE site = $1 AND last_seen >= $2 \
+             AND revoked_at IS NULL ORDER BY id",
         )
         .bind(site.to_owned())
         .bind((now - ONLINE_WITHIN).as_millis())

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use gofleet_core::digest::Digest;
-use gofleet_core::ids::{DeviceId, HoldId, ReleaseId, RolloutId};
+use gofleet_core::enrolment::OutOfScope;
+use gofleet_core::ids::{DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
 use gofleet_core::release::ReleaseStatus;
 use gofleet_core::time::Timestamp;
 use thiserror::Error;
@@ -73,6 +74,12 @@ pub enum StorageError {
     /// No such device.
     #[error("there is no device {0}")]
     UnknownDevice(DeviceId),
+    /// No such distribution point, or it was revoked.
+    #[error("there is no distribution point {0}")]
+    UnknownEdge(EdgeId),
+    /// The device was revoked, which is for good.
+    #[error("device {0} was revoked")]
+    Revoked(DeviceId),
     /// No such hold, or it was lifted.
     #[error("there is no hold {0}")]
     UnknownHold(HoldId),
@@ -102,6 +109,12 @@ pub enum EnrolError {
         /// When.
         at: Timestamp,
     },
+    /// The token is for other machines.
+    #[error(transparent)]
+    OutOfScope(OutOfScope),
+    /// The machine's key was revoked.
+    #[error("the key of this machine was revoked")]
+    Revoked,
     /// The database.
     #[error(transparent)]
     Storage(StorageError),

@@ -131,7 +131,8 @@ impl Storage {
     ///
     /// # Errors
     ///
-    /// [`StorageError::UnknownDevice`] if there is none of this id.
+    /// [`StorageError::UnknownDevice`] if there is none of this id, [`StorageError::Revoked`] if it
+    /// was revoked.
     pub async fn end_quarantine(
         &self,
         by: &By,
@@ -140,6 +141,9 @@ impl Storage {
     ) -> Result<Option<Quarantine>, StorageError> {
         let mut write = self.write(now).await?;
         let Some(quarantine) = write.quarantine_of(device).await? else { return Ok(None) };
+        if let QuarantineCause::Revoked { .. } = quarantine.cause {
+            return Err(StorageError::Revoked(device.clone()));
+        }
         sqlx::query("UPDATE devices SET quarantine = NULL WHERE id = $1")
             .bind(device.to_string())
             .execute(&mut *write.transaction)

@@ -1,10 +1,14 @@
 //! Who may talk to the server: the administrator, sessions, enrolment tokens, devices. Secrets
 //! are known by their digests only.
 
+use std::net::IpAddr;
+
 use gofleet_core::audit::{Act, By};
 use gofleet_core::digest::Digest;
+use gofleet_core::enrolment::{OutOfScope, Scope};
 use gofleet_core::event::Change;
 use gofleet_core::facts::Facts;
+use gofleet_core::hold::QuarantineCause;
 use gofleet_core::ids::DeviceId;
 use gofleet_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,7 +22,7 @@ use crate::{EnrolError, Storage, StorageError};
 pub struct NewDevice {
     /// Its name from now on.
     pub id: DeviceId,
-    /// The digest of its credential.
+    /// The digest of its public key.
     pub credential: Digest,
     /// What it tells of itself.
     pub facts: Facts,
@@ -31,6 +35,8 @@ pub struct Token {
     pub hash: Digest,
     /// For whom it is, in its maker's words.
     pub note: String,
+    /// For which machines it is good.
+    pub scope: Scope,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends.
@@ -174,23 +180,25 @@ impl Storage {
         &self,
         by: &By,
         token: &Digest,
-        note: &str,
+        (note, scope): (&str, &Scope),
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let mut write = self.write(now).await?;
         sqlx::query(
-            "INSERT INTO tokens (hash, note, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO tokens (hash, note, created_at, expires_at, scope) \
+             VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(token.to_string())
         .bind(note.to_owned())
         .bind(now.as_millis())
         .bind(expires_at.as_millis())
+        .bind(to_json(scope))
         .execute(&mut *write.transaction)
         .await
         .during("keep a token")?;
         write.event(&Change::TokenCreated { expires_at }).await?;
-        write.commit(Record::act(by, now, Act::token_created(token, note, expires_at))).await
+        write.commit(Record::act(by, now, Act::token_created(token, note, scope, expires_at))).await
     }
 
     /// All enrolment tokens, newest first.
@@ -206,8 +214,10 @@ impl Storage {
         rows.iter().map(token).collect()
     }
 
-    /// Makes a machine a device, and uses up the token. Of many that come with one token at
-    /// once, exactly one succeeds.
+    /// Makes a machine a device, and uses up the token; gives the device. Of many that come with
+    /// one token at once, exactly one succeeds. Whoever has the key of a device is that device: the
+    /// same request again (its answer was lost, say) changes nothing, and with another token the
+    /// device is told anew who it is.
     ///
     /// # Errors
     ///
@@ -218,19 +228,37 @@ impl Storage {
         token: &Digest,
         device: &NewDevice,
         now: Timestamp,
-    ) -> Result<(), EnrolError> {
+    ) -> Result<DeviceId, EnrolError> {
         let mut write = self.write(now).await?;
-        use_token(&mut write, token, device.id.as_str()).await?;
-        insert_device(&mut write, device).await?;
+        let known: Option<String> = holder_of(&mut write, "devices", &device.credential).await?;
+        let id = match &known {
+            Some(id) => id.parse().map_err(|error| crate::query::corrupt("device", error))?,
+            None => device.id.clone(),
+        };
+        let used = use_token(&mut write, token, id.as_str(), |scope| {
+            scope.admits(origin(by), &id, &device.facts)
+        });
+        let token = match used.await? {
+            TokenUse::Repeated => return Ok(id),
+            TokenUse::First(token) => token,
+        };
+        if known.is_none() {
+            insert_device(&mut write, device).await?;
+            if token.scope.needs_approval {
+                let cause = QuarantineCause::AwaitsApproval { note: token.note };
+                write.quarantine(&id, cause).await?;
+            }
+        }
         let act = Act::DeviceEnrolled {
-            device: device.id.clone(),
+            device: id.clone(),
             hostname: device.facts.hostname.clone(),
             platform: device.facts.platform.clone(),
         };
-        Ok(write.commit(Record::act(by, now, act)).await?)
+        write.commit(Record::act(by, now, act)).await?;
+        Ok(id)
     }
 
-    /// The device with this credential.
+    /// The device with this public key.
     ///
     /// # Errors
     ///
@@ -239,33 +267,74 @@ impl Storage {
         &self,
         credential: &Digest,
     ) -> Result<Option<DeviceId>, StorageError> {
-        let row = sqlx::query("SELECT id FROM devices WHERE credential = $1")
-            .bind(credential.to_string())
-            .fetch_optional(&self.readers)
-            .await
-            .during("look for a device")?;
+        let row =
+            sqlx::query("SELECT id FROM devices WHERE credential = $1 AND revoked_at IS NULL")
+                .bind(credential.to_string())
+                .fetch_optional(&self.readers)
+                .await
+                .during("look for a device")?;
         row.map(|row| row.parsed("id")).transpose()
     }
 }
 
-/// Uses up an enrolment token, for whatever enrols by this name.
+/// The address that somebody comes from.
+pub(crate) fn origin(by: &By) -> Option<IpAddr> {
+    by.origin.as_deref()?.parse().ok()
+}
+
+/// How a token was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TokenUse {
+    /// For the first time.
+    First(Token),
+    /// Again by whoever used it up.
+    Repeated,
+}
+
+/// Who has this public key, of devices or of distribution points.
+pub(crate) async fn holder_of(
+    write: &mut crate::write::Write<'_>,
+    table: &'static str,
+    credential: &Digest,
+) -> Result<Option<String>, EnrolError> {
+    let query = match table {
+        "edges" => "SELECT id, revoked_at FROM edges WHERE credential = $1",
+        _ => "SELECT id, revoked_at FROM devices WHERE credential = $1",
+    };
+    let row = sqlx::query(query)
+        .bind(credential.to_string())
+        .fetch_optional(&mut *write.transaction)
+        .await
+        .during("look for a key")?;
+    match row {
+        Some(row) if row.optional_time("revoked_at")?.is_some() => Err(EnrolError::Revoked),
+        Some(row) => Ok(Some(row.text("id")?)),
+        None => Ok(None),
+    }
+}
+
+/// Uses up an enrolment token, for whatever enrols by this name, if its scope admits that.
 pub(crate) async fn use_token(
     write: &mut crate::write::Write<'_>,
     token: &Digest,
     by: &str,
-) -> Result<(), EnrolError> {
+    is_admitted: impl FnOnce(&Scope) -> Result<(), OutOfScope>,
+) -> Result<TokenUse, EnrolError> {
     let row = sqlx::query("SELECT * FROM tokens WHERE hash = $1")
         .bind(token.to_string())
         .fetch_optional(&mut *write.transaction)
         .await
         .during("look for a token")?;
     let found = self::token(&row.ok_or(EnrolError::UnknownToken)?)?;
-    if let Some(by) = found.used_by {
-        return Err(EnrolError::Used { by });
+    match &found.used_by {
+        Some(earlier) if earlier == by => return Ok(TokenUse::Repeated),
+        Some(earlier) => return Err(EnrolError::Used { by: earlier.clone() }),
+        None => {}
     }
     if found.expires_at <= write.now {
         return Err(EnrolError::Expired { at: found.expires_at });
     }
+    is_admitted(&found.scope).map_err(EnrolError::OutOfScope)?;
     sqlx::query("UPDATE tokens SET used_at = $2, used_by = $3 WHERE hash = $1")
         .bind(token.to_string())
         .bind(write.now.as_millis())
@@ -273,7 +342,7 @@ pub(crate) async fn use_token(
         .execute(&mut *write.transaction)
         .await
         .during("use up a token")?;
-    Ok(())
+    Ok(TokenUse::First(found))
 }
 
 async fn insert_device(
@@ -303,6 +372,7 @@ fn token(row: &sqlx::any::AnyRow) -> Result<Token, StorageError> {
     Ok(Token {
         hash: row.parsed("hash")?,
         note: row.text("note")?,
+        scope: row.optional_json("scope")?.unwrap_or_default(),
         created_at: row.time("created_at")?,
         expires_at: row.time("expires_at")?,
         used_at: row.optional_time("used_at")?,

@@ -20,6 +20,7 @@ mod identity;
 mod query;
 mod release;
 mod report;
+mod revocation;
 mod rollout;
 mod write;
 

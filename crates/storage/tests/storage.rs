@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use gofleet_core::audit::By;
 use gofleet_core::digest::Digest;
+use gofleet_core::enrolment::Scope;
 use gofleet_core::event::Change;
 use gofleet_core::facts::Facts;
 use gofleet_core::ids::{DeviceId, RolloutId};
@@ -46,6 +47,13 @@ struct Bench {
     folder: TempDir,
     storage: Arc<Storage>,
     now: Timestamp,
+}
+
+/// Of a token: that it is for any machine.
+fn any() -> (&'static str, &'static Scope) {
+    static ANY: Scope =
+        Scope { networks: Vec::new(), devices: String::new(), needs_approval: false };
+    ("", &ANY)
 }
 
 impl Bench {
@@ -95,7 +103,7 @@ impl Bench {
     async fn enrol(&self, n: usize) -> DeviceId {
         let (token, device) = (Digest::of(format!("token{n}").as_bytes()), new_device(n));
         let expires_at = self.now + Span::from_secs(600);
-        self.storage.add_token(&ann(), &token, "", expires_at, self.now).await.unwrap();
+        self.storage.add_token(&ann(), &token, any(), expires_at, self.now).await.unwrap();
         self.storage.enrol(&By::token(&token), &token, &device, self.now).await.unwrap();
         device.id
     }

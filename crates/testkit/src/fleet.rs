@@ -146,7 +146,7 @@ impl Fleet {
         let address_file = data.join("address");
         let _ = fs::remove_file(&address_file);
         let listen = match &self.address {
-            Some(url) => url.trim_start_matches("http://").to_owned(),
+            Some(url) => url.trim_start_matches("https://").to_owned(),
             None => "127.0.0.1:0".to_owned(),
         };
         let mut command = self.command();
@@ -157,9 +157,8 @@ impl Fleet {
         let url = wait_until("the server's address", START_DEADLINE, || {
             let text = fs::read_to_string(&address_file).ok()?;
             let text = text.trim();
-            let url = if text.starts_with("http") { text.into() } else { format!("http://{text}") };
-            let port = url.trim_end_matches('/').rsplit_once("//")?.1.to_owned();
-            std::net::TcpStream::connect(port).ok().map(|_| url)
+            let port = text.strip_prefix("https://")?;
+            std::net::TcpStream::connect(port).ok().map(|_| text.to_owned())
         });
         self.address = Some(url.trim_end_matches('/').to_owned());
     }
@@ -180,9 +179,14 @@ impl Fleet {
         self.server.as_mut().is_some_and(|server| matches!(server.0.try_wait(), Ok(None)))
     }
 
-    /// The server's address, like `http://127.0.0.1:41234`.
+    /// The server's address, like `https://127.0.0.1:41234`.
     pub fn url(&self) -> &str {
         self.address.as_deref().expect("the server was started")
+    }
+
+    /// The server's address without TLS, which serves this machine, its browsers for example.
+    pub fn plain_url(&self) -> String {
+        self.url().replace("https://", "http://")
     }
 
     /// The temporary folder of all this; a test may put things there.

@@ -2,7 +2,7 @@
 
 use gofleet_core::artifact::Artifact;
 use gofleet_core::edge::Edge;
-use gofleet_core::ids::{DeviceId, HoldId, ReleaseId, RolloutId};
+use gofleet_core::ids::{DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
 use gofleet_core::manifest::Manifest;
 use gofleet_core::release::Release;
 use gofleet_core::rollout::RolloutSpec;
@@ -64,6 +64,25 @@ impl Client {
         request: &QuarantineRequest,
     ) -> Result<QuarantineView, ClientError> {
         self.tell_by(Method::PUT, &format!("/devices/{device}/quarantine"), request).await
+    }
+
+    /// Revokes a device's key.
+    pub async fn revoke(
+        &self,
+        device: &DeviceId,
+        request: &QuarantineRequest,
+    ) -> Result<QuarantineView, ClientError> {
+        self.tell(&format!("/devices/{device}/revoke"), request).await
+    }
+
+    /// Revokes a distribution point's key.
+    pub async fn revoke_edge(
+        &self,
+        edge: &EdgeId,
+        request: &QuarantineRequest,
+    ) -> Result<(), ClientError> {
+        let path = format!("/edges/{edge}/revoke");
+        self.send(self.request(Method::POST, &path).json(request)).await.map(drop)
     }
 
     /// Lets a device out of quarantine.

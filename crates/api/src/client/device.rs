@@ -6,7 +6,9 @@ use gofleet_core::order::{Order, Report};
 use reqwest::{Method, StatusCode};
 
 use super::{Client, ClientError, REQUEST_TIMEOUT};
-use crate::types::{EnrolRequest, EnrolResponse, WaysAnswer, WaysRequest};
+use crate::types::{
+    EnrolRequest, EnrolResponse, IssuedCertificate, RenewalRequest, WaysAnswer, WaysRequest,
+};
 
 impl Client {
     /// Makes this machine a device of the fleet; uses the token up.
@@ -17,6 +19,15 @@ impl Client {
     /// expired.
     pub async fn enrol(&self, request: &EnrolRequest) -> Result<EnrolResponse, ClientError> {
         self.tell("/enrol", request).await
+    }
+
+    /// A new certificate for the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]
+    pub async fn renew(&self, request: &RenewalRequest) -> Result<IssuedCertificate, ClientError> {
+        self.tell("/agent/certificate", request).await
     }
 
     /// The latest order, if its generation is higher than `after`; waits up to `wait` for one

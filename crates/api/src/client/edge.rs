@@ -5,7 +5,7 @@ use gofleet_core::edge::EdgeReport;
 use reqwest::{Method, StatusCode, header};
 
 use super::{Client, ClientError, REQUEST_TIMEOUT};
-use crate::types::{EnrolEdgeRequest, EnrolEdgeResponse};
+use crate::types::{EnrolEdgeRequest, EnrolEdgeResponse, IssuedCertificate, RenewalRequest};
 
 impl Client {
     /// Makes this machine a distribution point; uses the token up.
@@ -19,6 +19,18 @@ impl Client {
         request: &EnrolEdgeRequest,
     ) -> Result<EnrolEdgeResponse, ClientError> {
         self.tell("/edge/enrol", request).await
+    }
+
+    /// A new certificate for the same key.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]
+    pub async fn renew_edge(
+        &self,
+        request: &RenewalRequest,
+    ) -> Result<IssuedCertificate, ClientError> {
+        self.tell("/edge/certificate", request).await
     }
 
     /// Tells how it goes; doing so twice is as good as once.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::{Problem, ProblemCode};
+use crate::{Problem, ProblemCode, trust};
 
 /// Why a request had no good answer.
 #[derive(Debug, Error)]
@@ -21,6 +21,23 @@ pub enum ClientError {
         /// Why.
         #[source]
         source: reqwest::Error,
+    },
+    /// The certificate or the key that this machine authenticates with cannot be used.
+    #[error("the certificate of this machine cannot be used")]
+    Credential {
+        /// Why.
+        #[source]
+        source: rustls::Error,
+    },
+    /// Something answered that cannot show that it is the server.
+    #[error("{server} cannot show that it is the server that was meant: {reason}")]
+    Untrusted {
+        /// The server's address.
+        server: String,
+        /// What is wrong with its certificate.
+        reason: String,
+        /// Whether it is only that the certificate is not good at this time.
+        is_time: bool,
     },
     /// No connection came about.
     #[error("the server at {server} cannot be reached")]
@@ -81,7 +98,19 @@ impl ClientError {
     /// What the HTTP library's error means.
     pub(crate) fn of_transport(server: &str, source: reqwest::Error) -> Self {
         let server = server.to_owned();
-        if source.is_timeout() && !source.is_connect() {
+        if let Some(error) = trust::certificate_error(&source) {
+            use rustls::CertificateError as Wrong;
+            let is_time = matches!(
+                error,
+                rustls::Error::InvalidCertificate(
+                    Wrong::Expired
+                        | Wrong::ExpiredContext { .. }
+                        | Wrong::NotValidYet
+                        | Wrong::NotValidYetContext { .. }
+                )
+            );
+            Self::Untrusted { server, reason: error.to_string(), is_time }
+        } else if source.is_timeout() && !source.is_connect() {
             Self::TimedOut { server }
         } else if source.is_connect() {
             Self::Unreachable { server, source: source.without_url() }
@@ -100,6 +129,16 @@ impl ClientError {
                 "is the server running (`gofleet server`), and is {server} its address \
                  (`--server`, GOFLEET_SERVER)?"
             )),
+            Self::Untrusted { is_time: true, .. } => Some(
+                "compare the clock of this machine with the server's: a certificate is good for \
+                 a time"
+                    .to_owned(),
+            ),
+            Self::Untrusted { .. } => Some(
+                "a new token tells of the server's authority; is the address one of the server's \
+                 names (its setting `tls_names`), and does no proxy stand in between?"
+                    .to_owned(),
+            ),
             Self::TimedOut { .. } | Self::Interrupted { .. } => {
                 Some("try again; if it stays so, look into the server's log".to_owned())
             }
@@ -110,7 +149,7 @@ impl ClientError {
                 Some("compare `gofleet --version` here with that of the server".to_owned())
             }
             Self::Problem(problem) => problem.hint.clone(),
-            Self::Tls { .. } | Self::File { .. } => None,
+            Self::Tls { .. } | Self::Credential { .. } | Self::File { .. } => None,
         }
     }
 
@@ -130,11 +169,15 @@ impl ClientError {
     /// Whether the same request may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Interrupted { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Untrusted { .. }
+            | Self::TimedOut { .. }
+            | Self::Interrupted { .. } => true,
             Self::NotGofleet { status, .. } => *status == 429 || *status >= 500,
             Self::Problem(problem) => problem.status == 429 || problem.status >= 500,
             Self::InvalidServer { .. }
             | Self::Tls { .. }
+            | Self::Credential { .. }
             | Self::Unintelligible { .. }
             | Self::File { .. } => false,
         }

@@ -1,5 +1,6 @@
 //! Logging in, enrolment tokens, health.
 
+use gofleet_core::enrolment::Scope;
 use gofleet_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,9 @@ pub struct TokenRequest {
     /// For whom it is, in the person's words.
     #[serde(default)]
     pub note: String,
+    /// For which machines it is good; any if absent.
+    #[serde(default)]
+    pub scope: Scope,
 }
 
 /// A new enrolment token. Its text is told this once; the server keeps a hash.
@@ -53,6 +57,9 @@ pub struct TokenView {
     pub id: String,
     /// For whom it is, in the person's words.
     pub note: String,
+    /// For which machines it is good.
+    #[serde(default)]
+    pub scope: Scope,
     /// When it was made.
     pub created_at: Timestamp,
     /// Until when it is good.

@@ -71,7 +71,7 @@ impl Fleet {
     /// Starts agents and waits until all are devices of the fleet.
     pub async fn start_agents(&mut self, count: u32) -> anyhow::Result<()> {
         for index in 0..count {
-            let request = TokenRequest { expires_in: None, note: "demo".to_owned() };
+            let request = TokenRequest { note: "demo".to_owned(), ..TokenRequest::default() };
             let token = self.client.create_token(&request).await?.token;
             let site = SITES[index as usize % SITES.len()];
             let name = format!("{site}-{:02}", index / SITES.len() as u32 + 1);
@@ -131,7 +131,7 @@ fn overwrite(program: &Path) -> std::io::Result<()> {
 async fn connect(data: &Path) -> Option<Client> {
     let address = fs::read_to_string(data.join("address")).ok()?;
     let token = fs::read_to_string(data.join("admin-token")).ok()?;
-    let client = Client::public(address.trim()).ok()?.with_credential(token.trim());
+    let client = Client::with_token(address.trim(), token.trim()).ok()?;
     client.overview().await.ok().map(|_| client)
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gofleet_api::{Client, DecisionRequest, EnrolRequest, TokenRequest};
+use gofleet_api::{Client, Credential, DecisionRequest, EnrolRequest, Key, TokenRequest, trust};
 use gofleet_core::digest::Digest;
 use gofleet_core::facts::{Facts, FoundGo, GoOrigin};
 use gofleet_core::ids::{DeviceId, ReleaseId};
@@ -50,8 +50,7 @@ impl Scene {
         let fleet =
             Fleet::start_with(env!("CARGO_BIN_EXE_gofleet"), &["--reconcile-every", "200ms"]);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let administrator =
-            Client::public(fleet.url()).unwrap().with_credential(&fleet.admin_token());
+        let administrator = Client::with_token(fleet.url(), &fleet.admin_token()).unwrap();
         let scene = Self { fleet, runtime, administrator, devices: BTreeMap::new() };
         for version in [OLD, NEW] {
             scene.import(version);
@@ -80,10 +79,13 @@ impl Scene {
         let facts = facts(hostname, label);
         let player = self.runtime.block_on(async {
             let token = self.administrator.create_token(&TokenRequest::default()).await.unwrap();
-            let request = EnrolRequest { token: token.token, facts: facts.clone() };
-            let public = Client::public(self.fleet.url()).unwrap();
-            let enrolled = public.enrol(&request).await.unwrap();
-            let client = public.with_credential(&enrolled.credential);
+            let (key, authority) = (Key::generate().unwrap(), trust::authority_in(&token.token));
+            let (url, request) = (self.fleet.url(), key.request().unwrap());
+            let request = EnrolRequest { token: token.token, facts: facts.clone(), request };
+            let enrolled = Client::public(url, authority).unwrap().enrol(&request).await.unwrap();
+            let (certificate, key) = (enrolled.issued.certificate, key.to_pem());
+            let credential = Credential { certificate: &certificate, key: &key };
+            let client = Client::with_key(url, authority, credential).unwrap();
             Player { id: enrolled.device, client, facts, sequence: 0 }
         });
         self.devices.insert(hostname.to_owned(), player);
@@ -129,7 +131,7 @@ impl Scene {
     /// Opens the console as an administrator.
     #[track_caller]
     pub fn sign_in(&self, browser: &mut Chromium) {
-        browser.open(&format!("{}/login", self.fleet.url()));
+        browser.open(&format!("{}/login", self.fleet.plain_url()));
         browser.write(&self.fleet.admin_token());
         browser.press("Enter");
         browser.wait("the overview", "document.title.startsWith('Overview')");
@@ -138,7 +140,7 @@ impl Scene {
     /// Opens a page of the console.
     #[track_caller]
     pub fn open(&self, browser: &mut Chromium, path: &str) {
-        browser.open(&format!("{}{path}", self.fleet.url()));
+        browser.open(&format!("{}{path}", self.fleet.plain_url()));
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Link;
 use crate::digest::Digest;
+use crate::enrolment::Scope;
 use crate::hold::{Hold, QuarantineCause};
 use crate::ids::{DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
 use crate::release::{Platform, ReleaseStatus};
@@ -68,6 +69,16 @@ impl By {
     /// Whoever holds the enrolment token with this digest.
     pub fn token(token: &Digest) -> Self {
         Self { kind: ActorKind::Token, name: short(token), ..Self::server() }
+    }
+
+    /// A device.
+    pub fn device(device: &DeviceId) -> Self {
+        Self { kind: ActorKind::Device, name: device.to_string(), ..Self::server() }
+    }
+
+    /// A distribution point.
+    pub fn edge(edge: &EdgeId) -> Self {
+        Self { kind: ActorKind::Edge, name: edge.to_string(), ..Self::server() }
     }
 
     /// The same with how it was proven.
@@ -133,6 +144,8 @@ pub enum Act {
         token: String,
         /// For whom it is, in its maker's words.
         note: String,
+        /// For which machines it is good.
+        scope: Scope,
         /// When it ends.
         expires_at: Timestamp,
     },
@@ -145,6 +158,38 @@ pub enum Act {
         hostname: String,
         /// Its platform.
         platform: Platform,
+    },
+    /// A device's key counts no more.
+    #[serde(rename = "device.revoked")]
+    DeviceRevoked {
+        /// The device.
+        device: DeviceId,
+        /// Why, in the person's words.
+        reason: String,
+    },
+    /// A distribution point's key counts no more.
+    #[serde(rename = "edge.revoked")]
+    EdgeRevoked {
+        /// The distribution point.
+        edge: EdgeId,
+        /// Why, in the person's words.
+        reason: String,
+    },
+    /// A device got a new certificate.
+    #[serde(rename = "device.certificate_renewed")]
+    CertificateRenewed {
+        /// The device.
+        device: DeviceId,
+        /// Until when it is good.
+        expires_at: Timestamp,
+    },
+    /// A distribution point got a new certificate.
+    #[serde(rename = "edge.certificate_renewed")]
+    EdgeCertificateRenewed {
+        /// The distribution point.
+        edge: EdgeId,
+        /// Until when it is good.
+        expires_at: Timestamp,
     },
     /// A device was put into quarantine.
     #[serde(rename = "device.quarantined")]
@@ -311,14 +356,25 @@ impl Act {
     }
 
     /// An enrolment token was made; only the beginning of its digest is told.
-    pub fn token_created(token: &Digest, note: &str, expires_at: Timestamp) -> Self {
-        Self::TokenCreated { token: short(token), note: note.to_owned(), expires_at }
+    pub fn token_created(token: &Digest, note: &str, scope: &Scope, expires_at: Timestamp) -> Self {
+        let (note, scope) = (note.to_owned(), scope.clone());
+        Self::TokenCreated { token: short(token), note, scope, expires_at }
     }
 
     /// A device was put into quarantine.
     pub fn device_quarantined(device: &DeviceId, cause: &QuarantineCause) -> Self {
         let (cause, reason) = (cause.code().to_owned(), cause.to_string());
         Self::DeviceQuarantined { device: device.clone(), cause, reason }
+    }
+
+    /// A device got a new certificate.
+    pub fn certificate_renewed(device: &DeviceId, expires_at: Timestamp) -> Self {
+        Self::CertificateRenewed { device: device.clone(), expires_at }
+    }
+
+    /// A distribution point got a new certificate.
+    pub fn edge_certificate_renewed(edge: &EdgeId, expires_at: Timestamp) -> Self {
+        Self::EdgeCertificateRenewed { edge: edge.clone(), expires_at }
     }
 
     /// Devices were held.
@@ -335,10 +391,14 @@ impl Act {
             }
             Self::TokenCreated { token, .. } => Some(token.clone()),
             Self::DeviceEnrolled { device, .. }
+            | Self::DeviceRevoked { device, .. }
+            | Self::CertificateRenewed { device, .. }
             | Self::DeviceQuarantined { device, .. }
             | Self::DeviceLetIn { device } => Some(device.to_string()),
             Self::HoldMade { hold, .. } | Self::HoldLifted { hold } => Some(hold.to_string()),
-            Self::EdgeEnrolled { edge, .. } => Some(edge.to_string()),
+            Self::EdgeEnrolled { edge, .. }
+            | Self::EdgeRevoked { edge, .. }
+            | Self::EdgeCertificateRenewed { edge, .. } => Some(edge.to_string()),
             Self::ReleaseImported { release, .. } | Self::ReleaseDecided { release, .. } => {
                 Some(release.to_string())
             }

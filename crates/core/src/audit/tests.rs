@@ -13,6 +13,7 @@ const EPOCH: u64 = 1;
 fn act(n: u64) -> Act {
     match n % 5 {
         0 => Act::TokenCreated {
+            scope: Default::default(),
             token: format!("{n:012x}"),
             note: format!("für \"{n}\" \\ ]\n\u{1}"),
             expires_at: Timestamp::from_millis(n as i64),

@@ -5,8 +5,11 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use gofleet_api::{EnrolRequest, EnrolResponse, MAX_WAIT_SECS, Problem, WaysAnswer, WaysRequest};
-use gofleet_core::audit::By;
+use gofleet_api::{
+    EnrolRequest, EnrolResponse, IssuedCertificate, MAX_WAIT_SECS, Problem, ProblemCode,
+    RenewalRequest, WaysAnswer, WaysRequest,
+};
+use gofleet_core::audit::{Act, By};
 use gofleet_core::ids::{DeviceId, ReleaseId};
 use gofleet_core::manifest::Manifest;
 use gofleet_core::order::{Order, Report};
@@ -18,13 +21,15 @@ use utoipa_axum::routes;
 use super::releases::manifest_of;
 use crate::access::{Access, CallingDevice, Pace, Peer, Routes};
 use crate::extract::{Json, Path, Query};
-use crate::failure::Answer;
-use crate::secret::{Secret, SecretKind, random_below};
+use crate::failure::{Answer, Failure};
+use crate::secret::random_below;
 use crate::state::AppState;
+use crate::tls::Authority;
 
 pub fn routes() -> Routes {
     Routes::default()
         .add(Access::Anyone, Pace::Quick, routes!(enrol))
+        .add(Access::Device, Pace::Quick, routes!(renew))
         .add(Access::Device, Pace::Long, routes!(order))
         .add(Access::Device, Pace::Quick, routes!(report))
         .add(Access::Device, Pace::Quick, routes!(ways))
@@ -42,16 +47,70 @@ pub fn routes() -> Routes {
 )]
 async fn enrol(
     State(state): State<AppState>,
-    Peer(peer): Peer,
+    Peer { address, is_tls }: Peer,
     Json(request): Json<EnrolRequest>,
 ) -> Answer<(StatusCode, axum::Json<EnrolResponse>)> {
+    needs_tls(is_tls)?;
     let token = crate::secret::hash(request.token.trim());
-    let credential = Secret::random(SecretKind::Device);
-    let device =
-        NewDevice { id: new_device_id(), credential: credential.hash(), facts: request.facts };
-    state.storage().enrol(&By::token(&token).from(peer), &token, &device, state.now()).await?;
-    let credential = credential.reveal().to_owned();
-    Ok((StatusCode::CREATED, axum::Json(EnrolResponse { device: device.id, credential })))
+    let EnrolRequest { facts, request, .. } = request;
+    let credential = Authority::key_of(&request).map_err(invalid_request)?;
+    let (device, now) = (NewDevice { id: new_device_id(), credential, facts }, state.now());
+    let by = By::token(&token).from(address);
+    let device = state.storage().enrol(&by, &token, &device, now).await?;
+    let issued = issue(&state, &device, &request)?;
+    Ok((StatusCode::CREATED, axum::Json(EnrolResponse { device, issued })))
+}
+
+/// Gives a device a new certificate for the key that it has.
+#[utoipa::path(
+    post, path = "/agent/certificate", tag = "agent", request_body = RenewalRequest,
+    responses(
+        (status = 201, body = IssuedCertificate),
+        (status = 400, body = Problem),
+        (status = 401, body = Problem),
+    )
+)]
+async fn renew(
+    State(state): State<AppState>,
+    CallingDevice(device): CallingDevice,
+    Json(RenewalRequest { request }): Json<RenewalRequest>,
+) -> Answer<(StatusCode, axum::Json<IssuedCertificate>)> {
+    let key = Authority::key_of(&request).map_err(invalid_request)?;
+    if state.storage().device_by_credential(&key).await?.as_ref() != Some(&device) {
+        return Err(other_key());
+    }
+    let issued = issue(&state, &device, &request)?;
+    let act = Act::certificate_renewed(&device, issued.expires_at);
+    state.storage().record(&By::device(&device), act, state.now()).await?;
+    Ok((StatusCode::CREATED, axum::Json(issued)))
+}
+
+fn issue(state: &AppState, device: &DeviceId, request: &str) -> Answer<IssuedCertificate> {
+    let time = (state.now(), state.config().certificate_lifetime);
+    let issued = state.authority().for_request(request, (device.as_str(), "device"), &[], time);
+    issued.map_err(invalid_request)
+}
+
+/// Whoever enrols goes on with a certificate, which plain HTTP has no place for.
+pub(super) fn needs_tls(is_tls: bool) -> Answer<()> {
+    if is_tls {
+        return Ok(());
+    }
+    Err(Failure::new(ProblemCode::Forbidden, "machines enrol and ask by TLS only")
+        .with_hint("write the server's address with https://"))
+}
+
+/// The request for a certificate cannot be used.
+pub(super) fn invalid_request(reason: impl std::fmt::Display) -> Failure {
+    let detail = format!("the request for a certificate cannot be used: {reason}");
+    Failure::new(ProblemCode::InvalidRequest, detail)
+        .with_hint("it must be a PKCS #10 request in PEM, signed with its own key")
+}
+
+/// The request for a certificate is for another key than the caller's.
+pub(super) fn other_key() -> Failure {
+    Failure::new(ProblemCode::Forbidden, "the request is for another key than the caller's")
+        .with_hint("a new key needs a new enrolment")
 }
 
 fn new_device_id() -> DeviceId {
@@ -89,6 +148,9 @@ async fn order(
     // Watching begins before the first look, so that no order falls in between.
     let mut news = state.orders().watch(&device);
     loop {
+        if state.storage().is_revoked(&device).await? {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
         let order = state.storage().order_after(&device, query.after.unwrap_or(0)).await?;
         if let Some(order) = order {
             return Ok(axum::Json(order).into_response());

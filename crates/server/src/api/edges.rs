@@ -2,16 +2,22 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use gofleet_api::{Edge, EdgeReport, EnrolEdgeRequest, EnrolEdgeResponse, Problem, ProblemCode};
-use gofleet_core::audit::By;
+use gofleet_api::{
+    Edge, EdgeReport, EnrolEdgeRequest, EnrolEdgeResponse, IssuedCertificate, Problem, ProblemCode,
+    QuarantineRequest, RenewalRequest,
+};
+use gofleet_core::audit::{Act, By};
+use gofleet_core::ids::EdgeId;
 use gofleet_storage::NewEdge;
 use utoipa_axum::routes;
 
-use crate::access::{Access, CallingEdge, Pace, Peer, Routes};
-use crate::extract::Json;
+use super::agent::{invalid_request, needs_tls, other_key};
+use crate::access::{Access, CallingAdministrator, CallingEdge, Pace, Peer, Routes};
+use crate::commands;
+use crate::extract::{Json, Path};
 use crate::failure::{Answer, Failure};
-use crate::secret::{Secret, SecretKind};
 use crate::state::AppState;
+use crate::tls::{self, Authority};
 
 /// The longest name, site or address that is kept.
 const MAX_CHARS: usize = 200;
@@ -19,8 +25,10 @@ const MAX_CHARS: usize = 200;
 pub fn routes() -> Routes {
     Routes::default()
         .add(Access::Anyone, Pace::Quick, routes!(enrol))
+        .add(Access::Edge, Pace::Quick, routes!(renew))
         .add(Access::Edge, Pace::Quick, routes!(report))
         .add(Access::Administrator, Pace::Quick, routes!(edges))
+        .add(Access::Administrator, Pace::Quick, routes!(revoke))
 }
 
 /// Takes in a distribution point; uses the token up.
@@ -34,18 +42,55 @@ pub fn routes() -> Routes {
 )]
 async fn enrol(
     State(state): State<AppState>,
-    Peer(peer): Peer,
+    Peer { address, is_tls }: Peer,
     Json(request): Json<EnrolEdgeRequest>,
 ) -> Answer<(StatusCode, axum::Json<EnrolEdgeResponse>)> {
+    needs_tls(is_tls)?;
     check(&request.report)?;
     let token = crate::secret::hash(request.token.trim());
-    let credential = Secret::random(SecretKind::Edge);
+    let EnrolEdgeRequest { report, request, .. } = request;
+    let credential = Authority::key_of(&request).map_err(invalid_request)?;
     let id = format!("e-{}", &crate::secret::random_hex()[..16]);
     let id = id.parse().expect("hexadecimal digits make an id");
-    let edge = NewEdge { id, credential: credential.hash(), report: request.report };
-    state.storage().enrol_edge(&By::token(&token).from(peer), &token, &edge, state.now()).await?;
-    let credential = credential.reveal().to_owned();
-    Ok((StatusCode::CREATED, axum::Json(EnrolEdgeResponse { edge: edge.id, credential })))
+    let edge = NewEdge { id, credential, report };
+    let by = By::token(&token).from(address);
+    let id = state.storage().enrol_edge(&by, &token, &edge, state.now()).await?;
+    let issued = issue(&state, &id, &edge.report.url, &request)?;
+    Ok((StatusCode::CREATED, axum::Json(EnrolEdgeResponse { edge: id, issued })))
+}
+
+/// Gives a distribution point a new certificate for the key that it has.
+#[utoipa::path(
+    post, path = "/edge/certificate", tag = "edges", request_body = RenewalRequest,
+    responses(
+        (status = 201, body = IssuedCertificate),
+        (status = 400, body = Problem),
+        (status = 401, body = Problem),
+    )
+)]
+async fn renew(
+    State(state): State<AppState>,
+    CallingEdge(edge): CallingEdge,
+    Json(RenewalRequest { request }): Json<RenewalRequest>,
+) -> Answer<(StatusCode, axum::Json<IssuedCertificate>)> {
+    let key = Authority::key_of(&request).map_err(invalid_request)?;
+    if state.storage().edge_by_credential(&key).await?.as_ref() != Some(&edge) {
+        return Err(other_key());
+    }
+    let known = state.storage().edges(state.now()).await?;
+    let url = known.into_iter().find(|known| known.id == edge).map(|known| known.report.url);
+    let issued = issue(&state, &edge, &url.unwrap_or_default(), &request)?;
+    let act = Act::edge_certificate_renewed(&edge, issued.expires_at);
+    state.storage().record(&By::edge(&edge), act, state.now()).await?;
+    Ok((StatusCode::CREATED, axum::Json(issued)))
+}
+
+/// A certificate for its server, and for devices by the host of its address.
+fn issue(state: &AppState, edge: &EdgeId, url: &str, request: &str) -> Answer<IssuedCertificate> {
+    let names: Vec<_> = tls::host(url).iter().filter_map(|host| tls::name_of(host)).collect();
+    let time = (state.now(), state.config().certificate_lifetime);
+    let issued = state.authority().for_request(request, (edge.as_str(), "edge"), &names, time);
+    issued.map_err(invalid_request)
 }
 
 /// Takes in what a distribution point tells of itself; doing so keeps it among those offered.
@@ -74,6 +119,26 @@ async fn report(
 )]
 async fn edges(State(state): State<AppState>) -> Answer<axum::Json<Vec<Edge>>> {
     Ok(axum::Json(state.storage().edges(state.now()).await?))
+}
+
+/// Revokes a distribution point's key, for good; devices are told of it no more.
+#[utoipa::path(
+    post, path = "/edges/{id}/revoke", tag = "edges", params(("id" = EdgeId, Path)),
+    request_body = QuarantineRequest,
+    responses(
+        (status = 204, description = "Revoked"),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+    )
+)]
+async fn revoke(
+    State(state): State<AppState>,
+    CallingAdministrator(by): CallingAdministrator,
+    Path(edge): Path<EdgeId>,
+    Json(request): Json<QuarantineRequest>,
+) -> Answer<StatusCode> {
+    commands::revoke_edge(&state, &edge, &by, &request.reason).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Devices are told the address, and people all of it: neither shall be surprised.

@@ -18,6 +18,7 @@ pub fn routes() -> Routes {
         .add(Access::Administrator, Pace::Quick, routes!(list, make))
         .add(Access::Administrator, Pace::Quick, routes!(lift))
         .add(Access::Administrator, Pace::Quick, routes!(quarantine, let_in))
+        .add(Access::Administrator, Pace::Quick, routes!(revoke))
 }
 
 /// The holds that hold now or will, oldest first.
@@ -80,6 +81,26 @@ async fn quarantine(
     extract::Json(request): extract::Json<QuarantineRequest>,
 ) -> Answer<Json<QuarantineView>> {
     let quarantine = commands::quarantine(&state, &device, &by, &request.reason).await?;
+    Ok(Json(QuarantineView { quarantine: Some(quarantine) }))
+}
+
+/// Revokes a device's key, for good: its next request is refused, and no rollout waits for it.
+#[utoipa::path(
+    post, path = "/devices/{id}/revoke", tag = "holds", params(("id" = DeviceId, Path)),
+    request_body = QuarantineRequest,
+    responses(
+        (status = 200, body = QuarantineView),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+    )
+)]
+async fn revoke(
+    State(state): State<AppState>,
+    CallingAdministrator(by): CallingAdministrator,
+    extract::Path(device): extract::Path<DeviceId>,
+    extract::Json(request): extract::Json<QuarantineRequest>,
+) -> Answer<Json<QuarantineView>> {
+    let quarantine = commands::revoke(&state, &device, &by, &request.reason).await?;
     Ok(Json(QuarantineView { quarantine: Some(quarantine) }))
 }
 

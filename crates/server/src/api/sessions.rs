@@ -7,6 +7,7 @@ use gofleet_api::{
     LoginLink, LoginRequest, NewToken, Problem, ProblemCode, TokenRequest, TokenView,
 };
 use gofleet_core::audit::Act;
+use gofleet_core::selector::Selector;
 use gofleet_core::time::Span;
 use gofleet_storage::Token;
 use utoipa_axum::routes;
@@ -92,8 +93,9 @@ async fn tokens(State(state): State<AppState>) -> Answer<axum::Json<Vec<TokenVie
 
 /// A token as administrators see it: the beginning of its hash names it and is of no other use.
 fn view(token: Token) -> TokenView {
-    let Token { hash, note, created_at, expires_at, used_by, .. } = token;
-    TokenView { id: hash.to_string()[..12].to_owned(), note, created_at, expires_at, used_by }
+    let Token { hash, note, scope, created_at, expires_at, used_by, .. } = token;
+    let id = hash.to_string()[..12].to_owned();
+    TokenView { id, note, scope, created_at, expires_at, used_by }
 }
 
 /// Makes an enrolment token: for one machine, for a short time.
@@ -117,12 +119,15 @@ async fn create_token(
             format!("a token must be good for more than nothing and at most {MAX_TOKEN_LIFETIME}"),
         ));
     }
+    Selector::parse(&request.scope.devices).map_err(|error| {
+        Failure::new(ProblemCode::InvalidRequest, format!("the selector can't be read: {error}"))
+    })?;
     let note: String =
         request.note.chars().filter(|c| !c.is_control()).take(MAX_NOTE_CHARS).collect();
     let token = Secret::random(SecretKind::Enrolment);
     let now = state.now();
     let expires_at = now + lifetime;
-    state.storage().add_token(&by, &token.hash(), &note, expires_at, now).await?;
-    let token = token.reveal().to_owned();
+    state.storage().add_token(&by, &token.hash(), (&note, &request.scope), expires_at, now).await?;
+    let token = token.reveal_for(state.told_authority().as_ref());
     Ok((StatusCode::CREATED, axum::Json(NewToken { token, expires_at })))
 }

@@ -17,7 +17,7 @@ pub struct Key {
 }
 
 /// Every setting.
-pub const KEYS: [Key; 9] = [
+pub const KEYS: [Key; 14] = [
     Key {
         name: "listen",
         environment: "GOFLEET_LISTEN",
@@ -39,6 +39,44 @@ pub const KEYS: [Key; 9] = [
         default: "",
         meaning: "the address that browsers and agents reach the server by, if it is another one, \
                   like https://go.example.org",
+    },
+    Key {
+        name: "tls_names",
+        environment: "GOFLEET_TLS_NAMES",
+        flag: "--tls-names",
+        default: "",
+        meaning: "more names and addresses that the server is reached by, for its certificate, like \
+                  gofleet.example.org,10.0.0.7",
+    },
+    Key {
+        name: "tls_certificate",
+        environment: "GOFLEET_TLS_CERTIFICATE",
+        flag: "--tls-certificate",
+        default: "",
+        meaning: "the server's certificate with its chain in PEM, instead of one of its own \
+                  authority",
+    },
+    Key {
+        name: "tls_key",
+        environment: "GOFLEET_TLS_KEY",
+        flag: "--tls-key",
+        default: "",
+        meaning: "the key of `tls_certificate` in PEM",
+    },
+    Key {
+        name: "plain_http",
+        environment: "GOFLEET_PLAIN_HTTP",
+        flag: "--plain-http",
+        default: "true",
+        meaning: "whether this machine itself (nobody else) may use plain HTTP, true or false",
+    },
+    Key {
+        name: "certificate_lifetime",
+        environment: "GOFLEET_CERTIFICATE_LIFETIME",
+        flag: "--certificate-lifetime",
+        default: "90d",
+        meaning: "for how long a device's certificate is good, like 90d; it is renewed after two \
+                  thirds of it",
     },
     Key {
         name: "token_lifetime",

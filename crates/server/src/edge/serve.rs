@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use gofleet_api::throttle::{Throttle, local_clock};
-use gofleet_api::{API_PREFIX, Client, EdgeReport, Health, ProblemCode};
+use gofleet_api::{API_PREFIX, EdgeReport, Health, ProblemCode};
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::digest::Digest;
 use gofleet_platform::file::{Access, atomic_write, create_private_folder};
@@ -27,11 +27,13 @@ use tracing::{info, warn};
 
 use super::cache::Cache;
 use super::fetching::{Fetching, Progress};
+use super::identity::{self, Enrolled};
 use super::sending::Sending;
-use super::{EdgeConfig, EdgeError, identity};
+use super::{EdgeConfig, EdgeError};
 use crate::data::DataError;
 use crate::extract::Path;
-use crate::failure::{Answer, Failure};
+use crate::failure::{Answer, Failure, chain};
+use crate::tls::{Shown, TlsListener};
 use crate::{http, send};
 
 /// How often the server hears of it: four times as often as it must.
@@ -69,12 +71,15 @@ pub async fn serve_edge(
     let cache = Cache::open(&folder, config.cache_bytes).map_err(unusable(&folder))?;
     let (listener, local) = listen(config.listen).await?;
     let report = first_report(&config, local);
-    let public = Client::public(&config.upstream).map_err(EdgeError::Upstream)?;
     tokio::pin!(shutdown);
-    let client = tokio::select! {
-        client = identity::enrolled(&config, public, report.clone()) => client?,
+    let mut enrolled = tokio::select! {
+        enrolled = identity::enrolled(&config, report.clone()) => enrolled?,
         () = &mut shutdown => return Ok(()),
     };
+    let shown = Shown::new(enrolled.shown()?);
+    let listener = TlsListener::new(listener, local, Arc::clone(&shown), None, true);
+    let listener = listener.map_err(EdgeError::Tls)?;
+    let client = enrolled.client.clone();
     let throttle =
         |limit: &Bandwidth, bytes| Arc::new(Throttle::new(limit.clone(), local_clock, bytes));
     let fetched = throttle(&config.limit, report.fetched_bytes);
@@ -82,11 +87,11 @@ pub async fn serve_edge(
     let cache = Arc::new(cache);
     let fetching = Fetching::new(client.clone(), Arc::clone(&cache), Arc::clone(&fetched));
     let edge = Edge { cache, fetching, sent: Arc::clone(&sent) };
-    let (url, path) = (format!("http://{local}"), config.data.join("address"));
+    let (url, path) = (format!("https://{local}"), config.data.join("address"));
     atomic_write(&path, format!("{url}\n").as_bytes(), Access::Everyone)
         .map_err(unusable(&path))?;
     on_ready(&url);
-    let reporting = report_for_ever(&config.data, &client, report, &sent, &fetched);
+    let reporting = report_for_ever(&config.data, &mut enrolled, &shown, report, &sent, &fetched);
     tokio::select! {
         () = answer(listener, edge, shutdown) => {}
         never = reporting => match never {},
@@ -114,9 +119,9 @@ fn first_report(config: &EdgeConfig, local: SocketAddr) -> EdgeReport {
     let Counters { served_bytes, fetched_bytes } = load_counters(&config.data);
     // Nobody reaches a machine by "all of its addresses".
     let own = if local.ip().is_unspecified() {
-        format!("http://{}:{}", machine::hostname(), local.port())
+        format!("https://{}:{}", machine::hostname(), local.port())
     } else {
-        format!("http://{local}")
+        format!("https://{local}")
     };
     EdgeReport {
         name: machine::hostname(),
@@ -128,7 +133,7 @@ fn first_report(config: &EdgeConfig, local: SocketAddr) -> EdgeReport {
 }
 
 /// Answers until `shutdown` is done and what was under way has ended, or too much time has passed.
-async fn answer(listener: TcpListener, edge: Edge, shutdown: impl Future<Output = ()>) {
+async fn answer(listener: TlsListener, edge: Edge, shutdown: impl Future<Output = ()>) {
     let stopping = CancellationToken::new();
     let server = axum::serve(listener, router(edge))
         .with_graceful_shutdown(stopping.clone().cancelled_owned());
@@ -240,14 +245,24 @@ impl Edge {
 
 async fn report_for_ever(
     data: &FilePath,
-    client: &Client,
+    enrolled: &mut Enrolled,
+    shown: &Shown,
     mut report: EdgeReport,
     sent: &Throttle,
     fetched: &Throttle,
 ) -> Infallible {
     loop {
         (report.served_bytes, report.fetched_bytes) = (sent.bytes(), fetched.bytes());
-        if let Err(error) = client.edge_report(&report).await {
+        match enrolled.renew().await.and_then(|is_new| is_new.then(|| enrolled.shown()).transpose())
+        {
+            Ok(Some(certificate)) => shown.replace(certificate),
+            Ok(None) => {}
+            Err(error) => {
+                let error = chain(&error);
+                warn!(error, "the certificate is not renewed yet");
+            }
+        }
+        if let Err(error) = enrolled.client.edge_report(&report).await {
             warn!(%error, "the server does not hear of this distribution point");
         }
         save_counters(data, sent, fetched);

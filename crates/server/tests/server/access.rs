@@ -1,10 +1,10 @@
 //! Every route as everybody: what the declarations promise is what the server does.
 
-use gofleet_api::{DecisionRequest, LoginLink, LoginRequest};
+use gofleet_api::{DecisionRequest, LoginLink, LoginRequest, trust};
 use gofleet_server::access::{Access, Route};
 use reqwest::{RequestBuilder, StatusCode};
 
-use crate::support::{TestServer, everybody};
+use crate::support::{Papers, TestServer, everybody};
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,25 +56,26 @@ fn expected(route: &Route, caller: Caller) -> Option<StatusCode> {
 }
 
 struct Credentials {
-    device: String,
-    edge: String,
+    device: Papers,
+    edge: Papers,
     session: String,
 }
 
 fn sign(
-    request: RequestBuilder,
+    (method, path): (&str, &str),
     caller: Caller,
     server: &TestServer,
     credentials: &Credentials,
 ) -> RequestBuilder {
+    let request = server.request(method, path);
     let cookie = format!("other=1; gofleet_session={}", credentials.session);
     match caller {
         Caller::Nobody => request,
         Caller::Stranger => request.bearer_auth("gfadmin_0000"),
-        Caller::Device => request.bearer_auth(&credentials.device),
-        Caller::Edge => request.bearer_auth(&credentials.edge),
+        Caller::Device => server.request_as(&credentials.device, method, path),
+        Caller::Edge => server.request_as(&credentials.edge, method, path),
         Caller::Administrator => request.bearer_auth(&server.admin_token),
-        Caller::Session => request.header("cookie", cookie).header("origin", &server.url),
+        Caller::Session => request.header("cookie", cookie).header("origin", &server.plain_url),
         Caller::SessionOfAnotherSite => {
             request.header("cookie", cookie).header("origin", "http://evil.example")
         }
@@ -110,8 +111,8 @@ async fn every_route_admits_whom_it_declares_and_nobody_else() {
                 session: log_in(&server).await,
             };
             let path = route.path.replace("{id}", "x-1").replace("{sha256}", &"0".repeat(64));
-            let request = server.request(route.method, &path);
-            let response = sign(request, caller, &server, &credentials).send().await.unwrap();
+            let response =
+                sign((route.method, &path), caller, &server, &credentials).send().await.unwrap();
             let status = response.status();
             match expected(route, caller) {
                 Some(expected) => assert_eq!(status, expected, "{route:?} as {caller:?}"),
@@ -153,7 +154,7 @@ async fn a_session_ends_by_logging_out_and_by_time() {
     assert_eq!(ask(&session).await, StatusCode::OK);
     let logout = server.request("DELETE", "/session");
     let logout = logout.header("cookie", format!("gofleet_session={session}"));
-    let logged_out = logout.header("origin", &server.url).send().await.unwrap();
+    let logged_out = logout.header("origin", &server.plain_url).send().await.unwrap();
     assert_eq!(logged_out.status(), StatusCode::NO_CONTENT);
     assert_eq!(ask(&session).await, StatusCode::UNAUTHORIZED);
     let session = log_in(&server).await;
@@ -174,7 +175,7 @@ async fn a_login_from_another_sites_page_is_refused() {
 #[tokio::test]
 async fn secrets_stand_nowhere_in_clear_but_in_the_owners_file() {
     let server = TestServer::start().await;
-    let (_, _, credential) = server.enrol("one").await;
+    server.enrol("one").await;
     let (token, session) = (server.token().await, log_in(&server).await);
     let release = server.import("1.27.3").await.release.id;
     server.admin().approve(&release, &DecisionRequest::default()).await.unwrap();
@@ -183,12 +184,13 @@ async fn secrets_stand_nowhere_in_clear_but_in_the_owners_file() {
     let mut searched = 0;
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let path = entry.unwrap().path();
-        if !path.is_file() || path.file_name().unwrap() == "admin-token" {
+        let is_owners = ["admin-token", "authority-key.pem", "audit-key"];
+        if !path.is_file() || is_owners.iter().any(|name| path.ends_with(name)) {
             continue;
         }
         let content = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-        for secret in [&credential, &token, &session, &admin_token] {
-            assert!(!content.contains(secret.as_str()), "{} has a secret", path.display());
+        for secret in [&token, &session, &admin_token].map(|it| trust::secret_in(it)) {
+            assert!(!content.contains(secret), "{} has a secret", path.display());
         }
         searched += 1;
     }
@@ -196,8 +198,10 @@ async fn secrets_stand_nowhere_in_clear_but_in_the_owners_file() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let file = std::fs::metadata(folder.path().join("admin-token")).unwrap();
-        assert_eq!(file.permissions().mode() & 0o777, 0o600);
+        for name in ["admin-token", "authority-key.pem", "audit-key"] {
+            let file = std::fs::metadata(folder.path().join(name)).unwrap();
+            assert_eq!(file.permissions().mode() & 0o777, 0o600, "{name}");
+        }
     }
 }
 

@@ -5,24 +5,26 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use gofleet_api::{
-    Client, DecisionRequest, EmergencyRequest, EnrolEdgeRequest, EnrolRequest, HoldRequest,
-    LoginRequest, ProblemCode, QuarantineRequest, TokenRequest,
+    Client, DecisionRequest, EmergencyRequest, EnrolRequest, HoldRequest, Key, LoginRequest,
+    ProblemCode, QuarantineRequest, RenewalRequest, TokenRequest,
 };
 use gofleet_core::audit::{AuditKey, Fault, Head, Verified, Verifier, verify};
 use gofleet_core::order::{Report, Want};
 use reqwest::StatusCode;
 use sqlx::{AnyConnection, Connection as _};
 
-use crate::support::{TestServer, edge_report, everybody, facts, refused, within};
+use crate::support::{Papers, TestServer, edge_report, everybody, facts, refused, within};
 
 /// Every route that is no mere reading, and what the log tells of it. A new route must be added.
-const ROUTES: [(&str, &str, Option<&str>); 24] = [
+const ROUTES: [(&str, &str, Option<&str>); 28] = [
     ("POST", "/session", Some("session.opened")),
     ("DELETE", "/session", Some("session.closed")),
     ("POST", "/session/link", Some("session.link_made")),
     ("POST", "/tokens", Some("token.created")),
     ("POST", "/enrol", Some("device.enrolled")),
     ("POST", "/edge/enrol", Some("edge.enrolled")),
+    ("POST", "/agent/certificate", Some("device.certificate_renewed")),
+    ("POST", "/edge/certificate", Some("edge.certificate_renewed")),
     ("POST", "/releases", Some("release.imported")),
     ("POST", "/releases/{id}/approve", Some("release.decided")),
     ("POST", "/releases/{id}/block", Some("release.decided")),
@@ -35,6 +37,8 @@ const ROUTES: [(&str, &str, Option<&str>); 24] = [
     ("DELETE", "/holds/{id}", Some("hold.lifted")),
     ("PUT", "/devices/{id}/quarantine", Some("device.quarantined")),
     ("DELETE", "/devices/{id}/quarantine", Some("device.let_in")),
+    ("POST", "/devices/{id}/revoke", Some("device.revoked")),
+    ("POST", "/edges/{id}/revoke", Some("edge.revoked")),
     ("PUT", "/emergency", Some("emergency.stopped")),
     ("DELETE", "/emergency", Some("emergency.lifted")),
     // Nobody decides anything by these.
@@ -77,17 +81,21 @@ async fn tamper(data: &Path, statement: &'static str) {
 /// Uses everything that can be used, as everybody; the secrets that were handed out.
 async fn use_everything(server: &TestServer) -> Vec<String> {
     let admin = server.admin();
-    let (id, device, credential) = server.enrol("one").await;
+    let (id, device, papers) = server.enrol("one").await;
+    let renewal = |papers: &Papers| {
+        let request = Key::from_pem(&papers.key).unwrap().request().unwrap();
+        RenewalRequest { request }
+    };
+    device.renew(&renewal(&papers)).await.unwrap();
     let reason = "repair".to_owned();
     let hold = HoldRequest { devices: String::new(), reason, from: None, until: None };
     let hold = admin.hold(&hold).await.unwrap().id;
     admin.lift_hold(&hold).await.unwrap();
     admin.quarantine(&id, &QuarantineRequest { reason: "noise".to_owned() }).await.unwrap();
     admin.let_in(&id).await.unwrap();
-    let (token, edge_token) = (server.token().await, server.token().await);
-    let request = EnrolEdgeRequest { token: edge_token.clone(), report: edge_report("berlin") };
-    let edge = server.public().enrol_edge(&request).await.unwrap();
-    let edge_client = server.public().with_credential(&edge.credential);
+    let token = server.token().await;
+    let (edge_client, edge) = server.enrol_edge("berlin").await;
+    edge_client.renew_edge(&renewal(&edge)).await.unwrap();
     edge_client.edge_report(&edge_report("berlin")).await.unwrap();
     device.report(&Report { facts: Some(facts("renamed")), progress: None }).await.unwrap();
     let release = server.import_approved("1.27.3").await.release.id;
@@ -100,21 +108,16 @@ async fn use_everything(server: &TestServer) -> Vec<String> {
     admin.stop_everything(&reason).await.unwrap();
     admin.lift_emergency().await.unwrap();
     admin.block(&release, &DecisionRequest::default()).await.unwrap();
+    let stolen = QuarantineRequest { reason: "stolen".to_owned() };
+    admin.revoke(&id, &stolen).await.unwrap();
+    let edge_id = admin.edges().await.unwrap()[0].id.clone();
+    admin.revoke_edge(&edge_id, &stolen).await.unwrap();
     let link = admin.login_link().await.unwrap();
     let session = log_in_and_out(server, &server.admin_token).await;
     let (_, link) = link.path.split_once("link=").unwrap();
     let by_link = log_in_and_out(server, link).await;
     let admin_token = server.admin_token.clone();
-    vec![
-        credential,
-        token,
-        edge_token,
-        edge.credential,
-        session,
-        by_link,
-        link.to_owned(),
-        admin_token,
-    ]
+    vec![papers.key, token, edge.key, session, by_link, link.to_owned(), admin_token]
 }
 
 async fn log_in_and_out(server: &TestServer, token: &str) -> String {
@@ -122,7 +125,7 @@ async fn log_in_and_out(server: &TestServer, token: &str) -> String {
     let response = server.request("POST", "/session").json(&request).send().await.unwrap();
     let cookie = response.headers()["set-cookie"].to_str().unwrap().to_owned();
     let session = cookie.split(['=', ';']).nth(1).unwrap().to_owned();
-    let logout = server.request("DELETE", "/session").header("origin", &server.url);
+    let logout = server.request("DELETE", "/session").header("origin", &server.plain_url);
     let logout = logout.header("cookie", format!("gofleet_session={session}"));
     assert_eq!(logout.send().await.unwrap().status(), StatusCode::NO_CONTENT);
     session
@@ -272,7 +275,11 @@ async fn without_the_log_nothing_is_changed_but_reads_and_the_emergency_stop_go_
     refused(admin.block(&release, &DecisionRequest::default()).await, code, "audit log");
     refused(admin.pause(&rollout).await, code, "audit log");
     refused(admin.login_link().await, code, "audit log");
-    let enrol = EnrolRequest { token, facts: facts("two") };
+    let enrol = EnrolRequest {
+        token,
+        facts: facts("two"),
+        request: Key::generate().unwrap().request().unwrap(),
+    };
     refused(server.public().enrol(&enrol).await, code, "audit log");
     assert_eq!(admin.devices().await.unwrap().len(), 1);
     assert_eq!(admin.audit_entries(1, None, "", "").await.unwrap().len(), 1);

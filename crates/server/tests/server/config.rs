@@ -67,15 +67,20 @@ fn each_layer_lies_over_the_one_before() {
 fn the_origins_are_printed_for_people_and_programs() {
     let config = load(&Given { environment: &[("GOFLEET_LISTEN", "[::1]:9")], ..NOTHING }).unwrap();
     insta::assert_snapshot!(config.table(), @r"
-    listen            [::1]:9        GOFLEET_LISTEN
-    data              /default/data  default
-    public_url        -              default
-    token_lifetime    1h             default
-    session_lifetime  12h            default
-    reconcile_every   1s             default
-    max_upload_bytes  1073741824     default
-    blast_radius      none           default
-    prepare           true           default
+    listen                [::1]:9        GOFLEET_LISTEN
+    data                  /default/data  default
+    public_url            -              default
+    tls_names             -              default
+    tls_certificate       -              default
+    tls_key               -              default
+    plain_http            true           default
+    certificate_lifetime  90d            default
+    token_lifetime        1h             default
+    session_lifetime      12h            default
+    reconcile_every       1s             default
+    max_upload_bytes      1073741824     default
+    blast_radius          none           default
+    prepare               true           default
     ");
     assert_eq!(config.json()["listen"]["value"], "[::1]:9");
     assert_eq!(config.json()["listen"]["origin"], "GOFLEET_LISTEN");

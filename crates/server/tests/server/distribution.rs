@@ -13,8 +13,11 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use futures_util::stream::once;
+use gofleet_api::{EnrolEdgeRequest, EnrolEdgeResponse};
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::digest::Digest;
+use gofleet_core::time::{Span, Timestamp};
+use gofleet_server::tls::Authority;
 use gofleet_server::{EdgeConfig, EdgeError, serve_edge};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -54,6 +57,8 @@ impl TestEdge {
         let on_ready = move |url: &str| ready_sender.send(url.to_owned()).expect("the test waits");
         let task = tokio::spawn(serve_edge(config, shutdown, on_ready));
         let Ok(url) = within(ready).await else { panic!("it does not start: {:?}", task.await) };
+        // A program that knows no certificate asks it on this machine.
+        let url = url.replace("https://", "http://");
         Self { url, stop, task, folder }
     }
 
@@ -146,7 +151,10 @@ async fn however_many_ask_it_is_fetched_once_and_counted() {
         assert_eq!(Digest::of(&within(one).await.unwrap()), archive.sha256);
     }
     let edges = server.admin().edges().await.unwrap();
-    assert_eq!((edges.len(), edges[0].report.url.as_str()), (1, edge.url.as_str()));
+    assert_eq!(
+        (edges.len(), edges[0].report.url.as_str()),
+        (1, edge.url.replace("http://", "https://").as_str())
+    );
     let (folder, served, fetched) = edge.stop().await;
     assert_eq!((served, fetched), (20 * archive.size, archive.size));
     // It enrols once, and goes on counting.
@@ -215,9 +223,16 @@ async fn breaking_upstream(content: Bytes, asked: Arc<AtomicUsize>) -> String {
         let (content, asked) = (content.clone(), Arc::clone(&asked));
         async move { answer(&content, &asked, &request) }
     };
-    let enrolled = r#"{"edge":"e-1","credential":"secret"}"#;
+    let enrol = async |axum::Json(request): axum::Json<EnrolEdgeRequest>| {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::open(folder.path()).unwrap();
+        // Not to be renewed before the year 2160.
+        let time = (Timestamp::from_millis(0), Span::from_secs(9_000_000_000));
+        let issued = authority.for_request(&request.request, ("e-1", "edge"), &[], time).unwrap();
+        axum::Json(EnrolEdgeResponse { edge: "e-1".parse().unwrap(), issued })
+    };
     let router = Router::new()
-        .route("/api/v1/edge/enrol", axum::routing::post(async move || enrolled))
+        .route("/api/v1/edge/enrol", axum::routing::post(enrol))
         .route("/api/v1/edge/report", axum::routing::post(async || StatusCode::NO_CONTENT))
         .fallback(answer);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,6 +1,6 @@
 //! Distribution points: enrolled once, offered at their site while they are heard.
 
-use gofleet_api::{ClientError, EnrolEdgeRequest, EnrolRequest, ProblemCode, WaysRequest};
+use gofleet_api::{ClientError, EnrolEdgeRequest, EnrolRequest, Key, ProblemCode, WaysRequest};
 use gofleet_core::time::Span;
 
 use crate::support::{TestServer, edge_report, facts, refused};
@@ -8,13 +8,19 @@ use crate::support::{TestServer, edge_report, facts, refused};
 #[tokio::test]
 async fn a_token_makes_one_distribution_point_or_one_device() {
     let server = TestServer::start().await;
-    let request = EnrolEdgeRequest { token: server.token().await, report: edge_report("berlin") };
+    let csr = || Key::generate().unwrap().request().unwrap();
+    let (token, report) = (server.token().await, edge_report("berlin"));
+    let request = EnrolEdgeRequest { token, report, request: csr() };
     let edge = server.public().enrol_edge(&request).await.unwrap();
-    let again = server.public().enrol_edge(&request).await;
-    refused(again, ProblemCode::TokenUsed, edge.edge.as_str());
-    let device = EnrolRequest { token: request.token, facts: facts("one") };
+    let again = server.public().enrol_edge(&request).await.unwrap();
+    assert_eq!(again.edge, edge.edge, "the same request is the same distribution point");
+    let other = EnrolEdgeRequest { request: csr(), ..request.clone() };
+    let other = server.public().enrol_edge(&other).await;
+    refused(other, ProblemCode::TokenUsed, edge.edge.as_str());
+    let device = EnrolRequest { token: request.token, facts: facts("one"), request: csr() };
     refused(server.public().enrol(&device).await, ProblemCode::TokenUsed, edge.edge.as_str());
-    let unknown = EnrolEdgeRequest { token: "gfenrol_0".to_owned(), report: request.report };
+    let unknown =
+        EnrolEdgeRequest { token: "gfenrol_0".to_owned(), report: request.report, request: csr() };
     refused(server.public().enrol_edge(&unknown).await, ProblemCode::TokenUnknown, "unknown");
 }
 

@@ -1,13 +1,14 @@
 //! Tokens: one use, a short time, and exactly one winner.
 
-use gofleet_api::{Client, EnrolRequest, ProblemCode, TokenRequest};
+use gofleet_api::{EnrolRequest, Key, ProblemCode, TokenRequest};
 use gofleet_core::order::Report;
 use gofleet_core::time::Span;
 
 use crate::support::{TestServer, facts, refused};
 
 fn request(token: &str) -> EnrolRequest {
-    EnrolRequest { token: token.to_owned(), facts: facts("pc-1") }
+    let request = Key::generate().unwrap().request().unwrap();
+    EnrolRequest { token: token.to_owned(), facts: facts("pc-1"), request }
 }
 
 #[tokio::test]
@@ -45,7 +46,11 @@ async fn a_token_works_once() {
 #[tokio::test]
 async fn a_token_expires() {
     let server = TestServer::start().await;
-    let ask = TokenRequest { expires_in: Some(Span::from_secs(60)), note: "lab".to_owned() };
+    let ask = TokenRequest {
+        expires_in: Some(Span::from_secs(60)),
+        note: "lab".to_owned(),
+        ..TokenRequest::default()
+    };
     let token = server.admin().create_token(&ask).await.unwrap();
     server.pass(Span::from_secs(60));
     let late = server.public().enrol(&request(&token.token)).await;
@@ -68,7 +73,8 @@ async fn a_token_that_nobody_made_is_refused() {
 async fn tokens_are_for_a_short_time() {
     let server = TestServer::start().await;
     for span in ["0s", "31d"] {
-        let ask = TokenRequest { expires_in: Some(span.parse().unwrap()), note: String::new() };
+        let ask =
+            TokenRequest { expires_in: Some(span.parse().unwrap()), ..TokenRequest::default() };
         let answer = server.admin().create_token(&ask).await;
         refused(answer, ProblemCode::InvalidRequest, "at most 30d");
     }
@@ -98,10 +104,14 @@ async fn of_a_hundred_machines_with_one_token_exactly_one_wins() {
 #[tokio::test]
 async fn an_unknown_device_is_told_to_enrol_again() {
     let server = TestServer::start().await;
-    let stranger = Client::public(&server.url).unwrap().with_credential("gfdevice_0000");
+    let (_, _, papers) = server.enrol("one").await;
+    let folder = server.stop().await;
+    std::fs::remove_file(folder.path().join("gofleet.db")).unwrap();
+    let server = TestServer::start_on(folder, &[]).await;
+    let stranger = server.client(&papers);
     let answer = stranger.order(None, std::time::Duration::ZERO).await;
     let error = answer.as_ref().unwrap_err();
-    assert!(error.hint().unwrap().contains("enrol again"), "{error:?}");
+    assert!(error.hint().unwrap().contains("enrol with a new token"), "{error:?}");
     refused(answer, ProblemCode::Unauthenticated, "not known");
     let report = stranger.report(&Report { facts: Some(facts("x")), progress: None }).await;
     refused(report, ProblemCode::Unauthenticated, "not known");

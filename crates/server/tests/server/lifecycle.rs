@@ -22,7 +22,7 @@ async fn a_second_server_on_the_same_folder_is_refused() {
 async fn a_port_that_is_taken_is_named() {
     let server = TestServer::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let address = server.url.trim_start_matches("http://");
+    let address = server.url.trim_start_matches("https://");
     // Flags of the test come before the default of the harness.
     let config = config_with(folder.path(), &[("listen", address)]);
     let error = within(serve(config, pending(), |_| {})).await.unwrap_err();
@@ -49,7 +49,7 @@ async fn the_token_is_told_at_the_first_start_only_and_stays_good() {
 async fn a_restart_keeps_everything_and_goes_on() {
     let server = TestServer::start().await;
     let release = server.import_approved("1.27.3").await;
-    let (device, _, credential) = server.enrol("one").await;
+    let (device, _, papers) = server.enrol("one").await;
     let rollout = server.admin().start(&everybody("1.27.3")).await.unwrap().summary.id;
     let unused = server.token().await;
     let folder = server.stop().await;
@@ -62,7 +62,7 @@ async fn a_restart_keeps_everything_and_goes_on() {
     assert_eq!(address.trim(), server.url);
     assert_eq!(server.admin().release(&release.release.id).await.unwrap(), release);
     assert_eq!(server.admin().rollout(&rollout).await.unwrap().summary.id, rollout);
-    let client = server.public().with_credential(&credential);
+    let client = server.client(&papers);
     let wait = std::time::Duration::from_secs(20);
     assert_eq!(client.order(None, wait).await.unwrap().unwrap().device, device);
     let tokens = server.admin().tokens().await.unwrap();

@@ -11,6 +11,7 @@ mod document;
 mod edges;
 mod enrolment;
 mod events;
+mod identity;
 mod import;
 mod lifecycle;
 mod orders;

@@ -54,14 +54,15 @@ async fn paths_and_methods_that_do_not_exist_are_problems() {
 #[tokio::test]
 async fn a_number_that_is_none_is_refused() {
     let server = TestServer::start().await;
-    let (_, _, credential) = server.enrol("one").await;
-    let request = server.request("GET", "/agent/order?after=-1").bearer_auth(credential);
+    let (_, _, papers) = server.enrol("one").await;
+    let request = server.request_as(&papers, "GET", "/agent/order?after=-1");
     problem(request.send().await.unwrap(), ProblemCode::InvalidRequest).await;
 }
 
 /// Sends these bytes as they are; the beginning of the answer.
 async fn send(server: &TestServer, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap();
+    let mut stream =
+        TcpStream::connect(server.plain_url.trim_start_matches("http://")).await.unwrap();
     // The server may answer and close before all is sent.
     let _may_break = stream.write_all(bytes).await;
     let mut answer = vec![0; 64];
@@ -78,7 +79,9 @@ async fn huge_headers_and_nonsense_do_not_bring_it_down() {
     let many: String = (0..500).map(|n| format!("x-{n}: y\r\n")).collect();
     let many = format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n");
     assert!(send(&server, many.as_bytes()).await.starts_with("HTTP/1.1 431"));
-    assert!(send(&server, b"\x16\x03\x01 hello\r\n\r\n").await.starts_with("HTTP/1.1 400"));
+    assert!(send(&server, b"\x15\x03\x01 hello\r\n\r\n").await.starts_with("HTTP/1.1 400"));
+    // What begins as a handshake and is none ends: nothing of it is taken for HTTP.
+    assert!(!send(&server, b"\x16\x03\x01\x00\x05hello").await.contains("HTTP"));
     assert_eq!(server.public().health().await.unwrap().status, "ok");
 }
 
@@ -86,7 +89,7 @@ async fn huge_headers_and_nonsense_do_not_bring_it_down() {
 async fn every_answer_has_the_security_headers() {
     let server = TestServer::start().await;
     for path in ["/api/v1/healthz", "/api/v1/devices", "/api/v1/nothing", "/login", "/"] {
-        let response = http().get(format!("{}{path}", server.url)).send().await.unwrap();
+        let response = http().get(format!("{}{path}", server.plain_url)).send().await.unwrap();
         let headers = response.headers();
         let policy = headers["content-security-policy"].to_str().unwrap();
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{path}");

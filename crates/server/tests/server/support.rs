@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use gofleet_api::{
-    Client, ClientError, DecisionRequest, EdgeReport, EnrolEdgeRequest, EnrolRequest, ProblemCode,
-    TokenRequest,
+    Client, ClientError, Credential, DecisionRequest, EdgeReport, EnrolEdgeRequest, EnrolRequest,
+    Key, ProblemCode, TokenRequest, trust,
 };
 use gofleet_core::artifact::Artifact;
+use gofleet_core::digest::Digest;
 use gofleet_core::facts::Facts;
 use gofleet_core::ids::DeviceId;
 use gofleet_core::release::{Platform, Release};
@@ -28,7 +29,10 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A server that runs in this process, by a clock that the test holds.
 pub struct TestServer {
+    /// Where it is reached with TLS.
     pub url: String,
+    /// Where it is reached without, from this machine.
+    pub plain_url: String,
     pub admin_token: String,
     clock_ms: Arc<AtomicI64>,
     stop: oneshot::Sender<()>,
@@ -80,7 +84,8 @@ impl TestServer {
         };
         let admin_token = std::fs::read_to_string(&ready.admin_token_file).unwrap();
         let admin_token = admin_token.trim().to_owned();
-        Self { url: ready.url, admin_token, clock_ms, stop, task, folder }
+        let plain_url = ready.local_url.unwrap_or_default();
+        Self { url: ready.url, plain_url, admin_token, clock_ms, stop, task, folder }
     }
 
     /// Stops it as Ctrl-C does; the folder that it leaves.
@@ -119,12 +124,17 @@ impl TestServer {
 
     /// A client without a credential.
     pub fn public(&self) -> Client {
-        Client::public(&self.url).unwrap()
+        Client::public(&self.url, self.authority()).unwrap()
+    }
+
+    /// The authority that vouches for the server.
+    pub fn authority(&self) -> Option<Digest> {
+        trust::authority_in(&self.admin_token)
     }
 
     /// The administrator's client.
     pub fn admin(&self) -> Client {
-        self.public().with_credential(&self.admin_token)
+        Client::with_token(&self.url, &self.admin_token).unwrap()
     }
 
     /// A new enrolment token.
@@ -132,28 +142,39 @@ impl TestServer {
         self.admin().create_token(&TokenRequest::default()).await.unwrap().token
     }
 
-    /// A new device, its client and its credential.
-    pub async fn enrol(&self, hostname: &str) -> (DeviceId, Client, String) {
-        let request = EnrolRequest { token: self.token().await, facts: facts(hostname) };
+    /// A new device, its client and what it authenticates with.
+    pub async fn enrol(&self, hostname: &str) -> (DeviceId, Client, Papers) {
+        self.enrol_with(facts(hostname)).await
+    }
+
+    async fn enrol_with(&self, facts: Facts) -> (DeviceId, Client, Papers) {
+        let (token, key) = (self.token().await, Key::generate().unwrap());
+        let request = EnrolRequest { token, facts, request: key.request().unwrap() };
         let enrolled = self.public().enrol(&request).await.unwrap();
-        let client = self.public().with_credential(&enrolled.credential);
-        (enrolled.device, client, enrolled.credential)
+        let papers = Papers { certificate: enrolled.issued.certificate, key: key.to_pem() };
+        (enrolled.device, self.client(&papers), papers)
+    }
+
+    /// The client of a device or a distribution point.
+    pub fn client(&self, papers: &Papers) -> Client {
+        Client::with_key(&self.url, self.authority(), papers.credential()).unwrap()
     }
 
     /// A new device at a site.
     pub async fn enrol_at(&self, hostname: &str, site: &str) -> Client {
         let mut facts = facts(hostname);
         facts.labels.insert("site".to_owned(), site.to_owned());
-        let request = EnrolRequest { token: self.token().await, facts };
-        let enrolled = self.public().enrol(&request).await.unwrap();
-        self.public().with_credential(&enrolled.credential)
+        self.enrol_with(facts).await.1
     }
 
-    /// A new distribution point of a site: its client and its credential.
-    pub async fn enrol_edge(&self, site: &str) -> (Client, String) {
-        let request = EnrolEdgeRequest { token: self.token().await, report: edge_report(site) };
+    /// A new distribution point of a site: its client and what it authenticates with.
+    pub async fn enrol_edge(&self, site: &str) -> (Client, Papers) {
+        let (token, key) = (self.token().await, Key::generate().unwrap());
+        let request = key.request().unwrap();
+        let request = EnrolEdgeRequest { token, report: edge_report(site), request };
         let enrolled = self.public().enrol_edge(&request).await.unwrap();
-        (self.public().with_credential(&enrolled.credential), enrolled.credential)
+        let papers = Papers { certificate: enrolled.issued.certificate, key: key.to_pem() };
+        (self.client(&papers), papers)
     }
 
     /// A release of a Go in miniature in the catalog.
@@ -206,14 +227,41 @@ impl TestServer {
     /// A request below the API's prefix, for what the typed client cannot say.
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let method = method.parse().unwrap();
-        http().request(method, format!("{}/api/v1{path}", self.url))
+        http().request(method, format!("{}/api/v1{path}", self.plain_url))
+    }
+
+    /// The same as a device or a distribution point. The certificate of the server is verified as
+    /// any program would that was given the authority's file.
+    pub fn request_as(&self, papers: &Papers, method: &str, path: &str) -> reqwest::RequestBuilder {
+        http();
+        let authority = std::fs::read(self.data().join("authority.pem")).unwrap();
+        let authority = reqwest::Certificate::from_pem(&authority).unwrap();
+        let Papers { certificate, key } = papers;
+        let identity = reqwest::Identity::from_pem(format!("{certificate}{key}").as_bytes());
+        let client = reqwest::Client::builder().no_proxy().timeout(DEADLINE);
+        let client = client.tls_certs_only([authority]).identity(identity.unwrap()).build();
+        let url = format!("{}/api/v1{path}", self.url);
+        client.unwrap().request(method.parse().unwrap(), url)
+    }
+}
+
+/// What a device or a distribution point authenticates with.
+#[derive(Clone)]
+pub struct Papers {
+    pub certificate: String,
+    pub key: String,
+}
+
+impl Papers {
+    pub fn credential(&self) -> Credential<'_> {
+        Credential { certificate: &self.certificate, key: &self.key }
     }
 }
 
 /// A bare HTTP client.
 pub fn http() -> reqwest::Client {
     // The typed client says which TLS there is.
-    Client::public("http://localhost:1").unwrap();
+    Client::public("http://localhost:1", None).unwrap();
     reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap()
 }
 

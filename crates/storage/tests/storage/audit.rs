@@ -195,7 +195,7 @@ async fn what_the_log_cannot_be_told_of_is_not_done() {
     bench.tamper(NO_APPENDS).await;
     let (before, events) = (bench.lines().await, bench.kinds().await);
     let token = Digest::of(b"one more");
-    let refused = bench.storage.add_token(&ann(), &token, "", START, START).await;
+    let refused = bench.storage.add_token(&ann(), &token, any(), START, START).await;
     assert!(matches!(refused, Err(StorageError::Audit { .. })), "{refused:?}");
     let decide = |view: &RolloutView| Ok::<_, ()>(advance(view, START));
     let refused =

@@ -62,7 +62,11 @@ async fn versions_are_counted_by_platform() {
 async fn a_distribution_point_is_offered_at_its_site_while_it_is_heard() {
     let mut bench = Bench::new().await;
     let token = Digest::of(b"token");
-    bench.storage.add_token(&ann(), &token, "", START + Span::from_secs(60), START).await.unwrap();
+    bench
+        .storage
+        .add_token(&ann(), &token, any(), START + Span::from_secs(60), START)
+        .await
+        .unwrap();
     let mut report = EdgeReport {
         name: "cache".to_owned(),
         site: "berlin".to_owned(),
@@ -74,8 +78,15 @@ async fn a_distribution_point_is_offered_at_its_site_while_it_is_heard() {
     let id: gofleet_core::ids::EdgeId = "e-1".parse().unwrap();
     let edge = NewEdge { id: id.clone(), credential, report: report.clone() };
     bench.storage.enrol_edge(&By::token(&token), &token, &edge, bench.now).await.unwrap();
+    let again = bench.storage.enrol_edge(&By::token(&token), &token, &edge, bench.now).await;
+    assert_eq!(again.unwrap(), id, "the same key is the same distribution point");
+    let other = NewEdge {
+        id: "e-2".parse().unwrap(),
+        credential: Digest::of(b"other"),
+        report: report.clone(),
+    };
     let again =
-        bench.storage.enrol_edge(&By::token(&token), &token, &edge, bench.now).await.unwrap_err();
+        bench.storage.enrol_edge(&By::token(&token), &token, &other, bench.now).await.unwrap_err();
     assert!(matches!(again, EnrolError::Used { ref by } if by == "e-1"), "{again}");
     assert_eq!(bench.storage.edge_by_credential(&credential).await.unwrap(), Some(id.clone()));
     assert_eq!(bench.storage.edge_by_credential(&token).await.unwrap(), None);

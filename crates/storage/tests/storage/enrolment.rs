@@ -8,7 +8,11 @@ use super::*;
 async fn of_a_hundred_at_once_exactly_one_enrols() {
     let bench = Bench::new().await;
     let token = Digest::of(b"token");
-    bench.storage.add_token(&ann(), &token, "", START + Span::from_secs(60), START).await.unwrap();
+    bench
+        .storage
+        .add_token(&ann(), &token, any(), START + Span::from_secs(60), START)
+        .await
+        .unwrap();
     let mut all = tokio::task::JoinSet::new();
     for n in 0..100 {
         let storage = Arc::clone(&bench.storage);
@@ -31,7 +35,7 @@ async fn a_token_that_does_not_serve_is_refused_by_reason() {
     let bench = Bench::new().await;
     let token = Digest::of(b"token");
     let expires_at = START + Span::from_secs(60);
-    bench.storage.add_token(&ann(), &token, "", expires_at, START).await.unwrap();
+    bench.storage.add_token(&ann(), &token, any(), expires_at, START).await.unwrap();
     let enrol = |token, now| {
         let storage = Arc::clone(&bench.storage);
         async move {
