@@ -106,8 +106,8 @@ pub enum AgentError {
         #[source]
         source: ClientError,
     },
-    /// The server does not know the credential any more.
-    #[error("{server} does not know this device any more: its credential was refused")]
+    /// The server does not know the key any more, or the certificate has ended.
+    #[error("{server} does not know this device any more: its certificate was refused")]
     Unknown {
         /// The server.
         server: String,
@@ -128,7 +128,8 @@ impl AgentError {
                     .to_owned(),
             ),
             Self::Unknown { credential, .. } => Some(format!(
-                "if it was removed by mistake, delete {} and start the agent with a new `--token`",
+                "to enrol again, delete {} and start the agent with a new `--token`; with the key \
+                 that lies beside it, it is the same device",
                 credential.display()
             )),
             Self::Lock { source: LockError::Held { .. }, .. } => {

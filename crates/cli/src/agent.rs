@@ -11,6 +11,7 @@ use gofleet_core::agent::Task;
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Failure, Step};
+use gofleet_core::time::Timestamp;
 use gofleet_depot::Root;
 use gofleet_platform::{FileLock, LockError};
 use serde::{Deserialize, Serialize};
@@ -140,6 +141,8 @@ struct Status {
     root: PathBuf,
     is_running: bool,
     device: Option<DeviceId>,
+    /// When its certificate ends; it is renewed before that.
+    certificate_until: Option<Timestamp>,
     active: Option<ReleaseId>,
     fallback: Option<ReleaseId>,
     installed: Vec<ReleaseId>,
@@ -155,6 +158,7 @@ impl Status {
         let folder = path.join("agent");
         let task = newest_task(&folder.join("ledger.json"))?;
         let active = root.active()?;
+        let identity = Identity::load(&folder.join("credential"))?;
         Ok(Self {
             root: path.to_owned(),
             is_running: folder.is_dir()
@@ -162,7 +166,8 @@ impl Status {
                     FileLock::acquire(&folder.join("running")),
                     Err(LockError::Held { .. })
                 ),
-            device: Identity::load(&folder.join("credential"))?.map(|identity| identity.device),
+            certificate_until: identity.as_ref().map(|identity| identity.issued.expires_at),
+            device: identity.map(|identity| identity.device),
             active: active.as_ref().map(|active| active.active.clone()),
             fallback: active.and_then(|active| active.fallback),
             installed: root.installed()?,
@@ -184,6 +189,9 @@ impl Status {
             format!("active     {}", or_none(self.active.as_ref())),
             format!("fallback   {}", or_none(self.fallback.as_ref())),
         ];
+        if let Some(until) = self.certificate_until {
+            lines.insert(2, format!("certified  until {until}"));
+        }
         lines.extend(self.installed.iter().map(|release| format!("installed  {release}")));
         if let (Some(rollout), Some(step)) = (&self.rollout, self.step) {
             lines.push(format!("order      {step} (rollout {rollout})"));

@@ -405,7 +405,10 @@ fn tokens_are_good_once_and_for_a_while() {
         Ran::of(command.arg(root))
     };
     check_error(&enrol(&token), &["error: ", "was used already", "hint: ", "gofleet token create"]);
-    check_error(&enrol("made-up"), &["error: ", "is unknown", "hint: "]);
+    let [kind, _, authority] = token.split('_').collect::<Vec<_>>()[..] else { panic!("{token}") };
+    let made_up = format!("{kind}_{}_{authority}", "0".repeat(64));
+    check_error(&enrol(&made_up), &["error: ", "is unknown", "hint: "]);
+    check_error(&enrol("nonsense"), &["error: ", "cannot show that it is the server", "hint: "]);
     let short =
         fleet.json(["token", "create", "--ttl", "1s"])["token"].as_str().unwrap().to_owned();
     wait_until("the token to expire", MOVE_DEADLINE, || {

@@ -1,7 +1,8 @@
 //! The commands of each suite.
 //!
-//! All of them select the whole workspace, so that every dependency is compiled once with one set
-//! of features, and only filter what is run of it. Tests that a plain `cargo test` should leave out
+//! All of them select the whole workspace and at least one test, so that every dependency is
+//! compiled once with one set of features (those of the tests' own among them), and only filter what
+//! is run of it. Tests that a plain `cargo test` should leave out
 //! are marked `#[ignore]`, with their suite's name as the reason.
 
 use std::collections::BTreeSet;
@@ -54,7 +55,7 @@ pub fn fuzz() -> Result<()> {
 
 pub fn end_to_end() -> Result<()> {
     // The shim's own program lies beside `gofleet`, as when installed.
-    run(cargo().args(["build", "--workspace", "--bins"]))?;
+    run(cargo().args(["build", "--workspace", "--bins", "--test", "e2e"]))?;
     let mut selection = words(&["--workspace"]);
     for test in integration_tests(|package| package == "gofleet")? {
         if !SUITES_OF_THEIR_OWN.contains(&test.as_str()) {
@@ -72,21 +73,19 @@ pub fn browser() -> Result<()> {
 pub fn windows() -> Result<()> {
     let wine = wine::install()?;
     clippy(&["--target", TARGET])?;
+    let workspace = ["--workspace", "--exclude", "xtask", "--target", TARGET];
+    run(cargo().arg("build").args(workspace).args(["--bins", "--test", "windows"]))?;
     let runner = "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER";
-    let mut selection = words(&["--target", TARGET, "--lib"]);
-    for package in ON_WINDOWS {
-        selection.extend(["--package".to_owned(), package.to_owned()]);
-    }
+    let selection = if find_program("cargo-nextest").is_some() {
+        let packages: Vec<String> = ON_WINDOWS.iter().map(|it| format!("package({it})")).collect();
+        let mut selection = words(&workspace);
+        selection.extend(["--lib".to_owned(), "-E".to_owned(), packages.join(" or ")]);
+        selection
+    } else {
+        let packages = ON_WINDOWS.iter().flat_map(|it| ["--package", it]);
+        ["--target", TARGET, "--lib"].into_iter().chain(packages).map(str::to_owned).collect()
+    };
     test(&selection, Ignored::LeftOut, cargo().env(runner, &wine.run))?;
-    run(cargo().args([
-        "build",
-        "--workspace",
-        "--exclude",
-        "xtask",
-        "--bins",
-        "--target",
-        TARGET,
-    ]))?;
     let programs = target_folder()?.join(TARGET).join("debug");
     test(
         &words(&["--workspace", "--test", "windows"]),
