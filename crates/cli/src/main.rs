@@ -6,6 +6,7 @@
 
 use std::process::ExitCode;
 
+mod advise;
 mod agent;
 mod apply;
 mod audit;
@@ -75,6 +76,7 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Release(arguments) => release::run(arguments, printer).await,
         Command::Device(arguments) => device::run(arguments, printer).await,
         Command::Audit(arguments) => audit::run(arguments, printer).await,
+        Command::Advise(arguments) => advise::run(arguments, printer).await,
         Command::Token(arguments) => token::run(arguments, printer).await,
         Command::Login(arguments) => login::run(arguments, printer).await,
         Command::Server(arguments) => server::run(arguments, printer).await,
