@@ -48,6 +48,15 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, printer: Printer) -> anyhow::Result<ExitCode> {
+    #[cfg(windows)]
+    let cli = match cli.command {
+        // A service begins with a call that holds this thread until it ends.
+        Command::Agent(arguments) => match arguments.of_service() {
+            Ok(run) => return agent::service::serve(run),
+            Err(arguments) => Cli { command: Command::Agent(arguments), ..cli },
+        },
+        command => Cli { command, ..cli },
+    };
     let is_agent = matches!(&cli.command, Command::Agent(arguments) if arguments.is_run());
     // An agent waits nearly all of its life: one thread keeps it small.
     let mut builder = if is_agent {
