@@ -16,6 +16,7 @@ pub use hold::{HoldRequest, QuarantineRequest, QuarantineView};
 pub use release::{DecisionRequest, UploadOutcome};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
 
+pub use gofleet_core::advice::Measured;
 pub use gofleet_core::audit::{Actor, AuditEntry, Head};
 pub use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, VersionCount};
 pub use gofleet_core::edge::{Edge, EdgeReport};

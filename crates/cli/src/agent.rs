@@ -7,16 +7,15 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use gofleet_agent::AgentConfig;
 use gofleet_agent::identity::Identity;
-use gofleet_core::agent::Task;
 use gofleet_core::bandwidth::Bandwidth;
-use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
-use gofleet_core::order::{Failure, Step};
-use gofleet_core::time::Timestamp;
-use gofleet_depot::Root;
-use gofleet_platform::{FileLock, LockError};
-use serde::{Deserialize, Serialize};
 
 use crate::printer::Printer;
+
+pub mod service;
+mod status;
+
+use service::Install;
+use status::Status;
 
 /// Make this machine a device of the fleet
 #[derive(Debug, Args)]
@@ -36,25 +35,68 @@ Examples:
   gofleet agent run --server https://gofleet.example.org --token TOKEN
   gofleet agent run --server https://127.0.0.1:8470 --root /opt/gofleet --label site=berlin
   gofleet agent run --server URL --edge https://10.1.2.3:8471 --limit '5 MB/s from 9 to 18'")]
-    Run(Run),
-    /// Show what the agent of a root is and does
-    #[command(after_help = "Example:\n  gofleet agent status --root /opt/gofleet --json")]
+    Run(Box<Run>),
+    /// Make the agent a service that starts with this machine
+    #[command(after_help = "\
+Can be repeated: what differs is brought up to date. The service writes its root and nothing else.
+The token comes from a file or from GOFLEET_ENROLMENT_TOKEN, is kept where only the service can read
+it, and is deleted once the agent has a credential of its own.
+
+Examples:
+  gofleet agent install --server https://gofleet.example.org --token-file token.txt
+  gofleet agent install --server https://gofleet.example.org --label site=berlin --dry-run
+  gofleet agent install --server URL --root D:\\gofleet --limit '20 MB/s, 2 MB/s from 9 to 18'")]
+    Install(Box<Install>),
+    /// Stop the service and remove it; its root stays
+    #[command(after_help = "Examples:
+  gofleet agent uninstall
+  gofleet agent uninstall --purge")]
+    Uninstall {
+        /// Folder that the agent keeps [default: as for install]
+        #[arg(long, value_name = "DIR", env = "GOFLEET_ROOT")]
+        root: Option<PathBuf>,
+        /// Also remove the root, with every Go in it
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Start the service
+    #[command(after_help = "Example:\n  gofleet agent start")]
+    Start,
+    /// Stop the service, at any point of an upgrade
+    #[command(after_help = "Example:\n  gofleet agent stop")]
+    Stop,
+    /// Show what the agent of a root is and does, and its service
+    #[command(after_help = "Examples:
+  gofleet agent status
+  gofleet agent status --root /opt/gofleet --json")]
     Status {
-        /// Folder that the agent keeps
+        /// Folder that the agent keeps [default: that of the service, else of this user]
         #[arg(long, value_name = "DIR", env = "GOFLEET_ROOT")]
         root: Option<PathBuf>,
     },
 }
 
+/// Options of `run`.
 #[derive(Debug, Args)]
-struct Run {
-    /// Address of the server
-    #[arg(long, value_name = "URL", env = "GOFLEET_SERVER")]
-    server: String,
+pub struct Run {
+    #[command(flatten)]
+    options: Options,
     /// Enrolment token
     #[arg(long, value_name = "TOKEN", env = "GOFLEET_ENROLMENT_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Folder that the agent keeps [default: ~/.gofleet, on Windows %LOCALAPPDATA%\gofleet]
+    /// As the process of the installed service
+    #[arg(long, hide = true)]
+    service: bool,
+}
+
+/// What an agent is told, as a service or by hand.
+#[derive(Debug, Args)]
+struct Options {
+    /// Address of the server
+    #[arg(long, value_name = "URL", env = "GOFLEET_SERVER")]
+    server: String,
+    /// Folder that the agent keeps [default: ~/.gofleet, on Windows %LOCALAPPDATA%\gofleet; of a
+    /// service /var/lib/gofleet, on Windows %ProgramData%\gofleet]
     #[arg(long, value_name = "DIR", env = "GOFLEET_ROOT")]
     root: Option<PathBuf>,
     /// Label that selectors see; may be repeated
@@ -74,6 +116,79 @@ struct Run {
     check_cache: Option<PathBuf>,
 }
 
+impl Options {
+    /// As they are given again, without the root.
+    ///
+    /// # Errors
+    ///
+    /// If a folder's name is no Unicode.
+    fn as_arguments(&self) -> anyhow::Result<Vec<String>> {
+        let mut arguments = Vec::new();
+        let mut add = |flag: &str, value: &str| {
+            arguments.extend([flag.to_owned(), value.to_owned()]);
+        };
+        add("--server", &self.server);
+        for (key, value) in &self.labels {
+            add("--label", &format!("{key}={value}"));
+        }
+        for edge in &self.edges {
+            add("--edge", edge);
+        }
+        if let Some(hostname) = &self.hostname {
+            add("--hostname", hostname);
+        }
+        let limit = self.limit.to_string();
+        if limit != Bandwidth::default().to_string() {
+            add("--limit", &limit);
+        }
+        if let Some(cache) = &self.check_cache {
+            add("--check-cache", cache.to_str().context("the cache's name is no Unicode")?);
+        }
+        Ok(arguments)
+    }
+}
+
+impl Run {
+    /// What the agent is started with. A token that was left for the service is taken; once there
+    /// is a credential, it is deleted.
+    fn config(self) -> anyhow::Result<AgentConfig> {
+        let root = root_or_default(self.options.root)?;
+        let left = token_file(&root);
+        let token = match std::fs::read_to_string(&left) {
+            Ok(_) if Identity::load(&credential(&root))?.is_some() => {
+                let _ = std::fs::remove_file(&left);
+                None
+            }
+            Ok(token) => Some(token.trim().to_owned()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(error).with_context(|| format!("{} can't be read", left.display()));
+            }
+        };
+        Ok(AgentConfig {
+            server: self.options.server,
+            token: self.token.or(token),
+            root,
+            hostname: self.options.hostname,
+            labels: self.options.labels.into_iter().collect(),
+            edges: self.options.edges,
+            limit: self.options.limit,
+            check_cache: self.options.check_cache,
+            shim: Some(shim_program()?),
+        })
+    }
+}
+
+/// Where the agent of a root keeps its credential.
+fn credential(root: &Path) -> PathBuf {
+    root.join("agent").join("credential")
+}
+
+/// Where an installation leaves the enrolment token for the service.
+fn token_file(root: &Path) -> PathBuf {
+    root.join("enrolment-token")
+}
+
 fn parse_label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -85,21 +200,14 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
 pub async fn run(arguments: AgentArguments, printer: Printer) -> anyhow::Result<ExitCode> {
     match arguments.verb {
         Verb::Run(run) => {
-            let config = AgentConfig {
-                server: run.server,
-                token: run.token,
-                root: root_or_default(run.root)?,
-                hostname: run.hostname,
-                labels: run.labels.into_iter().collect(),
-                edges: run.edges,
-                limit: run.limit,
-                check_cache: run.check_cache,
-                shim: Some(shim_program()?),
-            };
-            gofleet_agent::run(config, gofleet_server::stop_signal()).await?;
+            gofleet_agent::run(run.config()?, gofleet_server::stop_signal()).await?;
         }
+        Verb::Install(install) => service::install(&install, printer)?,
+        Verb::Uninstall { root, purge } => service::uninstall(root, purge, printer)?,
+        Verb::Start => service::start(printer)?,
+        Verb::Stop => service::stop(printer)?,
         Verb::Status { root } => {
-            let status = Status::of(&root_or_default(root)?)?;
+            let status = Status::of(&root_of_status(root)?)?;
             printer.data(&status, Status::describe)?;
         }
     }
@@ -111,6 +219,21 @@ impl AgentArguments {
     pub fn is_run(&self) -> bool {
         matches!(self.verb, Verb::Run(_))
     }
+
+    /// Those of the process of a service, if these are that; else unchanged.
+    #[cfg(windows)]
+    pub fn of_service(self) -> Result<Run, Self> {
+        match self.verb {
+            Verb::Run(run) if run.service => Ok(*run),
+            verb => Err(Self { verb }),
+        }
+    }
+}
+
+/// The given root, or that of the service if it has one, or that of this user.
+fn root_of_status(root: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let of_service = service::root(None)?;
+    root_or_default(root.or_else(|| of_service.join("agent").is_dir().then_some(of_service)))
 }
 
 /// The given root, or `~/.gofleet`; on Windows `%LOCALAPPDATA%\gofleet`.
@@ -133,88 +256,4 @@ pub fn shim_program() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("this program can't find itself")?;
     let shim = own.with_file_name(format!("gofleet-shim{}", std::env::consts::EXE_SUFFIX));
     Ok(if shim.is_file() { shim } else { own })
-}
-
-/// What can be told of an agent from its root, whether it runs or not.
-#[derive(Debug, Serialize)]
-struct Status {
-    root: PathBuf,
-    is_running: bool,
-    device: Option<DeviceId>,
-    /// When its certificate ends; it is renewed before that.
-    certificate_until: Option<Timestamp>,
-    active: Option<ReleaseId>,
-    fallback: Option<ReleaseId>,
-    installed: Vec<ReleaseId>,
-    generation: Option<u64>,
-    rollout: Option<RolloutId>,
-    step: Option<Step>,
-    failure: Option<Failure>,
-}
-
-impl Status {
-    fn of(path: &Path) -> anyhow::Result<Self> {
-        let root = Root::new(path);
-        let folder = path.join("agent");
-        let task = newest_task(&folder.join("ledger.json"))?;
-        let active = root.active()?;
-        let identity = Identity::load(&folder.join("credential"))?;
-        Ok(Self {
-            root: path.to_owned(),
-            is_running: folder.is_dir()
-                && matches!(
-                    FileLock::acquire(&folder.join("running")),
-                    Err(LockError::Held { .. })
-                ),
-            certificate_until: identity.as_ref().map(|identity| identity.issued.expires_at),
-            device: identity.map(|identity| identity.device),
-            active: active.as_ref().map(|active| active.active.clone()),
-            fallback: active.and_then(|active| active.fallback),
-            installed: root.installed()?,
-            generation: task.as_ref().map(|task| task.order.generation),
-            rollout: task.as_ref().map(|task| task.order.rollout.clone()),
-            step: task.as_ref().map(|task| task.step),
-            failure: task.and_then(|task| task.failure),
-        })
-    }
-
-    fn describe(&self) -> String {
-        fn or_none(value: Option<&impl ToString>) -> String {
-            value.map_or_else(|| "none".to_owned(), ToString::to_string)
-        }
-        let state = if self.is_running { "running" } else { "not running" };
-        let mut lines = vec![
-            format!("agent      {state} on {}", self.root.display()),
-            format!("device     {}", or_none(self.device.as_ref())),
-            format!("active     {}", or_none(self.active.as_ref())),
-            format!("fallback   {}", or_none(self.fallback.as_ref())),
-        ];
-        if let Some(until) = self.certificate_until {
-            lines.insert(2, format!("certified  until {until}"));
-        }
-        lines.extend(self.installed.iter().map(|release| format!("installed  {release}")));
-        if let (Some(rollout), Some(step)) = (&self.rollout, self.step) {
-            lines.push(format!("order      {step} (rollout {rollout})"));
-        }
-        if let Some(failure) = &self.failure {
-            lines.push(format!("failed     at {}: {}", failure.step, failure.message));
-        }
-        lines.join("\n")
-    }
-}
-
-/// The newest order in a ledger; the agent itself keeps and mends it.
-fn newest_task(ledger: &Path) -> anyhow::Result<Option<Task>> {
-    #[derive(Deserialize)]
-    struct Content {
-        task: Option<Task>,
-    }
-    let failed = || format!("the ledger {} can't be read", ledger.display());
-    match std::fs::read(ledger) {
-        Ok(bytes) => {
-            serde_json::from_slice(&bytes).map(|Content { task }| task).with_context(failed)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(failed),
-    }
 }

@@ -3,6 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::advise::Advise;
 use crate::agent::AgentArguments;
 use crate::apply::{Apply, Diff};
 use crate::audit::Audit;
@@ -59,6 +60,7 @@ pub enum Command {
     Release(ReleaseArguments),
     Device(DeviceArguments),
     Audit(Audit),
+    Advise(Advise),
     Token(Token),
     Login(Login),
     Server(Server),
@@ -93,6 +95,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "release",
             "device",
             "audit",
+            "advise",
             "token",
             "login",
         ],

@@ -6,6 +6,7 @@
 
 use std::process::ExitCode;
 
+mod advise;
 mod agent;
 mod apply;
 mod audit;
@@ -47,6 +48,15 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, printer: Printer) -> anyhow::Result<ExitCode> {
+    #[cfg(windows)]
+    let cli = match cli.command {
+        // A service begins with a call that holds this thread until it ends.
+        Command::Agent(arguments) => match arguments.of_service() {
+            Ok(run) => return agent::service::serve(run),
+            Err(arguments) => Cli { command: Command::Agent(arguments), ..cli },
+        },
+        command => Cli { command, ..cli },
+    };
     let is_agent = matches!(&cli.command, Command::Agent(arguments) if arguments.is_run());
     // An agent waits nearly all of its life: one thread keeps it small.
     let mut builder = if is_agent {
@@ -75,6 +85,7 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Release(arguments) => release::run(arguments, printer).await,
         Command::Device(arguments) => device::run(arguments, printer).await,
         Command::Audit(arguments) => audit::run(arguments, printer).await,
+        Command::Advise(arguments) => advise::run(arguments, printer).await,
         Command::Token(arguments) => token::run(arguments, printer).await,
         Command::Login(arguments) => login::run(arguments, printer).await,
         Command::Server(arguments) => server::run(arguments, printer).await,

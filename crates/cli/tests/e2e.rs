@@ -141,7 +141,27 @@ fn from_an_archive_to_a_proof_on_every_device_and_back() {
     assert_eq!(status["traffic"]["ways"][0]["kind"], "archive");
     assert_eq!(status["traffic"]["archive_bytes"], 3 * archive_bytes);
 
+    advised_by_what_was_measured(&fleet);
     upgrade_by_file(&fleet);
+}
+
+/// What the finished rollout of three devices showed takes the place of the published figures.
+fn advised_by_what_was_measured(fleet: &Fleet) {
+    let advice = fleet.json(["advise"]);
+    assert_eq!((&advice["nodes"], &advice["advised"]), (&3.into(), &"by_hand".into()));
+    assert_eq!(advice["version"], "1.27.2");
+    let machines = advice["machines"].as_array().unwrap();
+    let names: Vec<_> = machines.iter().map(|machine| machine["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["one", "three", "two"]);
+    let figures = advice["assumptions"].as_array().unwrap();
+    let measured: Vec<_> =
+        figures.iter().filter(|figure| figure["source"]["from"] == "measured").collect();
+    let names: Vec<_> = measured.iter().map(|figure| figure["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["managed.minutes_per_node", "managed.error_rate"]);
+    assert!(measured.iter().all(|figure| figure["source"]["devices"] == 3));
+    let minutes = measured[0]["value"].as_f64().unwrap();
+    assert!(0.0 < minutes && minutes < MOVE_DEADLINE.as_secs_f64() / 60.0, "{minutes}");
+    assert_eq!(measured[1]["value"], 0.0);
 }
 
 /// A device's evidence: files compared, a program compiled and run.

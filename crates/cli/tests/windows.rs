@@ -9,6 +9,8 @@
 
 #[path = "windows/environment.rs"]
 mod environment;
+#[path = "windows/service.rs"]
+mod service;
 
 use std::env;
 use std::fs::{self, File};

@@ -4,6 +4,7 @@
 
 pub mod checkpoint;
 pub mod environment;
+pub mod event_log;
 pub mod exec;
 pub mod file;
 pub mod folder;
@@ -13,6 +14,7 @@ pub mod machine;
 pub mod positioned;
 pub mod priority;
 pub mod process;
+pub mod service;
 pub mod volume;
 
 pub use checkpoint::checkpoint;

@@ -1,6 +1,7 @@
 //! What administrators look at, for the API and the console alike.
 
-use gofleet_api::{Device, DeviceDetail, Overview, RolloutStatus, RolloutSummary};
+use gofleet_api::{Device, DeviceDetail, Measured, Overview, RolloutStatus, RolloutSummary};
+use gofleet_core::advice;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::release::Release;
 use gofleet_core::rollout;
@@ -15,6 +16,19 @@ use crate::state::AppState;
 /// [`Failure`](crate::failure::Failure) if the database fails.
 pub async fn overview(state: &AppState) -> Answer<Overview> {
     Ok(state.storage().overview(state.now()).await?)
+}
+
+/// Of so many finished rollouts the devices are counted: older ones ran with other agents, on other
+/// networks.
+const MEASURED_ROLLOUTS: u32 = 10;
+
+/// What the latest finished rollouts say of this fleet.
+///
+/// # Errors
+///
+/// [`Failure`](crate::failure::Failure) if the database fails.
+pub async fn measured(state: &AppState) -> Answer<Measured> {
+    Ok(advice::measure(state.storage().outcomes(MEASURED_ROLLOUTS).await?))
 }
 
 /// Every device.

@@ -11,8 +11,8 @@ use reqwest::Method;
 use super::{Client, ClientError};
 use crate::types::{
     DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, Event, Hold,
-    HoldRequest, LoginLink, NewToken, Overview, QuarantineRequest, QuarantineView, RolloutPlan,
-    RolloutStatus, RolloutSummary, TokenRequest, TokenView,
+    HoldRequest, LoginLink, Measured, NewToken, Overview, QuarantineRequest, QuarantineView,
+    RolloutPlan, RolloutStatus, RolloutSummary, TokenRequest, TokenView,
 };
 
 /// Every function fails with [`ClientError::Problem`] where the server refuses, and with its
@@ -22,6 +22,11 @@ impl Client {
     /// The fleet at a glance.
     pub async fn overview(&self) -> Result<Overview, ClientError> {
         self.ask(Method::GET, "/overview").await
+    }
+
+    /// What the latest finished rollouts say of the fleet.
+    pub async fn measured(&self) -> Result<Measured, ClientError> {
+        self.ask(Method::GET, "/measured").await
     }
 
     /// Whether the emergency stop holds.

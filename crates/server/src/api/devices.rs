@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use gofleet_api::{Device, DeviceDetail, Overview, Problem};
+use gofleet_api::{Device, DeviceDetail, Measured, Overview, Problem};
 use gofleet_core::ids::DeviceId;
 use utoipa_axum::routes;
 
@@ -15,6 +15,7 @@ use crate::views;
 pub fn routes() -> Routes {
     Routes::default()
         .add(Access::Administrator, Pace::Quick, routes!(overview))
+        .add(Access::Administrator, Pace::Quick, routes!(measured))
         .add(Access::Administrator, Pace::Quick, routes!(devices))
         .add(Access::Administrator, Pace::Quick, routes!(device))
 }
@@ -26,6 +27,15 @@ pub fn routes() -> Routes {
 )]
 async fn overview(State(state): State<AppState>) -> Answer<Json<Overview>> {
     views::overview(&state).await.map(Json)
+}
+
+/// What the latest finished rollouts say of this fleet: how long a device takes, and how many fail.
+#[utoipa::path(
+    get, path = "/measured", tag = "devices",
+    responses((status = 200, body = Measured), (status = 401, body = Problem))
+)]
+async fn measured(State(state): State<AppState>) -> Answer<Json<Measured>> {
+    views::measured(&state).await.map(Json)
 }
 
 /// Every device.

@@ -120,6 +120,9 @@ async fn a_device_that_fails_alike_with_two_releases_goes_into_quarantine() {
     let view = bench.view(&first).await;
     assert_eq!(view.state, RolloutState::Completed, "one failure was allowed");
     assert!(view.devices.iter().all(|device| device.kept_out.is_none()), "one is not enough");
+    let outcomes = bench.storage.outcomes(1).await.unwrap();
+    let measured = gofleet_core::advice::measure(outcomes);
+    assert_eq!((measured.devices, measured.failures, measured.timed), (4, 1, 3));
 
     bench.import("1.27.4", b"go").await;
     bench.decide("1.27.4", ReleaseStatus::Approved).await;

@@ -1,5 +1,6 @@
 //! Rollouts from start to end, across restarts.
 
+use gofleet_core::advice::Outcome;
 use gofleet_core::rollout::{
     BlastRadius, Command, Previous, RingState, RolloutState, WantKind, command,
 };
@@ -270,4 +271,26 @@ async fn stopping_holds_who_has_not_begun() {
     assert_eq!(later.unwrap().generation, first.generation + 1);
     let none = bench.storage.order_after(&first.device, first.generation + 1).await.unwrap();
     assert_eq!(none, None);
+}
+
+#[tokio::test]
+async fn finished_rollouts_tell_how_their_devices_fared() {
+    let mut bench = Bench::with_fleet(3).await;
+    let rollout = bench.start("go").await;
+    for _ in 0..2 {
+        while bench.tick(&rollout).await > 0 {}
+        assert_eq!(bench.storage.outcomes(10).await.unwrap(), [], "it has not ended");
+        bench.pass(40);
+        for device in bench.view(&rollout).await.devices.iter().filter(|it| it.is_in_flight()) {
+            bench.obey(&device.device).await;
+        }
+    }
+    run(&mut bench, &rollout).await;
+    let accepted = Outcome::Accepted { took: Some(Span::from_secs(40)) };
+    assert_eq!(bench.storage.outcomes(10).await.unwrap(), [accepted; 3]);
+    assert_eq!(bench.storage.outcomes(0).await.unwrap(), []);
+
+    ask(&bench, &rollout, Command::Rollback).await;
+    run(&mut bench, &rollout).await;
+    assert_eq!(bench.storage.outcomes(10).await.unwrap(), [], "going back by order says nothing");
 }

@@ -1,0 +1,106 @@
+//! `gofleet agent status`: what can be told of an agent from its root and its service.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use gofleet_agent::identity::Identity;
+use gofleet_core::agent::Task;
+use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
+use gofleet_core::order::{Failure, Step};
+use gofleet_core::time::Timestamp;
+use gofleet_depot::Root;
+use gofleet_platform::service;
+use gofleet_platform::{FileLock, LockError};
+use serde::{Deserialize, Serialize};
+
+use super::service::NAME;
+
+/// What can be told of an agent from its root, whether it runs or not.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    root: PathBuf,
+    is_running: bool,
+    /// Where the service stands; none where no service manager can be asked.
+    service: Option<&'static str>,
+    device: Option<DeviceId>,
+    /// When its certificate ends; it is renewed before that.
+    certificate_until: Option<Timestamp>,
+    active: Option<ReleaseId>,
+    fallback: Option<ReleaseId>,
+    installed: Vec<ReleaseId>,
+    generation: Option<u64>,
+    rollout: Option<RolloutId>,
+    step: Option<Step>,
+    failure: Option<Failure>,
+}
+
+impl Status {
+    /// Of the agent with this root.
+    pub fn of(path: &Path) -> anyhow::Result<Self> {
+        let root = Root::new(path);
+        let folder = path.join("agent");
+        let task = newest_task(&folder.join("ledger.json"))?;
+        let active = root.active()?;
+        let identity = Identity::load(&super::credential(path))?;
+        Ok(Self {
+            root: path.to_owned(),
+            is_running: folder.is_dir()
+                && matches!(
+                    FileLock::acquire(&folder.join("running")),
+                    Err(LockError::Held { .. })
+                ),
+            service: service::state(NAME).ok().map(service::State::as_str),
+            certificate_until: identity.as_ref().map(|identity| identity.issued.expires_at),
+            device: identity.map(|identity| identity.device),
+            active: active.as_ref().map(|active| active.active.clone()),
+            fallback: active.and_then(|active| active.fallback),
+            installed: root.installed()?,
+            generation: task.as_ref().map(|task| task.order.generation),
+            rollout: task.as_ref().map(|task| task.order.rollout.clone()),
+            step: task.as_ref().map(|task| task.step),
+            failure: task.and_then(|task| task.failure),
+        })
+    }
+
+    /// As text.
+    pub fn describe(&self) -> String {
+        fn or_none(value: Option<&impl ToString>) -> String {
+            value.map_or_else(|| "none".to_owned(), ToString::to_string)
+        }
+        let state = if self.is_running { "running" } else { "not running" };
+        let mut lines = vec![
+            format!("agent      {state} on {}", self.root.display()),
+            format!("service    {}", self.service.unwrap_or("can't be told")),
+            format!("device     {}", or_none(self.device.as_ref())),
+            format!("active     {}", or_none(self.active.as_ref())),
+            format!("fallback   {}", or_none(self.fallback.as_ref())),
+        ];
+        if let Some(until) = self.certificate_until {
+            lines.insert(3, format!("certified  until {until}"));
+        }
+        lines.extend(self.installed.iter().map(|release| format!("installed  {release}")));
+        if let (Some(rollout), Some(step)) = (&self.rollout, self.step) {
+            lines.push(format!("order      {step} (rollout {rollout})"));
+        }
+        if let Some(failure) = &self.failure {
+            lines.push(format!("failed     at {}: {}", failure.step, failure.message));
+        }
+        lines.join("\n")
+    }
+}
+
+/// The newest order in a ledger; the agent itself keeps and mends it.
+fn newest_task(ledger: &Path) -> anyhow::Result<Option<Task>> {
+    #[derive(Deserialize)]
+    struct Content {
+        task: Option<Task>,
+    }
+    let failed = || format!("the ledger {} can't be read", ledger.display());
+    match std::fs::read(ledger) {
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).map(|Content { task }| task).with_context(failed)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(failed),
+    }
+}
