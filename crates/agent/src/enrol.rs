@@ -81,7 +81,7 @@ async fn enrol(
             Ok(answer) => return Ok(Identity::new(answer, authority)),
             // A wrong clock may be put right; a stranger at this address does not become the server.
             Err(source @ ClientError::Untrusted { is_time: false, .. }) => {
-                return Err(AgentError::Enrolment { server, source });
+                return Err(AgentError::Server(source));
             }
             Err(error) if error.is_transient() => {
                 let pause = backoff.after_failure(random());

@@ -88,7 +88,7 @@ async fn enrol(
                 return Ok(Identity { edge: answer.edge, authority, issued: answer.issued });
             }
             Err(source @ ClientError::Untrusted { is_time: false, .. }) => {
-                return Err(EdgeError::Enrolment { upstream, source });
+                return Err(EdgeError::Upstream(source));
             }
             Err(error) if error.is_transient() => {
                 warn!(%error, "cannot enrol yet");
