@@ -16,7 +16,7 @@ use gofleet_agent::{AgentConfig, AgentError};
 use gofleet_api::{EnrolRequest, EnrolResponse, Problem, ProblemCode};
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::order::{Order, Progress, Report, Step, Want};
-use gofleet_core::time::Timestamp;
+use gofleet_core::time::{Span, Timestamp};
 use tokio::sync::watch;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -68,6 +68,8 @@ impl Server {
             labels: BTreeMap::new(),
             edges: Vec::new(),
             limit: Bandwidth::UNLIMITED,
+            signals_every: Span::from_secs(60),
+            signal_files: Vec::new(),
             check_cache: None,
             shim: None,
         }

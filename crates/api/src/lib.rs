@@ -10,7 +10,7 @@ pub mod problem;
 pub mod throttle;
 pub mod types;
 
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, install_crypto_provider};
 pub use problem::{Problem, ProblemCode};
 pub use types::*;
 

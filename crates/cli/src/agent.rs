@@ -11,6 +11,7 @@ use gofleet_core::agent::Task;
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Failure, Step};
+use gofleet_core::time::{InvalidTime, Span};
 use gofleet_depot::Root;
 use gofleet_platform::{FileLock, LockError};
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,8 @@ The token is needed once. Afterwards the agent has a credential of its own in it
 Examples:
   gofleet agent run --server https://gofleet.example.org --token TOKEN
   gofleet agent run --server http://127.0.0.1:8470 --root /opt/gofleet --label site=berlin
-  gofleet agent run --server URL --edge http://10.1.2.3:8471 --limit '5 MB/s from 9 to 18'")]
+  gofleet agent run --server URL --edge http://10.1.2.3:8471 --limit '5 MB/s from 9 to 18'
+  gofleet agent run --server URL --label class=ci --signals /run/ci-runner/signals.prom")]
     Run(Run),
     /// Show what the agent of a root is and does
     #[command(after_help = "Example:\n  gofleet agent status --root /opt/gofleet --json")]
@@ -67,6 +69,12 @@ struct Run {
     /// Most bytes a second to download, by the hour, like '20 MB/s, 2 MB/s from 9 to 18'
     #[arg(long, value_name = "LIMIT", env = "GOFLEET_LIMIT", default_value_t)]
     limit: Bandwidth,
+    /// File with more signals to report, in Prometheus' text format; may be repeated
+    #[arg(long = "signals", value_name = "FILE", env = "GOFLEET_SIGNALS")]
+    signal_files: Vec<PathBuf>,
+    /// How often to report processor, memory, free space and other signals
+    #[arg(long, value_name = "SPAN", default_value = "1m", value_parser = parse_period)]
+    signals_every: Span,
     /// Build cache for the checks [default: one in the root]
     #[arg(long, value_name = "DIR")]
     check_cache: Option<PathBuf>,
@@ -77,6 +85,11 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE, like site=berlin".to_owned()),
     }
+}
+
+fn parse_period(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error: InvalidTime| error.to_string())?;
+    if span < Span::from_secs(1) { Err("at least 1s".to_owned()) } else { Ok(span) }
 }
 
 /// Does it.
@@ -91,6 +104,8 @@ pub async fn run(arguments: AgentArguments, printer: Printer) -> anyhow::Result<
                 labels: run.labels.into_iter().collect(),
                 edges: run.edges,
                 limit: run.limit,
+                signals_every: run.signals_every,
+                signal_files: run.signal_files,
                 check_cache: run.check_cache,
                 shim: Some(shim_program()?),
             };

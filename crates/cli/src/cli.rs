@@ -4,6 +4,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::agent::AgentArguments;
+use crate::anomaly::AnomalyArguments;
 use crate::apply::{Apply, Diff};
 use crate::audit::Audit;
 use crate::demo::Demo;
@@ -58,6 +59,7 @@ pub enum Command {
     Hold(HoldArguments),
     Release(ReleaseArguments),
     Device(DeviceArguments),
+    Anomaly(AnomalyArguments),
     Audit(Audit),
     Token(Token),
     Login(Login),
@@ -92,6 +94,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "hold",
             "release",
             "device",
+            "anomaly",
             "audit",
             "token",
             "login",

@@ -7,6 +7,7 @@
 use std::process::ExitCode;
 
 mod agent;
+mod anomaly;
 mod apply;
 mod audit;
 mod cache;
@@ -74,6 +75,7 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Hold(arguments) => hold::run(arguments, printer).await,
         Command::Release(arguments) => release::run(arguments, printer).await,
         Command::Device(arguments) => device::run(arguments, printer).await,
+        Command::Anomaly(arguments) => anomaly::run(arguments, printer).await,
         Command::Audit(arguments) => audit::run(arguments, printer).await,
         Command::Token(arguments) => token::run(arguments, printer).await,
         Command::Login(arguments) => login::run(arguments, printer).await,

@@ -23,6 +23,7 @@ macro_rules! string_schema {
 pub(crate) use string_schema;
 
 pub mod agent;
+pub mod anomaly;
 pub mod artifact;
 pub mod audit;
 pub mod bandwidth;
@@ -36,6 +37,7 @@ pub mod facts;
 pub mod guard;
 mod hex;
 pub mod hold;
+pub mod hook;
 pub mod ids;
 pub mod manifest;
 pub mod order;

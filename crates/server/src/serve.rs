@@ -19,9 +19,10 @@ use tracing::{info, warn};
 
 use crate::config::ServerConfig;
 use crate::data::{DataError, DataFolder};
+use crate::hooks::{HookError, Hooks};
 use crate::secret::{Secret, SecretKind};
 use crate::state::{AppState, Clock, system_clock};
-use crate::{api, audit, console, http, preparer, reconciler};
+use crate::{anomaly, api, audit, console, hooks, http, preparer, reconciler};
 
 /// How long requests that are under way may take to end when the server stops; the archives of
 /// slow devices are cut then, and taken up again where they were cut.
@@ -50,6 +51,9 @@ pub enum ServeError {
     /// The database does not do as asked.
     #[error("the server's database does not work")]
     Storage(#[source] StorageError),
+    /// The hooks cannot be used.
+    #[error("the hooks are not usable")]
+    Hooks(#[source] HookError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -66,7 +70,7 @@ impl ServeError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Data(error) => error.hint(),
-            Self::Open(_) | Self::Storage(_) => None,
+            Self::Open(_) | Self::Storage(_) | Self::Hooks(_) => None,
             Self::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another program listens there: choose another port with --listen".to_owned())
             }
@@ -103,11 +107,14 @@ pub async fn serve_with_clock(
 ) -> Result<(), ServeError> {
     let data = DataFolder::open(&config.data).map_err(ServeError::Data)?;
     let storage = Storage::open(data.root()).await.map_err(ServeError::Open)?;
-    let storage = Arc::new(storage.with_blast_radius(config.blast_radius));
+    let hooks = Hooks::new(&config.hooks).map_err(ServeError::Hooks)?;
+    let storage = storage.with_blast_radius(config.blast_radius).with_hooks(hooks.targets());
+    let storage = Arc::new(storage);
     clear_artifacts(&data, &storage).await?;
     let signer = audit::open(&data, &storage, clock()).await?;
     let (administrator, new_admin_token) = administrator(&data, &storage, clock()).await?;
     let state = AppState::new(config, data, storage, administrator, signer, clock);
+    anomaly::begin(&state).await.map_err(ServeError::Storage)?;
     let address = state.config().listen;
     let listener = TcpListener::bind(address)
         .await
@@ -115,6 +122,8 @@ pub async fn serve_with_clock(
     let local = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
     let url = format!("http://{local}");
     let reconciler = tokio::spawn(reconciler::run(state.clone()));
+    let monitoring = tokio::spawn(anomaly::run(state.clone()));
+    let hooks = tokio::spawn(hooks::run(state.clone(), hooks));
     let head = tokio::spawn(audit::keep_head(state.clone()));
     let orders = tokio::spawn(announce_orders(state.clone()));
     let preparer = state.config().prepare.then(|| tokio::spawn(preparer::run(state.clone())));
@@ -125,6 +134,8 @@ pub async fn serve_with_clock(
     state.data().remove_address();
     end(reconciler).await;
     end(orders).await;
+    end(hooks).await;
+    end(monitoring).await;
     if let Some(preparer) = preparer {
         end(preparer).await;
     }

@@ -9,6 +9,7 @@ use gofleet_storage::Storage;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
+use crate::anomaly::Monitoring;
 use crate::config::ServerConfig;
 use crate::data::DataFolder;
 use crate::login_link::LoginLinks;
@@ -32,6 +33,7 @@ struct Shared {
     imports: Mutex<()>,
     orders: OrderNews,
     login_links: LoginLinks,
+    monitoring: Monitoring,
     document: OnceLock<axum::body::Bytes>,
 }
 
@@ -46,6 +48,7 @@ impl AppState {
         signer: AuditSigner,
         clock: Clock,
     ) -> Self {
+        let monitoring = Monitoring::new(config.anomaly.clone());
         Self(Arc::new(Shared {
             config,
             data,
@@ -57,6 +60,7 @@ impl AppState {
             imports: Mutex::new(()),
             orders: OrderNews::default(),
             login_links: LoginLinks::default(),
+            monitoring,
             document: OnceLock::new(),
         }))
     }
@@ -104,6 +108,11 @@ impl AppState {
     /// Links that log a browser in once.
     pub(crate) fn login_links(&self) -> &LoginLinks {
         &self.0.login_links
+    }
+
+    /// What is known of how devices do.
+    pub(crate) fn monitoring(&self) -> &Monitoring {
+        &self.0.monitoring
     }
 
     /// Held by the one import that is about to change the catalog.

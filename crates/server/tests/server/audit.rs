@@ -89,7 +89,7 @@ async fn use_everything(server: &TestServer) -> Vec<String> {
     let edge = server.public().enrol_edge(&request).await.unwrap();
     let edge_client = server.public().with_credential(&edge.credential);
     edge_client.edge_report(&edge_report("berlin")).await.unwrap();
-    device.report(&Report { facts: Some(facts("renamed")), progress: None }).await.unwrap();
+    device.report(&Report { facts: Some(facts("renamed")), ..Report::default() }).await.unwrap();
     let release = server.import_approved("1.27.3").await.release.id;
     admin.plan(&everybody("1.27.3")).await.unwrap();
     let rollout = admin.start(&everybody("1.27.3")).await.unwrap().summary.id;
