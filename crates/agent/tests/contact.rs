@@ -274,3 +274,33 @@ async fn without_a_token_or_with_a_used_one_nothing_begins() {
     let error = server.serve(second.path(), Some("token"), |_| false).await.unwrap_err();
     assert!(matches!(error, AgentError::Enrolment { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn what_the_machine_and_its_programs_measure_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("runner.prom");
+    std::fs::write(&file, "errors_total{job=\"a\"} 5\nqueue 3\n").unwrap();
+    let server = Server::start([]).await;
+    let mut asked = server.asked.subscribe();
+    let config = AgentConfig {
+        signals_every: Span::from_millis(50),
+        signal_files: vec![file, root.path().join("absent")],
+        ..server.config(root.path(), Some("token"))
+    };
+    let mut told = None;
+    let shutdown = async {
+        let is_told = asked.wait_for(|_| {
+            let script = server.script.lock().unwrap();
+            told = script.reports.iter().find_map(|report| report.signals.clone());
+            told.is_some()
+        });
+        drop(tokio::time::timeout(DEADLINE, is_told).await.expect("in time").expect("it serves"));
+    };
+    gofleet_agent::run(config, shutdown).await.unwrap();
+    let told = told.unwrap();
+    assert!(told.over >= Span::from_millis(50), "{told:?}");
+    let value = |name: &str| told.values.get(&name.parse().unwrap()).map(ToString::to_string);
+    assert_eq!(value("errors").as_deref(), Some("0"), "no more than before");
+    assert_eq!(value("queue").as_deref(), Some("3"));
+    assert!(value("memory").is_some() && value("disk_free").is_some(), "{told:?}");
+}
