@@ -36,7 +36,7 @@ Examples:
   gofleet agent run --server http://127.0.0.1:8470 --root /opt/gofleet --label site=berlin
   gofleet agent run --server URL --edge http://10.1.2.3:8471 --limit '5 MB/s from 9 to 18'
   gofleet agent run --server URL --label class=ci --signals /run/ci-runner/signals.prom")]
-    Run(Run),
+    Run(Box<Run>),
     /// Show what the agent of a root is and does
     #[command(after_help = "Example:\n  gofleet agent status --root /opt/gofleet --json")]
     Status {

@@ -151,10 +151,14 @@ async fn carry_out(state: &AppState, verdict: Verdict, now: Timestamp) -> Result
             look_again(state, &device, now).await?;
         }
         Verdict::Withhold(withheld) => {
-            let (class, rule) = (withheld.class.as_str(), &withheld.rule);
+            let (class, rule) = (&withheld.class, &withheld.rule);
             let (anomalous, devices) = (withheld.anomalous, withheld.devices);
-            warn!(class, rule, anomalous, devices, "too many anomalies: none is put in quarantine");
-            state.storage().withhold(withheld, now).await?;
+            warn!(%class, rule, anomalous, devices, "too many anomalies: none is put in quarantine");
+            let class = withheld.class.clone();
+            if let Err(error) = state.storage().withhold(withheld, now).await {
+                state.monitoring().lock().not_told(&class);
+                return Err(error);
+            }
         }
     }
     Ok(())

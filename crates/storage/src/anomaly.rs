@@ -56,7 +56,7 @@ impl Storage {
             .await
             .during("read what is normal")?;
         let learned = |row: &AnyRow| {
-            Ok((Class::named(row.text("class")?), row.parsed("signal")?, row.json("body")?))
+            Ok((Class::from(row.text("class")?), row.parsed("signal")?, row.json("body")?))
         };
         rows.iter().map(learned).collect()
     }

@@ -99,6 +99,10 @@ struct Crowd {
 }
 
 impl Crowd {
+    fn was_told_lately(&self, now: Timestamp) -> bool {
+        self.told_at.is_some_and(|at| now.since(at) < TELL_AGAIN_AFTER)
+    }
+
     /// Whether more are anomalous than can be at fault themselves.
     fn is_anomalous_itself(&self, max_share: Share) -> bool {
         let most = (self.devices as f64 * max_share.as_f64()).floor().max(1.0);
@@ -186,20 +190,41 @@ impl Monitor {
         if may_teach(watch, &settings.rules, now) {
             watch.taught_at = Some(now);
             let values = watch.sample().map(|(_, sample)| sample.values.clone());
-            for (signal, reading) in values.unwrap_or_default() {
+            let values = values.unwrap_or_default().into_iter();
+            // Names are free text too: only those are learned that somebody asks for.
+            for (signal, reading) in values.filter(|(name, _)| settings.rules.mention(name)) {
                 teach(baselines, (class.clone(), signal), device, reading, now);
             }
         }
         self.judge(device, now)
     }
 
+    /// People could not be told that devices of a class are withheld: they are to be told again.
+    pub fn not_told(&mut self, class: &Class) {
+        if let Some(crowd) = self.crowds.get_mut(class) {
+            crowd.told_at = None;
+        }
+    }
+
     /// What is to be done because time has passed.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Verdict> {
         self.count(now);
-        let is_due = |watch: &Watch| watch.is_anomalous || watch.confined.is_some();
+        // Of many who are withheld nothing is to be said one by one.
+        let is_due = |watch: &Watch| match watch.confined {
+            Some(_) => true,
+            None => watch.is_anomalous && !self.is_told(&watch.class, now),
+        };
         let due = self.watches.iter().filter(|(_, watch)| is_due(watch));
         let due: Vec<DeviceId> = due.map(|(device, _)| device.clone()).collect();
         due.iter().filter_map(|device| self.judge(device, now)).collect()
+    }
+
+    /// Whether people know already that devices of a class are withheld.
+    fn is_told(&self, class: &Class, now: Timestamp) -> bool {
+        let crowd = self.crowds.get(class);
+        crowd.is_some_and(|it| {
+            it.is_anomalous_itself(self.settings.max_share) && it.was_told_lately(now)
+        })
     }
 
     /// Counts each class, before anybody is judged by its number.
@@ -233,8 +258,7 @@ impl Monitor {
         watch.is_anomalous = firing.is_some();
         match (&watch.confined, firing) {
             (None, Some(rule)) if crowd.is_anomalous_itself(settings.max_share) => {
-                let is_told = crowd.told_at.is_some_and(|at| now.since(at) < TELL_AGAIN_AFTER);
-                if is_told {
+                if crowd.was_told_lately(now) {
                     return None;
                 }
                 crowd.told_at = Some(now);

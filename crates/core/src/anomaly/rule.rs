@@ -102,6 +102,14 @@ impl Rules {
         self.0.iter()
     }
 
+    /// Whether some rule looks at a signal.
+    pub(super) fn mention(&self, name: &SignalName) -> bool {
+        self.conditions().any(|condition| match condition {
+            Condition::Silent(_) => false,
+            Condition::Beyond { signal, .. } => signal == name,
+        })
+    }
+
     /// All conditions of all rules, in their order.
     pub(super) fn conditions(&self) -> impl Iterator<Item = &Condition> {
         self.0.iter().flat_map(|rule| &rule.conditions)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -149,29 +150,36 @@ pub struct Sample {
     pub values: BTreeMap<SignalName, Reading>,
 }
 
-/// Devices among which the same is normal: those of one platform and one label `class`.
+/// Devices among which the same is normal: those of one platform and one label `class`. Clones
+/// share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct Class(String);
+#[serde(from = "String", into = "String")]
+pub struct Class(Arc<str>);
 
 impl Class {
     /// The class of a device that tells this of itself.
     pub fn of(facts: &Facts) -> Self {
         match facts.labels.get("class") {
-            Some(class) => Self(format!("{}/{class}", facts.platform)),
-            None => Self(facts.platform.to_string()),
+            Some(class) => Self::from(format!("{}/{class}", facts.platform)),
+            None => Self::from(facts.platform.to_string()),
         }
-    }
-
-    /// As it was written down.
-    pub const fn named(name: String) -> Self {
-        Self(name)
     }
 
     /// As text, like `linux-amd64/ci`.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for Class {
+    fn from(name: String) -> Self {
+        Self(name.into())
+    }
+}
+
+impl From<Class> for String {
+    fn from(class: Class) -> Self {
+        class.as_str().to_owned()
     }
 }
 
@@ -181,6 +189,8 @@ impl fmt::Display for Class {
     }
 }
 
+#[cfg(feature = "schema")]
+crate::string_schema!(Class, "Platform, and label `class` if there is one, like linux-amd64/ci");
 #[cfg(feature = "schema")]
 crate::string_schema!(SignalName, "Name of a signal, like processor or errors");
 

@@ -34,7 +34,7 @@ impl Fleet {
         };
         let now = Timestamp::from_millis(1_800_000_000_000);
         let mut monitor = Monitor::new(settings);
-        let class = Class::named("linux-amd64".to_owned());
+        let class = Class::from("linux-amd64".to_owned());
         for n in 0..devices {
             monitor.watch(&id(n), Watch::new(class.clone(), now, None), now);
         }
@@ -337,7 +337,7 @@ proptest! {
     ) {
         let rules: Rules = DEFAULT_RULES.parse().unwrap();
         let now = Timestamp::from_millis(1_800_000_000_000);
-        let mut watch = Watch::new(Class::named("c".to_owned()), now, None);
+        let mut watch = Watch::new(Class::from("c".to_owned()), now, None);
         let values: Vec<(&str, f64)> =
             values.iter().map(|(name, value)| (name.as_str(), f64::from(*value))).collect();
         let normal = |_: &SignalName| None;

@@ -110,7 +110,7 @@ pub(super) mod samples {
             release_after: Span::from_secs(600),
             max_share: "10%".parse().unwrap(),
         };
-        let class = Class::named("windows-amd64/ci".to_owned());
+        let class = Class::from("windows-amd64/ci".to_owned());
         let sample: Sample =
             serde_json::from_str(r#"{"over": "1m", "values": {"processor": 99.5, "errors": 3}}"#)
                 .unwrap();

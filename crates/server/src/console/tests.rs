@@ -238,7 +238,7 @@ fn markup_in_names_and_reasons_is_inert() {
     device.device.facts.found[0].path = PAYLOAD.to_owned();
     device.history[0].wanted = PAYLOAD.to_owned();
     device.hooks[0].failure = Some(PAYLOAD.to_owned());
-    device.health.as_mut().unwrap().class = Class::named(PAYLOAD.to_owned());
+    device.health.as_mut().unwrap().class = Class::from(PAYLOAD.to_owned());
     let mut releases = sample::releases();
     releases[0].origin = PAYLOAD.to_owned();
     releases[0].decision.as_mut().unwrap().reason = PAYLOAD.to_owned();

@@ -9,7 +9,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use gofleet_api::{DeliveryState, HookDelivery, HookEvent, HookTarget, QuarantineRequest};
+#[cfg(unix)]
+use gofleet_api::HookTarget;
+use gofleet_api::{DeliveryState, HookDelivery, HookEvent, QuarantineRequest};
 use gofleet_core::ids::DeviceId;
 use gofleet_core::time::Span;
 use serde_json::Value;
