@@ -13,6 +13,7 @@ use crate::AgentError;
 use crate::backoff::{Backoff, random};
 use crate::device::{Device, blocking};
 use crate::facts::{gather, has_changed};
+use crate::signals::Sampler;
 
 /// How long the server may hold a question for orders open. Any proxy keeps an idle connection
 /// for so long, and a dead one is noticed soon enough.
@@ -92,12 +93,13 @@ impl Device {
         }
     }
 
-    /// Delivers reports in their order, and facts when they changed.
+    /// Delivers reports in their order, facts when they changed, and signals every so often.
     pub async fn deliver_reports(&self) -> AgentError {
         let mut backoff = Backoff::for_server();
         let mut facts = ToldFacts { told: None, told_at: Instant::now(), due: Instant::now() };
+        let mut sampler = Sampler::new(self.config.signals_every);
         loop {
-            let report = self.next_report(&mut facts).await;
+            let report = self.next_report(&mut facts, &mut sampler).await;
             match self.client.report(&report).await {
                 Ok(()) => {}
                 Err(error) if is_disowned(&error) => return self.disowned(error),
@@ -124,8 +126,9 @@ impl Device {
         }
     }
 
-    /// Waits until there is something to tell.
-    async fn next_report(&self, facts: &mut ToldFacts) -> Report {
+    /// Waits until there is something to tell. A sample that can't be delivered is lost: the next
+    /// one is about what is then.
+    async fn next_report(&self, facts: &mut ToldFacts, sampler: &mut Sampler) -> Report {
         loop {
             let progress = self.ledger.borrow().memory().next_report().cloned();
             // With the end of an order, what is active has changed.
@@ -136,10 +139,12 @@ impl Device {
                 let now = self.facts().await;
                 news = facts.is_news(&now).then_some(now);
             }
-            if progress.is_some() || news.is_some() {
-                return Report { facts: news, progress };
+            let signals = sampler.sample(self.root.path(), &self.config.signal_files).await;
+            if progress.is_some() || news.is_some() || signals.is_some() {
+                return Report { facts: news, progress, signals };
             }
-            let _ = tokio::time::timeout_at(facts.due, self.report_news.notified()).await;
+            let due = facts.due.min(sampler.due);
+            let _ = tokio::time::timeout_at(due, self.report_news.notified()).await;
         }
     }
 

@@ -17,6 +17,7 @@ mod device;
 mod enrol;
 mod execute;
 mod fetch;
+mod signals;
 mod soak;
 mod stage;
 mod ways;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 
 use gofleet_api::ClientError;
 use gofleet_core::bandwidth::Bandwidth;
+use gofleet_core::time::Span;
 use gofleet_depot::DepotError;
 use gofleet_platform::LockError;
 use thiserror::Error;
@@ -51,6 +53,10 @@ pub struct AgentConfig {
     pub edges: Vec<String>,
     /// How many bytes a second may be downloaded, by the hour of this machine's clock.
     pub limit: Bandwidth,
+    /// How often the device tells what it measures of itself.
+    pub signals_every: Span,
+    /// Files in Prometheus' text format with more that it tells.
+    pub signal_files: Vec<PathBuf>,
     /// Go's build cache for the checks; one of the agent's own if absent.
     pub check_cache: Option<PathBuf>,
     /// The program whose copies become `go` and `gofmt` in the root's `bin`; none are placed if

@@ -16,7 +16,7 @@ use gofleet_agent::{AgentConfig, AgentError};
 use gofleet_api::{EnrolRequest, EnrolResponse, IssuedCertificate, Problem, ProblemCode};
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::order::{Order, Progress, Report, Step, Want};
-use gofleet_core::time::Timestamp;
+use gofleet_core::time::{Span, Timestamp};
 use tokio::sync::watch;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -68,6 +68,8 @@ impl Server {
             labels: BTreeMap::new(),
             edges: Vec::new(),
             limit: Bandwidth::UNLIMITED,
+            signals_every: Span::from_secs(60),
+            signal_files: Vec::new(),
             check_cache: None,
             shim: None,
         }
@@ -278,4 +280,34 @@ async fn without_a_token_or_with_a_used_one_nothing_begins() {
     server.serve(first.path(), Some("token"), |script| !script.reports.is_empty()).await.unwrap();
     let error = server.serve(second.path(), Some("token"), |_| false).await.unwrap_err();
     assert!(matches!(error, AgentError::Enrolment { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_the_machine_and_its_programs_measure_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("runner.prom");
+    std::fs::write(&file, "errors_total{job=\"a\"} 5\nqueue 3\n").unwrap();
+    let server = Server::start([]).await;
+    let mut asked = server.asked.subscribe();
+    let config = AgentConfig {
+        signals_every: Span::from_millis(50),
+        signal_files: vec![file, root.path().join("absent")],
+        ..server.config(root.path(), Some("token"))
+    };
+    let mut told = None;
+    let shutdown = async {
+        let is_told = asked.wait_for(|_| {
+            let script = server.script.lock().unwrap();
+            told = script.reports.iter().find_map(|report| report.signals.clone());
+            told.is_some()
+        });
+        drop(tokio::time::timeout(DEADLINE, is_told).await.expect("in time").expect("it serves"));
+    };
+    gofleet_agent::run(config, shutdown).await.unwrap();
+    let told = told.unwrap();
+    assert!(told.over >= Span::from_millis(50), "{told:?}");
+    let value = |name: &str| told.values.get(&name.parse().unwrap()).map(ToString::to_string);
+    assert_eq!(value("errors").as_deref(), Some("0"), "no more than before");
+    assert_eq!(value("queue").as_deref(), Some("3"));
+    assert!(value("memory").is_some() && value("disk_free").is_some(), "{told:?}");
 }

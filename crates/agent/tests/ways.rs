@@ -314,6 +314,8 @@ impl Bed {
             labels: BTreeMap::new(),
             edges: Vec::new(),
             limit: self.limit.clone(),
+            signals_every: Span::from_secs(60),
+            signal_files: Vec::new(),
             check_cache: None,
             shim: None,
         };

@@ -282,7 +282,8 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 /// TLS by ring, once for the process; somebody else's choice stays.
-pub(crate) fn install_crypto_provider() {
+/// Says which cryptography TLS is made with, before the first HTTP client of a program is built.
+pub fn install_crypto_provider() {
     let _earlier_choice = rustls::crypto::ring::default_provider().install_default();
 }
 

@@ -11,7 +11,7 @@ pub mod throttle;
 pub mod trust;
 pub mod types;
 
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, install_crypto_provider};
 pub use problem::{Problem, ProblemCode};
 pub use trust::{Credential, Key, KeyError};
 pub use types::*;

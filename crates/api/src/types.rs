@@ -1,5 +1,6 @@
 //! Request and response bodies: the API's own, and those of the core that travel as they are.
 
+mod anomaly;
 mod audit;
 mod edge;
 mod emergency;
@@ -8,6 +9,7 @@ mod hold;
 mod release;
 mod session;
 
+pub use anomaly::{AnomalyRule, AnomalyRules, Baseline};
 pub use audit::AuditHead;
 pub use edge::{EnrolEdgeRequest, EnrolEdgeResponse};
 pub use emergency::{EmergencyRequest, EmergencyView};
@@ -17,11 +19,15 @@ pub use release::{DecisionRequest, UploadOutcome};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
 
 pub use gofleet_core::advice::Measured;
+pub use gofleet_core::anomaly::{
+    ConditionView, DeviceHealth, RuleView, Sample, Standing, Withheld,
+};
 pub use gofleet_core::audit::{Actor, AuditEntry, Head};
 pub use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, VersionCount};
 pub use gofleet_core::edge::{Edge, EdgeReport};
 pub use gofleet_core::event::{Change, Event};
 pub use gofleet_core::hold::{Hold, KeptOut, Quarantine, QuarantineCause};
+pub use gofleet_core::hook::{DeliveryState, HookDelivery, HookEvent, HookTarget};
 pub use gofleet_core::rollout::{
     DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Reason, RingState, RingStatus, RolloutPlan,
     RolloutState, RolloutStatus, RolloutSummary, Tally, Traffic, WayTraffic,

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use gofleet_agent::AgentConfig;
 use gofleet_agent::identity::Identity;
 use gofleet_core::bandwidth::Bandwidth;
+use gofleet_core::time::{InvalidTime, Span};
 
 use crate::printer::Printer;
 
@@ -34,7 +35,8 @@ for the server. The agent makes a key of its own, and keeps it with its certific
 Examples:
   gofleet agent run --server https://gofleet.example.org --token TOKEN
   gofleet agent run --server https://127.0.0.1:8470 --root /opt/gofleet --label site=berlin
-  gofleet agent run --server URL --edge https://10.1.2.3:8471 --limit '5 MB/s from 9 to 18'")]
+  gofleet agent run --server URL --edge https://10.1.2.3:8471 --limit '5 MB/s from 9 to 18'
+  gofleet agent run --server URL --label class=ci --signals /run/ci-runner/signals.prom")]
     Run(Box<Run>),
     /// Make the agent a service that starts with this machine
     #[command(after_help = "\
@@ -89,6 +91,9 @@ pub struct Run {
     service: bool,
 }
 
+/// How often signals are reported, if nothing is said.
+const SIGNALS_EVERY: &str = "1m";
+
 /// What an agent is told, as a service or by hand.
 #[derive(Debug, Args)]
 struct Options {
@@ -111,6 +116,12 @@ struct Options {
     /// Most bytes a second to download, by the hour, like '20 MB/s, 2 MB/s from 9 to 18'
     #[arg(long, value_name = "LIMIT", env = "GOFLEET_LIMIT", default_value_t)]
     limit: Bandwidth,
+    /// File with more signals to report, in Prometheus' text format; may be repeated
+    #[arg(long = "signals", value_name = "FILE", env = "GOFLEET_SIGNALS")]
+    signal_files: Vec<PathBuf>,
+    /// How often to report processor, memory, free space and other signals
+    #[arg(long, value_name = "SPAN", default_value = SIGNALS_EVERY, value_parser = parse_period)]
+    signals_every: Span,
     /// Build cache for the checks [default: one in the root]
     #[arg(long, value_name = "DIR")]
     check_cache: Option<PathBuf>,
@@ -140,6 +151,16 @@ impl Options {
         let limit = self.limit.to_string();
         if limit != Bandwidth::default().to_string() {
             add("--limit", &limit);
+        }
+        for file in &self.signal_files {
+            add(
+                "--signals",
+                file.to_str().context("the name of a file with signals is no Unicode")?,
+            );
+        }
+        let period = self.signals_every.to_string();
+        if period != SIGNALS_EVERY {
+            add("--signals-every", &period);
         }
         if let Some(cache) = &self.check_cache {
             add("--check-cache", cache.to_str().context("the cache's name is no Unicode")?);
@@ -173,6 +194,8 @@ impl Run {
             labels: self.options.labels.into_iter().collect(),
             edges: self.options.edges,
             limit: self.options.limit,
+            signals_every: self.options.signals_every,
+            signal_files: self.options.signal_files,
             check_cache: self.options.check_cache,
             shim: Some(shim_program()?),
         })
@@ -194,6 +217,11 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE, like site=berlin".to_owned()),
     }
+}
+
+fn parse_period(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error: InvalidTime| error.to_string())?;
+    if span < Span::from_secs(1) { Err("at least 1s".to_owned()) } else { Ok(span) }
 }
 
 /// Does it.

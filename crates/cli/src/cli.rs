@@ -5,6 +5,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::advise::Advise;
 use crate::agent::AgentArguments;
+use crate::anomaly::AnomalyArguments;
 use crate::apply::{Apply, Diff};
 use crate::audit::Audit;
 use crate::demo::Demo;
@@ -59,6 +60,7 @@ pub enum Command {
     Hold(HoldArguments),
     Release(ReleaseArguments),
     Device(DeviceArguments),
+    Anomaly(AnomalyArguments),
     Audit(Audit),
     Advise(Advise),
     Token(Token),
@@ -94,6 +96,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "hold",
             "release",
             "device",
+            "anomaly",
             "audit",
             "advise",
             "token",

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use gofleet_api::{
-    Client, Device, DeviceDetail, DeviceHistory, KeptOut, Quarantine, QuarantineRequest,
-    QuarantineView,
+    Client, ConditionView, Device, DeviceDetail, DeviceHealth, DeviceHistory, KeptOut, Quarantine,
+    QuarantineRequest, QuarantineView,
 };
 use gofleet_core::order::{Evidence, Receipt};
 
@@ -29,7 +29,7 @@ enum Verb {
         #[command(flatten)]
         connection: Connection,
     },
-    /// Show one device: facts, every Go found on it, its orders and receipts
+    /// Show one device: facts, every Go found on it, how it does, its orders and receipts
     #[command(
         after_help = "Examples:\n  gofleet device show berlin-07\n  gofleet device show d-4f1c"
     )]
@@ -43,7 +43,8 @@ enum Verb {
     /// Put a device into quarantine: it is ordered nothing new until it is let in
     #[command(
         after_help = "The engine does the same with devices that are at fault themselves: retries \
-don't help, or they fail alike with releases that most others run well.
+don't help, or they fail alike with releases that most others run well. So do the rules for \
+anomalies (`gofleet anomaly rules`), and only what they did ends by itself.
 
 Example:
   gofleet device quarantine berlin-07 --reason 'its disk fails'"
@@ -200,11 +201,45 @@ fn describe(detail: &DeviceDetail) -> String {
     for go in &facts.found {
         lines.push(format!("  found     {} in {}", go.version, go.path));
     }
+    lines.extend(detail.health.iter().flat_map(health));
+    lines.extend(detail.hooks.iter().map(|hook| format!("  hook      {hook}")));
     for order in &detail.history {
         lines.push(String::new());
         lines.extend(describe_order(order));
     }
     lines.join("\n")
+}
+
+/// What it measures, and where it stands with each rule.
+fn health(health: &DeviceHealth) -> Vec<String> {
+    let mut lines = vec![format!("  class     {}", health.class)];
+    let mut name = "signals ";
+    for (signal, reading) in &health.signals {
+        let normal = health.normal.get(signal);
+        let normal = normal.map_or(String::new(), |normal| format!(" (normal: {normal})"));
+        lines.push(format!("  {name}  {signal} {reading}{normal}"));
+        name = "        ";
+    }
+    let mut name = "rules   ";
+    for rule in &health.rules {
+        let conditions: Vec<_> = rule.conditions.iter().map(in_words).collect();
+        let fires = if rule.fires { "fires" } else { "quiet" };
+        lines.push(format!("  {name}  {}: {fires}; {}", rule.rule, conditions.join(", ")));
+        name = "        ";
+    }
+    if health.is_withheld {
+        lines.push(format!(
+            "  {}",
+            paint(style::WARNING, "not in quarantine, since too many of its class are anomalous")
+        ));
+    }
+    lines.extend(health.healthy_since.map(|since| format!("  well      since {since}")));
+    lines
+}
+
+fn in_words(condition: &ConditionView) -> String {
+    let since = condition.since.map_or(String::new(), |since| format!(" since {since}"));
+    format!("{} {}{since}", condition.condition, condition.standing.as_str())
 }
 
 fn describe_order(order: &DeviceHistory) -> Vec<String> {

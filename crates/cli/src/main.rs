@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 mod advise;
 mod agent;
+mod anomaly;
 mod apply;
 mod audit;
 mod cache;
@@ -84,6 +85,7 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Hold(arguments) => hold::run(arguments, printer).await,
         Command::Release(arguments) => release::run(arguments, printer).await,
         Command::Device(arguments) => device::run(arguments, printer).await,
+        Command::Anomaly(arguments) => anomaly::run(arguments, printer).await,
         Command::Audit(arguments) => audit::run(arguments, printer).await,
         Command::Advise(arguments) => advise::run(arguments, printer).await,
         Command::Token(arguments) => token::run(arguments, printer).await,

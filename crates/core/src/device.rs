@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::anomaly::DeviceHealth;
 use crate::emergency::EmergencyStop;
 use crate::facts::Facts;
 use crate::hold::{Hold, KeptOut};
+use crate::hook::HookDelivery;
 use crate::ids::{DeviceId, RolloutId};
 use crate::order::{Failure, Receipt, Step};
 use crate::rollout::RolloutSummary;
@@ -42,6 +44,12 @@ pub struct Device {
 pub struct DeviceDetail {
     /// The device.
     pub device: Device,
+    /// How it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<DeviceHealth>,
+    /// The latest calls of hooks about it, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookDelivery>,
     /// Every order that it had, newest first.
     pub history: Vec<DeviceHistory>,
 }

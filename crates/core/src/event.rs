@@ -5,12 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::anomaly::Withheld;
 use crate::hold::{Hold, QuarantineCause};
 use crate::ids::{DeviceId, HoldId, ReleaseId, RolloutId};
 use crate::order::{Failure, Step};
 use crate::release::ReleaseStatus;
 use crate::rollout::{GateInputs, RingState, RolloutState, WantKind};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// One change of the server's state. On the stream, `id:` is the sequence and `event:` the kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +74,16 @@ pub enum Change {
         device: DeviceId,
         /// Who let it.
         by: String,
+        /// For how long it was well, if it was let in for that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        healthy_for: Option<Span>,
+    },
+    /// So many devices are anomalous at once that it is not the devices: none is put into
+    /// quarantine.
+    #[serde(rename = "anomaly.withheld")]
+    AnomalyWithheld {
+        /// Which, and how many.
+        withheld: Withheld,
     },
     /// A token to enrol one device was made.
     #[serde(rename = "token.created")]
@@ -196,6 +207,7 @@ impl Change {
             Self::HoldLifted { .. } => "hold.lifted",
             Self::DeviceQuarantined { .. } => "device.quarantined",
             Self::DeviceLetIn { .. } => "device.let_in",
+            Self::AnomalyWithheld { .. } => "anomaly.withheld",
             Self::TokenCreated { .. } => "token.created",
             Self::DeviceEnrolled { .. } => "device.enrolled",
             Self::DeviceFacts { .. } => "device.facts",
@@ -224,6 +236,7 @@ impl Change {
             | Self::EmergencyLifted { .. }
             | Self::HoldMade { .. }
             | Self::HoldLifted { .. }
+            | Self::AnomalyWithheld { .. }
             | Self::TokenCreated { .. }
             | Self::ReleaseImported { .. }
             | Self::ReleaseDecided { .. }
@@ -248,6 +261,7 @@ impl Change {
             | Self::HoldLifted { .. }
             | Self::DeviceQuarantined { .. }
             | Self::DeviceLetIn { .. }
+            | Self::AnomalyWithheld { .. }
             | Self::TokenCreated { .. }
             | Self::DeviceEnrolled { .. }
             | Self::DeviceFacts { .. }

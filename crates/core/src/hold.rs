@@ -1,5 +1,6 @@
 //! Devices that are kept out of rollouts: by a hold, which a person puts on a set of devices for a
-//! while, or in quarantine, where the engine puts a single device that is at fault itself.
+//! while, or in quarantine, where the engine puts a single device that is at fault itself, and the
+//! rules for [anomalies](crate::anomaly) one that is not well.
 //!
 //! A device that is kept out keeps its place in its ring and is held apart there, as one that is
 //! offline: no gate and no rollout waits for it, and it gets its order if it is let in again while
@@ -9,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::anomaly::Finding;
 use crate::facts::Facts;
 use crate::ids::{DeviceId, HoldId, ReleaseId};
 use crate::order::Failure;
@@ -148,6 +150,13 @@ pub enum QuarantineCause {
         /// What failed.
         failure: Failure,
     },
+    /// What it measures of itself, or its silence, is not normal. This alone ends by itself.
+    Anomaly {
+        /// The rule by which it is not.
+        rule: String,
+        /// Each condition of the rule, with what was measured.
+        evidence: Vec<Finding>,
+    },
 }
 
 impl QuarantineCause {
@@ -161,6 +170,7 @@ impl QuarantineCause {
             Self::SharedKey { .. } => "shared_key",
             Self::Revoked { .. } => "revoked",
             Self::Stuck { .. } => "stuck",
+            Self::Anomaly { .. } => "anomaly",
         }
     }
 }
@@ -194,11 +204,20 @@ impl fmt::Display for QuarantineCause {
             Self::Stuck { failure } => {
                 write!(formatter, "can go neither forward nor back: {}", failure.message)
             }
+            Self::Anomaly { rule, evidence } => {
+                write!(formatter, "anomaly `{rule}`")?;
+                let mut separator = ": ";
+                for finding in evidence {
+                    write!(formatter, "{separator}{finding}")?;
+                    separator = " and ";
+                }
+                Ok(())
+            }
         }
     }
 }
 
-/// Why a device is kept out of rollouts. Quarantine is told before a hold: it does not end by
+/// Why a device is kept out of rollouts. Quarantine is told before a hold: it is about the device
 /// itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

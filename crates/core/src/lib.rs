@@ -24,6 +24,7 @@ pub(crate) use string_schema;
 
 pub mod advice;
 pub mod agent;
+pub mod anomaly;
 pub mod artifact;
 pub mod audit;
 pub mod bandwidth;
@@ -38,6 +39,7 @@ pub mod facts;
 pub mod guard;
 mod hex;
 pub mod hold;
+pub mod hook;
 pub mod ids;
 pub mod manifest;
 pub mod order;

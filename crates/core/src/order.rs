@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::anomaly::Sample;
 use crate::digest::Digest;
 use crate::facts::Facts;
 use crate::guard::{Guard, detects};
@@ -171,7 +172,7 @@ impl fmt::Display for Step {
 }
 
 /// What a device reports at each step, and whenever it checks in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Report {
     /// Present when they changed since the last report that the server took.
@@ -180,6 +181,9 @@ pub struct Report {
     /// How it goes with the order; none while there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+    /// What the device measured of itself; every minute or so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signals: Option<Sample>,
 }
 
 /// How it goes with an order.

@@ -25,6 +25,52 @@ pub fn processors() -> u32 {
         .unwrap_or(1)
 }
 
+/// How much the processors of the machine have done since it was started, in units of the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessorTimes {
+    /// What they worked.
+    pub busy: u64,
+    /// What they could have worked.
+    pub total: u64,
+}
+
+impl ProcessorTimes {
+    /// The part of the time since an earlier moment that they worked, from 0 to 1; none if no time
+    /// has passed.
+    pub fn share(self, earlier: Self) -> Option<f64> {
+        let total = self.total.checked_sub(earlier.total).filter(|total| *total > 0)?;
+        // The parts are not read at the very same moment.
+        let busy = self.busy.saturating_sub(earlier.busy).min(total);
+        Some(busy as f64 / total as f64)
+    }
+}
+
+/// What the processors have done; none where the system does not tell.
+pub fn processor_times() -> Option<ProcessorTimes> {
+    system::processor_times()
+}
+
+/// The machine's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// All of it.
+    pub total_bytes: u64,
+    /// What programs could have without others being put aside.
+    pub available_bytes: u64,
+}
+
+impl Memory {
+    /// What is in use.
+    pub const fn used_bytes(self) -> u64 {
+        self.total_bytes.saturating_sub(self.available_bytes)
+    }
+}
+
+/// The machine's memory; none where the system does not tell.
+pub fn memory() -> Option<Memory> {
+    system::memory()
+}
+
 /// Bytes of memory that this process has resident; none where the system does not tell.
 pub fn resident_bytes() -> Option<u64> {
     system::resident_bytes()
@@ -62,5 +108,20 @@ mod tests {
         assert_ne!(os_version(), "");
         assert!(processors() >= 1);
         assert!(resident_bytes().is_some_and(|bytes| bytes > 100_000));
+    }
+
+    #[test]
+    fn a_machine_tells_its_load() {
+        let memory = memory().unwrap();
+        assert!(memory.used_bytes() > 0 && memory.used_bytes() < memory.total_bytes, "{memory:?}");
+        let first = processor_times().unwrap();
+        let share = loop {
+            // This very loop is work.
+            if let Some(share) = processor_times().unwrap().share(first) {
+                break share;
+            }
+        };
+        assert!((0.0..=1.0).contains(&share), "{share}");
+        assert_eq!(first.share(first), None);
     }
 }

@@ -19,7 +19,25 @@ mod system;
 ///
 /// What the system said.
 pub fn free_space(path: &Path) -> io::Result<u64> {
-    system::free_space(path)
+    space(path).map(|space| space.free_bytes)
+}
+
+/// The room of a file system, as one user sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that this user may still write.
+    pub free_bytes: u64,
+    /// Bytes that this user could have written if it were empty.
+    pub total_bytes: u64,
+}
+
+/// The room where `path` stands, which must exist.
+///
+/// # Errors
+///
+/// What the system said.
+pub fn space(path: &Path) -> io::Result<Space> {
+    system::space(path)
 }
 
 /// Writes out everything that is still in memory for the file system of `path`: for thousands of
@@ -61,6 +79,8 @@ mod tests {
     fn there_is_some_room_for_a_temporary_folder() {
         let folder = tempfile::tempdir().unwrap();
         assert!(free_space(folder.path()).unwrap() > 0);
+        let space = space(folder.path()).unwrap();
+        assert!(space.free_bytes <= space.total_bytes, "{space:?}");
         assert!(free_space(&folder.path().join("absent")).is_err());
     }
 

@@ -1,6 +1,7 @@
 //! The routes of `/api/v1`, each with who may call it, and the document that describes them.
 
 mod agent;
+mod anomaly;
 mod artifacts;
 mod audit;
 mod devices;
@@ -36,6 +37,7 @@ fn routes() -> Routes {
         .merge(rollouts::routes())
         .merge(emergency::routes())
         .merge(holds::routes())
+        .merge(anomaly::routes())
         .merge(events::routes())
         .merge(audit::routes())
 }

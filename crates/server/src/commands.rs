@@ -11,6 +11,7 @@ use gofleet_core::selector::Selector;
 use gofleet_storage::{Decider, Kept, NewHold};
 use tracing::{error, warn};
 
+use crate::anomaly;
 use crate::failure::{Answer, Failure, chain};
 use crate::state::AppState;
 use crate::views;
@@ -145,7 +146,9 @@ pub async fn quarantine(
     reason: &str,
 ) -> Answer<Quarantine> {
     let cause = QuarantineCause::Person { by: by.name.clone(), reason: given(reason)? };
-    Ok(state.storage().quarantine(by, device, cause, state.now()).await?)
+    let quarantine = state.storage().quarantine(by, device, cause, state.now()).await?;
+    anomaly::look_again(state, device, state.now()).await?;
+    Ok(quarantine)
 }
 
 /// Revokes a device's key.
@@ -175,13 +178,16 @@ pub async fn revoke_edge(state: &AppState, edge: &EdgeId, by: &By, reason: &str)
     Ok(state.storage().revoke_edge(by, edge, &given(reason)?, state.now()).await?)
 }
 
-/// Lets a device out of quarantine; gives the one that it was in.
+/// Lets a device out of quarantine; gives the one that it was in. What it measured before is not
+/// held against it any more.
 ///
 /// # Errors
 ///
 /// [`Failure`] if there is no such device.
 pub async fn let_in(state: &AppState, device: &DeviceId, by: &By) -> Answer<Option<Quarantine>> {
-    Ok(state.storage().end_quarantine(by, device, state.now()).await?)
+    let ended = state.storage().end_quarantine(by, device, state.now()).await?;
+    anomaly::look_again(state, device, state.now()).await?;
+    Ok(ended)
 }
 
 /// A reason that says something: whoever finds the device kept out must read why.

@@ -12,7 +12,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use gofleet_core::anomaly::{self, InvalidRules, Rules};
 use gofleet_core::rollout::BlastRadius;
+use gofleet_core::statistics::Share;
 use gofleet_core::time::Span;
 use thiserror::Error;
 
@@ -47,7 +49,24 @@ pub struct ServerConfig {
     pub blast_radius: Option<BlastRadius>,
     /// Whether packs and deltas are made in the background.
     pub prepare: bool,
+    /// What makes a device suspicious, and how that ends.
+    pub anomaly: anomaly::Settings,
+    /// Who is told when a device is put into quarantine or let in.
+    pub hooks: HookSettings,
     origins: BTreeMap<&'static str, (String, Origin)>,
+}
+
+/// The hooks that are told when a device is put into quarantine or let in.
+#[derive(Debug, Clone)]
+pub struct HookSettings {
+    /// A program and its arguments; none: empty.
+    pub command: Vec<String>,
+    /// An address.
+    pub url: Option<String>,
+    /// The file with the secret that signs what is posted there.
+    pub secret_file: Option<PathBuf>,
+    /// How long one attempt may take.
+    pub timeout: Span,
 }
 
 /// Where the value of a setting came from.
@@ -174,14 +193,21 @@ impl ServerConfig {
     }
 
     fn parse(values: BTreeMap<&'static str, (String, Origin)>) -> Result<Self, ConfigError> {
-        let public_url = match values["public_url"].0.as_str() {
-            "" => None,
-            _ => Some(read(&values, "public_url", url)?),
+        let anomaly = anomaly::Settings {
+            rules: read(&values, "anomaly_rules", rules)?,
+            release_after: read(&values, "anomaly_release_after", span)?,
+            max_share: read(&values, "anomaly_max_share", str::parse::<Share>)?,
+        };
+        let hooks = HookSettings {
+            command: read(&values, "hook_command", list)?,
+            url: read_if_given(&values, "hook_url", url)?,
+            secret_file: read_if_given(&values, "hook_secret_file", folder)?,
+            timeout: read(&values, "hook_timeout", span)?,
         };
         Ok(Self {
             listen: read(&values, "listen", |text| text.parse().map_err(|_| "no such address"))?,
             data: read(&values, "data", folder)?,
-            public_url,
+            public_url: read_if_given(&values, "public_url", url)?,
             tls_names: values["tls_names"]
                 .0
                 .split(',')
@@ -202,6 +228,8 @@ impl ServerConfig {
                 _ => Some(read(&values, "blast_radius", str::parse::<BlastRadius>)?),
             },
             prepare: read(&values, "prepare", flag)?,
+            anomaly,
+            hooks,
             origins: values,
         })
     }
@@ -220,6 +248,34 @@ fn read<T, Why: fmt::Display>(
         origin: origin.clone(),
         reason: reason.to_string(),
     })
+}
+
+/// The same for one that is not set where it is empty.
+fn read_if_given<T, Why: fmt::Display>(
+    values: &BTreeMap<&'static str, (String, Origin)>,
+    key: &'static str,
+    parse: impl Fn(&str) -> Result<T, Why>,
+) -> Result<Option<T>, ConfigError> {
+    if values[key].0.is_empty() { Ok(None) } else { read(values, key, parse).map(Some) }
+}
+
+/// Rules as one text, or as a list of them.
+fn rules(text: &str) -> Result<Rules, String> {
+    let text = if text.starts_with('[') { list(text)?.join("; ") } else { text.to_owned() };
+    text.parse().map_err(|error: InvalidRules| error.to_string())
+}
+
+/// A list in TOML, or a single text; nothing: an empty list.
+fn list(text: &str) -> Result<Vec<String>, String> {
+    #[derive(serde::Deserialize)]
+    struct Wrapped {
+        list: Vec<String>,
+    }
+    if !text.starts_with('[') {
+        return Ok(if text.is_empty() { Vec::new() } else { vec![text.to_owned()] });
+    }
+    let wrapped = toml::from_str::<Wrapped>(&format!("list = {text}"));
+    wrapped.map(|wrapped| wrapped.list).map_err(|_| "not a list of texts like ['a', 'b']".into())
 }
 
 fn span(text: &str) -> Result<Span, String> {

@@ -10,6 +10,7 @@ mod devices;
 mod emergency;
 mod events;
 mod format;
+mod health;
 mod history;
 mod overview;
 mod pieces;

@@ -4,6 +4,7 @@
 //! `gofleet-storage` and the data folder). [`serve()`] runs it, [`ServerConfig`] says how.
 
 pub mod access;
+mod anomaly;
 pub mod api;
 mod audit;
 pub mod authentication;
@@ -16,6 +17,7 @@ pub mod edge;
 mod extract;
 pub mod failure;
 mod files;
+mod hooks;
 mod http;
 mod login_link;
 mod orders;
@@ -34,4 +36,5 @@ mod ways;
 pub use config::{ConfigError, ServerConfig, Sources};
 pub use data::DataError;
 pub use edge::{EdgeConfig, EdgeError, serve_edge};
+pub use hooks::HookError;
 pub use serve::{Ready, ServeError, router, serve, serve_with_clock, stop_signal};

@@ -22,10 +22,11 @@ use tracing::{info, warn};
 
 use crate::config::ServerConfig;
 use crate::data::{DataError, DataFolder};
+use crate::hooks::{HookError, Hooks};
 use crate::secret::{Secret, SecretKind};
 use crate::state::{AppState, Clock, system_clock};
 use crate::tls::{self, Authority, Caller, Shown, TlsError, TlsListener};
-use crate::{api, audit, console, http, preparer, reconciler};
+use crate::{anomaly, api, audit, console, hooks, http, preparer, reconciler};
 
 /// How long requests that are under way may take to end when the server stops; the archives of
 /// slow devices are cut then, and taken up again where they were cut.
@@ -59,6 +60,9 @@ pub enum ServeError {
     /// There is no TLS.
     #[error("TLS cannot be set up")]
     Tls(#[source] TlsError),
+    /// The hooks cannot be used.
+    #[error("the hooks are not usable")]
+    Hooks(#[source] HookError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -75,7 +79,7 @@ impl ServeError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Data(error) => error.hint(),
-            Self::Open(_) | Self::Storage(_) => None,
+            Self::Open(_) | Self::Storage(_) | Self::Hooks(_) => None,
             Self::Tls(error) => error.hint(),
             Self::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another program listens there: choose another port with --listen".to_owned())
@@ -113,13 +117,16 @@ pub async fn serve_with_clock(
 ) -> Result<(), ServeError> {
     let data = DataFolder::open(&config.data).map_err(ServeError::Data)?;
     let storage = Storage::open(data.root()).await.map_err(ServeError::Open)?;
-    let storage = Arc::new(storage.with_blast_radius(config.blast_radius));
+    let hooks = Hooks::new(&config.hooks).map_err(ServeError::Hooks)?;
+    let storage = storage.with_blast_radius(config.blast_radius).with_hooks(hooks.targets());
+    let storage = Arc::new(storage);
     clear_artifacts(&data, &storage).await?;
     let signer = audit::open(&data, &storage, clock()).await?;
     let authority = Authority::open(data.root()).map_err(ServeError::Tls)?;
     let told = config.tls_files.is_none().then(|| authority.digest());
     let (administrator, new_admin_token) = administrator(&data, &storage, told, clock()).await?;
     let state = AppState::new(config, data, storage, administrator, signer, authority, clock);
+    anomaly::begin(&state).await.map_err(ServeError::Storage)?;
     let address = state.config().listen;
     let listener = TcpListener::bind(address)
         .await
@@ -137,6 +144,8 @@ pub async fn serve_with_clock(
     let (url, local_url) = addresses(&state, local);
     let certificates = tokio::spawn(renew_certificate(state.clone(), local, shown));
     let reconciler = tokio::spawn(reconciler::run(state.clone()));
+    let monitoring = tokio::spawn(anomaly::run(state.clone()));
+    let hooks = tokio::spawn(hooks::run(state.clone(), hooks));
     let head = tokio::spawn(audit::keep_head(state.clone()));
     let orders = tokio::spawn(announce_orders(state.clone()));
     let preparer = state.config().prepare.then(|| tokio::spawn(preparer::run(state.clone())));
@@ -148,6 +157,8 @@ pub async fn serve_with_clock(
     end(reconciler).await;
     end(orders).await;
     end(certificates).await;
+    end(hooks).await;
+    end(monitoring).await;
     if let Some(preparer) = preparer {
         end(preparer).await;
     }

@@ -9,6 +9,7 @@ use gofleet_storage::Storage;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
+use crate::anomaly::Monitoring;
 use crate::clones::Heard;
 use crate::config::ServerConfig;
 use crate::data::DataFolder;
@@ -36,6 +37,7 @@ struct Shared {
     orders: OrderNews,
     login_links: LoginLinks,
     heard: Heard,
+    monitoring: Monitoring,
     document: OnceLock<axum::body::Bytes>,
 }
 
@@ -52,6 +54,7 @@ impl AppState {
         authority: Authority,
         clock: Clock,
     ) -> Self {
+        let monitoring = Monitoring::new(config.anomaly.clone());
         Self(Arc::new(Shared {
             config,
             data,
@@ -65,6 +68,7 @@ impl AppState {
             orders: OrderNews::default(),
             login_links: LoginLinks::default(),
             heard: Heard::default(),
+            monitoring,
             document: OnceLock::new(),
         }))
     }
@@ -128,6 +132,11 @@ impl AppState {
     /// The runs of agents that were heard.
     pub(crate) fn heard(&self) -> &Heard {
         &self.0.heard
+    }
+
+    /// What is known of how devices do.
+    pub(crate) fn monitoring(&self) -> &Monitoring {
+        &self.0.monitoring
     }
 
     /// Held by the one import that is about to change the catalog.

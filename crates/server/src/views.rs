@@ -1,7 +1,11 @@
 //! What administrators look at, for the API and the console alike.
 
-use gofleet_api::{Device, DeviceDetail, Measured, Overview, RolloutStatus, RolloutSummary};
+use gofleet_api::{
+    AnomalyRule, AnomalyRules, Baseline, Device, DeviceDetail, Measured, Overview, RolloutStatus,
+    RolloutSummary,
+};
 use gofleet_core::advice;
+use gofleet_core::anomaly::{Rule, Settings};
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::release::Release;
 use gofleet_core::rollout;
@@ -46,7 +50,27 @@ pub async fn devices(state: &AppState) -> Answer<Vec<Device>> {
 ///
 /// [`Failure`](crate::failure::Failure) if there is none of this id.
 pub async fn device(state: &AppState, id: &DeviceId) -> Answer<DeviceDetail> {
-    Ok(state.storage().device(id, state.now()).await?)
+    let now = state.now();
+    let detail = state.storage().device(id, now).await?;
+    Ok(DeviceDetail { health: state.monitoring().lock().health(id, now), ..detail })
+}
+
+/// The rules for anomalies that are in force, and what is normal.
+pub fn anomaly_rules(state: &AppState) -> AnomalyRules {
+    let monitor = state.monitoring().lock();
+    let Settings { rules, release_after, max_share } = monitor.settings();
+    let rule = |rule: &Rule| AnomalyRule { name: rule.name.clone(), when: rule.to_string() };
+    let baselines = monitor.baselines().filter_map(|(class, signal, baseline)| {
+        let (class, signal) = (class.clone(), signal.clone());
+        Some(Baseline { class, signal, normal: baseline.normal()? })
+    });
+    AnomalyRules {
+        origin: state.config().origin("anomaly_rules").to_string(),
+        rules: rules.iter().map(rule).collect(),
+        release_after: *release_after,
+        max_share: max_share.to_string(),
+        baselines: baselines.collect(),
+    }
 }
 
 /// Every rollout, newest first.

@@ -67,6 +67,10 @@ pub(crate) enum Routine {
     Heard,
     /// The server prepared a release that is in the catalog, or lost what it had prepared.
     Prepared,
+    /// The server learned what is normal.
+    Learned,
+    /// A hook was told of what is in the log.
+    Told,
     /// A rollout went on as was decided before: orders, silence.
     Advanced,
 }
@@ -225,7 +229,13 @@ impl Write<'_> {
     /// Tells the log, as part of this transaction.
     pub(crate) async fn tell(&mut self, record: Record) -> Result<Telling, StorageError> {
         let (deeds, if_unwritable) = match record {
-            Record::Routine(Routine::Heard | Routine::Prepared | Routine::Advanced) => {
+            Record::Routine(
+                Routine::Heard
+                | Routine::Prepared
+                | Routine::Learned
+                | Routine::Told
+                | Routine::Advanced,
+            ) => {
                 return Ok(Telling::Nothing);
             }
             Record::Deeds(deeds, if_unwritable) => (deeds, if_unwritable),

@@ -20,6 +20,8 @@ use crate::{Storage, StorageError};
 /// A device is written as heard at most so often: its polls would otherwise cost a synced
 /// transaction each, and nothing is decided on less than seconds.
 const HEARD_EVERY: Span = Span::from_secs(2);
+/// The same for what comes beside the polls, which have the device written as heard every minute.
+const HEARD_BESIDE_EVERY: Span = Span::from_secs(90);
 
 impl Storage {
     /// Notes that a device was heard.
@@ -28,6 +30,24 @@ impl Storage {
     ///
     /// [`StorageError`] if the database fails.
     pub async fn touch(&self, device: &DeviceId, now: Timestamp) -> Result<(), StorageError> {
+        self.touch_every(HEARD_EVERY, device, now).await
+    }
+
+    /// Notes that a device was heard beside its polls.
+    pub(crate) async fn touch_beside(
+        &self,
+        device: &DeviceId,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        self.touch_every(HEARD_BESIDE_EVERY, device, now).await
+    }
+
+    async fn touch_every(
+        &self,
+        every: Span,
+        device: &DeviceId,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let known: Option<i64> = sqlx::query_scalar("SELECT last_seen FROM devices WHERE id = $1")
             .bind(device.to_string())
             .fetch_optional(&self.readers)
@@ -36,7 +56,7 @@ impl Storage {
         let known = known.ok_or_else(|| StorageError::UnknownDevice(device.clone()))?;
         let known = Timestamp::from_millis(known);
         // A clock that was set back must not leave the device in the future.
-        if known <= now && now.since(known) < HEARD_EVERY {
+        if known <= now && now.since(known) < every {
             return Ok(());
         }
         let mut write = self.write(now).await?;
@@ -130,7 +150,8 @@ impl Storage {
             .during("read a device's orders")?;
         let history = orders.iter().map(history).collect::<Result<_, _>>()?;
         let holds = self.holding(now).await?;
-        Ok(DeviceDetail { device: device(&row, &holds, now)?, history })
+        let hooks = self.deliveries(id).await?;
+        Ok(DeviceDetail { device: device(&row, &holds, now)?, health: None, hooks, history })
     }
 
     /// The whole fleet at a glance.

@@ -4,8 +4,9 @@ use gofleet_core::audit::{Act, By};
 use gofleet_core::event::Change;
 use gofleet_core::facts::Facts;
 use gofleet_core::hold::{Hold, Holds, KeptOut, Quarantine, QuarantineCause};
+use gofleet_core::hook::HookEvent;
 use gofleet_core::ids::{DeviceId, HoldId};
-use gofleet_core::time::Timestamp;
+use gofleet_core::time::{Span, Timestamp};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
@@ -144,14 +145,9 @@ impl Storage {
         if let QuarantineCause::Revoked { .. } = quarantine.cause {
             return Err(StorageError::Revoked(device.clone()));
         }
-        sqlx::query("UPDATE devices SET quarantine = NULL WHERE id = $1")
-            .bind(device.to_string())
-            .execute(&mut *write.transaction)
-            .await
-            .during("let a device out of quarantine")?;
-        let (device, name) = (device.clone(), by.name.clone());
-        write.event(&Change::DeviceLetIn { device: device.clone(), by: name }).await?;
-        write.commit(Record::act(by, now, Act::DeviceLetIn { device })).await?;
+        write.let_in(device, &quarantine.cause, by, None).await?;
+        let act = Act::DeviceLetIn { device: device.clone(), healthy_for: None };
+        write.commit(Record::act(by, now, act)).await?;
         Ok(Some(quarantine))
     }
 }
@@ -183,9 +179,28 @@ impl Write<'_> {
             .execute(&mut *self.transaction)
             .await
             .during("put a device into quarantine")?;
+        self.call_hooks(HookEvent::Drain, device, &quarantine.cause).await?;
         let (device, cause) = (device.clone(), quarantine.cause.clone());
         self.event(&Change::DeviceQuarantined { device, cause }).await?;
         Ok(quarantine)
+    }
+
+    /// Lets a device in that is in quarantine.
+    pub(crate) async fn let_in(
+        &mut self,
+        device: &DeviceId,
+        cause: &QuarantineCause,
+        by: &By,
+        healthy_for: Option<Span>,
+    ) -> Result<(), StorageError> {
+        sqlx::query("UPDATE devices SET quarantine = NULL WHERE id = $1")
+            .bind(device.to_string())
+            .execute(&mut *self.transaction)
+            .await
+            .during("let a device out of quarantine")?;
+        self.call_hooks(HookEvent::Return, device, cause).await?;
+        let (device, by) = (device.clone(), by.name.clone());
+        self.event(&Change::DeviceLetIn { device, by, healthy_for }).await
     }
 }
 

@@ -8,6 +8,7 @@
 //! Write-ahead logging keeps readers from waiting, and `synchronous = FULL` makes a commit last
 //! through a power cut, since a generation that an agent has seen must never be given twice.
 
+mod anomaly;
 mod artifact;
 mod audit;
 mod device;
@@ -16,6 +17,7 @@ mod emergency;
 mod error;
 mod event;
 mod hold;
+mod hook;
 mod identity;
 mod query;
 mod release;
@@ -27,17 +29,20 @@ mod write;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
+use gofleet_core::hook::HookTarget;
 use gofleet_core::rollout::BlastRadius;
 use gofleet_core::time::Timestamp;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::sync::watch;
 
+pub use anomaly::Learned;
 pub use audit::AuditFilter;
 pub use edge::NewEdge;
 pub use emergency::{Kept, Stopped};
 pub use error::{EnrolError, ImportError, OpenError, StartError, StorageError};
 pub use hold::NewHold;
+pub use hook::DueCall;
 pub use identity::{NewDevice, Token};
 pub use release::Imported;
 pub use rollout::Decider;
@@ -56,6 +61,7 @@ pub struct Storage {
     changes: watch::Sender<u64>,
     listening_since: OnceLock<Timestamp>,
     blast_radius: Option<BlastRadius>,
+    hooks: Vec<HookTarget>,
     chain: audit::Chain,
     /// An emergency stop that the database could not take.
     held: Mutex<Option<emergency::Held>>,
@@ -100,6 +106,7 @@ impl Storage {
             changes: watch::Sender::new(query::from_i64(last)),
             listening_since: OnceLock::new(),
             blast_radius: None,
+            hooks: Vec::new(),
             chain,
             held: Mutex::new(None),
         })
@@ -109,6 +116,12 @@ impl Storage {
     #[must_use]
     pub fn with_blast_radius(self, blast_radius: Option<BlastRadius>) -> Self {
         Self { blast_radius, ..self }
+    }
+
+    /// Has these hooks told of each device that is put into quarantine or let in.
+    #[must_use]
+    pub fn with_hooks(self, hooks: Vec<HookTarget>) -> Self {
+        Self { hooks, ..self }
     }
 
     /// The sequence of the latest event; the receiver wakes after each change that is committed.

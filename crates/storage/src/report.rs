@@ -14,7 +14,8 @@ use crate::write::Write;
 use crate::{Storage, StorageError};
 
 impl Storage {
-    /// Takes a device's report.
+    /// Takes a device's report. Its signals are not kept: there are too many of them, and soon
+    /// there are others.
     ///
     /// # Errors
     ///
@@ -26,7 +27,10 @@ impl Storage {
         now: Timestamp,
     ) -> Result<(), StorageError> {
         if report.facts.is_none() && report.progress.is_none() {
-            return self.touch(device, now).await;
+            return match report.signals {
+                Some(_) => self.touch_beside(device, now).await,
+                None => self.touch(device, now).await,
+            };
         }
         let mut write = self.write(now).await?;
         let row = sqlx::query("SELECT facts, generation FROM devices WHERE id = $1")

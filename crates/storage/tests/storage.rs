@@ -142,7 +142,7 @@ impl Bench {
     }
 
     async fn report(&self, device: &DeviceId, progress: Progress) {
-        let report = Report { facts: None, progress: Some(progress) };
+        let report = Report { progress: Some(progress), ..Report::default() };
         self.storage.take_report(device, &report, self.now).await.unwrap();
     }
 

@@ -10,8 +10,8 @@ use reqwest::Method;
 
 use super::{Client, ClientError};
 use crate::types::{
-    DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, Event, Hold,
-    HoldRequest, LoginLink, Measured, NewToken, Overview, QuarantineRequest, QuarantineView,
+    AnomalyRules, DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, Event,
+    Hold, HoldRequest, LoginLink, Measured, NewToken, Overview, QuarantineRequest, QuarantineView,
     RolloutPlan, RolloutStatus, RolloutSummary, TokenRequest, TokenView,
 };
 
@@ -93,6 +93,11 @@ impl Client {
     /// Lets a device out of quarantine.
     pub async fn let_in(&self, device: &DeviceId) -> Result<QuarantineView, ClientError> {
         self.ask(Method::DELETE, &format!("/devices/{device}/quarantine")).await
+    }
+
+    /// The rules for anomalies that are in force.
+    pub async fn anomaly_rules(&self) -> Result<AnomalyRules, ClientError> {
+        self.ask(Method::GET, "/anomaly/rules").await
     }
 
     /// Makes a link that logs a browser in once.

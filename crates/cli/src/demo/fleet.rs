@@ -47,7 +47,9 @@ impl Fleet {
         let program = std::env::current_exe().context("this program can't find itself")?;
         let data = folder.join("server");
         let mut command = Command::new(&program);
-        command.args(["server", "--listen", listen, "--reconcile-every", "250ms", "--data"]);
+        command.args(["server", "--listen", listen, "--reconcile-every", "250ms"]);
+        // All agents measure this one machine, which is busy: that says nothing of any of them.
+        command.args(["--anomaly-rules", "none", "--data"]);
         let mut server = spawn(command.arg(&data), &folder.join("server.log"))?;
         let deadline = Instant::now() + START_LIMIT;
         let client = loop {

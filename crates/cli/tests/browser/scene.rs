@@ -193,7 +193,7 @@ fn report(player: &mut Player, order: &Order, step: Step) -> Report {
         receipt: is_final.then(|| receipt(order, step, active.as_deref().unwrap_or_default())),
         active,
     };
-    Report { facts: Some(player.facts.clone()), progress: Some(progress) }
+    Report { facts: Some(player.facts.clone()), progress: Some(progress), signals: None }
 }
 
 fn receipt(order: &Order, outcome: Step, active: &str) -> Receipt {

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Link;
+use crate::anomaly::Withheld;
 use crate::digest::Digest;
 use crate::enrolment::Scope;
 use crate::hold::{Hold, QuarantineCause};
 use crate::ids::{DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
 use crate::release::{Platform, ReleaseStatus};
 use crate::rollout::{Command, RingState, RolloutState};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// What kind of actor it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,6 +207,21 @@ pub enum Act {
     DeviceLetIn {
         /// The device.
         device: DeviceId,
+        /// For how long it was well, if the server let it in for that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        healthy_for: Option<Span>,
+    },
+    /// So many devices were anomalous at once that none was put into quarantine.
+    #[serde(rename = "anomaly.withheld")]
+    AnomalyWithheld {
+        /// The class of devices.
+        class: String,
+        /// The rule that fired on one of them.
+        rule: String,
+        /// How many were anomalous.
+        anomalous: u64,
+        /// Of how many.
+        devices: u64,
     },
     /// Devices were held.
     #[serde(rename = "hold.made")]
@@ -377,6 +393,12 @@ impl Act {
         Self::EdgeCertificateRenewed { edge: edge.clone(), expires_at }
     }
 
+    /// So many devices were anomalous at once that none was put into quarantine.
+    pub fn anomaly_withheld(withheld: &Withheld) -> Self {
+        let Withheld { class, rule, anomalous, devices } = withheld.clone();
+        Self::AnomalyWithheld { class: class.to_string(), rule, anomalous, devices }
+    }
+
     /// Devices were held.
     pub fn hold_made(hold: &Hold) -> Self {
         let Hold { id, devices, reason, by: _, from, until } = hold.clone();
@@ -394,7 +416,8 @@ impl Act {
             | Self::DeviceRevoked { device, .. }
             | Self::CertificateRenewed { device, .. }
             | Self::DeviceQuarantined { device, .. }
-            | Self::DeviceLetIn { device } => Some(device.to_string()),
+            | Self::DeviceLetIn { device, .. } => Some(device.to_string()),
+            Self::AnomalyWithheld { class, .. } => Some(class.clone()),
             Self::HoldMade { hold, .. } | Self::HoldLifted { hold } => Some(hold.to_string()),
             Self::EdgeEnrolled { edge, .. }
             | Self::EdgeRevoked { edge, .. }

@@ -5,6 +5,8 @@
     expect(unsafe_code, reason = "a call of the C library")
 )]
 
+use super::{Memory, ProcessorTimes};
+
 pub fn hostname() -> Option<String> {
     let uname = rustix::system::uname();
     let name = uname.nodename().to_string_lossy();
@@ -33,6 +35,28 @@ pub fn resident_bytes() -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+/// The first line of proc_stat(5): user, nice, system, idle, iowait, irq, softirq and steal; what
+/// guests use is part of the first two.
+pub fn processor_times() -> Option<ProcessorTimes> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let numbers = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().take(8);
+    let numbers: Vec<u64> = numbers.map(str::parse).collect::<Result<_, _>>().ok()?;
+    let total: u64 = numbers.iter().sum();
+    let idle: u64 = numbers.iter().skip(3).take(2).sum();
+    Some(ProcessorTimes { busy: total - idle, total })
+}
+
+/// proc_meminfo(5).
+pub fn memory() -> Option<Memory> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let bytes = |name: &str| {
+        let line = info.lines().find_map(|line| line.strip_prefix(name))?;
+        let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(kibibytes * 1024)
+    };
+    Some(Memory { total_bytes: bytes("MemTotal:")?, available_bytes: bytes("MemAvailable:")? })
 }
 
 /// glibc keeps what was freed in the arenas of its threads until it is told (malloc_trim(3)).

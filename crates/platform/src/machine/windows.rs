@@ -3,11 +3,15 @@
 #![expect(unsafe_code, reason = "calls of Windows")]
 
 use windows_sys::Wdk::System::SystemServices::RtlGetVersion;
+use windows_sys::Win32::Foundation::FILETIME;
 use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
 use windows_sys::Win32::System::SystemInformation::{
-    ComputerNameDnsHostname, GetComputerNameExW, OSVERSIONINFOW,
+    ComputerNameDnsHostname, GetComputerNameExW, GlobalMemoryStatusEx, MEMORYSTATUSEX,
+    OSVERSIONINFOW,
 };
-use windows_sys::Win32::System::Threading::GetCurrentProcess;
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetSystemTimes};
+
+use super::{Memory, ProcessorTimes};
 
 pub fn hostname() -> Option<String> {
     // A label of DNS has at most 63 characters; Windows allows more for the whole.
@@ -49,6 +53,30 @@ pub fn resident_bytes() -> Option<u64> {
     // SAFETY: the handle of the own process is always valid, and the buffer has the size told.
     let done = unsafe { K32GetProcessMemoryInfo(GetCurrentProcess(), &raw mut counters, bytes) };
     (done != 0).then_some(counters.WorkingSetSize as u64)
+}
+
+/// What the system calls kernel time holds the idle time too.
+pub fn processor_times() -> Option<ProcessorTimes> {
+    let [mut idle, mut kernel, mut user] = [FILETIME::default(); 3];
+    // SAFETY: all three are valid for the call.
+    if unsafe { GetSystemTimes(&raw mut idle, &raw mut kernel, &raw mut user) } == 0 {
+        return None;
+    }
+    let ticks =
+        |time: FILETIME| (u64::from(time.dwHighDateTime) << 32) | u64::from(time.dwLowDateTime);
+    let total = ticks(kernel) + ticks(user);
+    Some(ProcessorTimes { busy: total.saturating_sub(ticks(idle)), total })
+}
+
+pub fn memory() -> Option<Memory> {
+    let mut status = MEMORYSTATUSEX {
+        dwLength: size_of::<MEMORYSTATUSEX>() as u32,
+        ..MEMORYSTATUSEX::default()
+    };
+    // SAFETY: the structure tells its own size, as the call demands.
+    let done = unsafe { GlobalMemoryStatusEx(&raw mut status) };
+    let memory = Memory { total_bytes: status.ullTotalPhys, available_bytes: status.ullAvailPhys };
+    (done != 0).then_some(memory)
 }
 
 /// The heap of Windows gives large freed pieces back by itself.

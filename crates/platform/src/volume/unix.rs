@@ -4,11 +4,18 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use super::Space;
 use crate::Support;
 
-pub fn free_space(path: &Path) -> io::Result<u64> {
+/// What is kept for the superuser is left out, as df(1) does.
+pub fn space(path: &Path) -> io::Result<Space> {
     let volume = rustix::fs::statvfs(path)?;
-    Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
+    let used = volume.f_blocks.saturating_sub(volume.f_bfree);
+    let bytes = |blocks: u64| blocks.saturating_mul(volume.f_frsize);
+    Ok(Space {
+        free_bytes: bytes(volume.f_bavail),
+        total_bytes: bytes(used.saturating_add(volume.f_bavail)),
+    })
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

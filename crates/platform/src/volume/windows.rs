@@ -16,15 +16,18 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_ALLOCATION_INFO, FileAllocationInfo, GetDiskFreeSpaceExW, SetFileInformationByHandle,
 };
 
+use super::Space;
 use crate::Support;
 
-pub fn free_space(path: &Path) -> io::Result<u64> {
+pub fn space(path: &Path) -> io::Result<Space> {
     let path = crate::file::wide(path)?;
-    let mut free = 0;
-    // SAFETY: the path is NUL-terminated, `free` is valid, and the two others may be null.
-    match unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &raw mut free, null_mut(), null_mut()) } {
+    let (mut free, mut total) = (0, 0);
+    // SAFETY: the path is NUL-terminated, the two numbers are valid, and the last may be null.
+    let done =
+        unsafe { GetDiskFreeSpaceExW(path.as_ptr(), &raw mut free, &raw mut total, null_mut()) };
+    match done {
         0 => Err(io::Error::last_os_error()),
-        _ => Ok(free),
+        _ => Ok(Space { free_bytes: free, total_bytes: total }),
     }
 }
 

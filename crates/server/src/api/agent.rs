@@ -16,10 +16,12 @@ use gofleet_core::order::{Order, Report};
 use gofleet_storage::NewDevice;
 use serde::Deserialize;
 use tokio::time::Instant;
+use tracing::warn;
 use utoipa_axum::routes;
 
 use super::releases::manifest_of;
 use crate::access::{Access, CallingDevice, Pace, Peer, Routes};
+use crate::anomaly;
 use crate::extract::{Json, Path, Query};
 use crate::failure::{Answer, Failure};
 use crate::secret::random_below;
@@ -144,6 +146,7 @@ async fn order(
     Query(query): Query<OrderQuery>,
 ) -> Answer<Response> {
     state.storage().touch(&device, state.now()).await?;
+    state.monitoring().lock().heard(&device, state.now());
     let deadline = Instant::now() + patience(query.wait);
     // Watching begins before the first look, so that no order falls in between.
     let mut news = state.orders().watch(&device);
@@ -188,6 +191,13 @@ async fn report(
     Json(report): Json<Report>,
 ) -> Answer<StatusCode> {
     state.storage().take_report(&device, &report, state.now()).await?;
+    state.monitoring().lock().heard(&device, state.now());
+    if let Some(sample) = &report.signals
+        && let Err(error) = anomaly::observe(&state, &device, sample).await
+    {
+        // The device has done its part, and need not tell it again.
+        warn!(%device, %error, "an anomaly could not be dealt with; the next sample tries again");
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -17,7 +17,7 @@ pub struct Key {
 }
 
 /// Every setting.
-pub const KEYS: [Key; 14] = [
+pub const KEYS: [Key; 21] = [
     Key {
         name: "listen",
         environment: "GOFLEET_LISTEN",
@@ -121,6 +121,60 @@ pub const KEYS: [Key; 14] = [
         flag: "--prepare",
         default: "true",
         meaning: "whether packs and deltas are made in the background, true or false",
+    },
+    Key {
+        name: "anomaly_rules",
+        environment: "GOFLEET_ANOMALY_RULES",
+        flag: "--anomaly-rules",
+        default: gofleet_core::anomaly::DEFAULT_RULES,
+        meaning: "the rules by which a device is put into quarantine by itself, separated by `;`, \
+                  or none",
+    },
+    Key {
+        name: "anomaly_release_after",
+        environment: "GOFLEET_ANOMALY_RELEASE_AFTER",
+        flag: "--anomaly-release-after",
+        default: "10m",
+        meaning: "how long a device must be well before an anomaly's quarantine ends by itself, \
+                  like 10m",
+    },
+    Key {
+        name: "anomaly_max_share",
+        environment: "GOFLEET_ANOMALY_MAX_SHARE",
+        flag: "--anomaly-max-share",
+        default: "10%",
+        meaning: "the largest part of a class that is taken out for anomalies at once, like 10%; \
+                  one device always may be",
+    },
+    Key {
+        name: "hook_command",
+        environment: "GOFLEET_HOOK_COMMAND",
+        flag: "--hook-command",
+        default: "",
+        meaning: "the program to run when a device is put into quarantine or let in, like \
+                  /opt/drain or ['/opt/drain', '--now']; no shell reads it",
+    },
+    Key {
+        name: "hook_url",
+        environment: "GOFLEET_HOOK_URL",
+        flag: "--hook-url",
+        default: "",
+        meaning: "the address to post the same to, like https://ci.example.org/drain",
+    },
+    Key {
+        name: "hook_secret_file",
+        environment: "GOFLEET_HOOK_SECRET_FILE",
+        flag: "--hook-secret-file",
+        default: "",
+        meaning: "the file with the secret that signs what is posted, by the rules of Standard \
+                  Webhooks",
+    },
+    Key {
+        name: "hook_timeout",
+        environment: "GOFLEET_HOOK_TIMEOUT",
+        flag: "--hook-timeout",
+        default: "30s",
+        meaning: "how long one attempt to tell a hook may take, like 30s",
     },
 ];
 

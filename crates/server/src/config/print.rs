@@ -4,6 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::{KEYS, Origin, ServerConfig};
 
+/// Values with more characters stand out of their column.
+const MAX_WIDTH: usize = 40;
+
 impl ServerConfig {
     /// Where the value of a setting came from.
     ///
@@ -25,7 +28,8 @@ impl ServerConfig {
             })
             .collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-        let (first, second) = (width(0).unwrap_or(0), width(1).unwrap_or(0));
+        // One long value does not push all origins away.
+        let (first, second) = (width(0).unwrap_or(0), width(1).unwrap_or(0).min(MAX_WIDTH));
         rows.iter()
             .map(|[key, value, origin]| format!("{key:first$}  {value:second$}  {origin}\n"))
             .collect()

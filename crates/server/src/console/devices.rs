@@ -10,6 +10,7 @@ use gofleet_core::version;
 use serde::Deserialize;
 
 use super::format::{self, Moment};
+use super::health::Health;
 use super::pieces::{Badge, Fact, Section, Shell};
 
 /// Devices on one page of the list.
@@ -344,6 +345,7 @@ pub(super) struct DevicePage {
     latest: String,
     platform: String,
     history: Vec<Entry>,
+    health: Option<Health>,
     facts: Vec<Fact>,
     labels: Vec<String>,
     found: Vec<Found>,
@@ -372,6 +374,7 @@ impl DevicePage {
             active,
             latest: latest.to_owned(),
             platform: facts.platform.to_string(),
+            health: Health::new(detail, now),
             history: detail.history.iter().map(|entry| Entry::new(entry, now)).collect(),
             facts: own_facts(facts, Moment::new(device.enrolled_at, now)),
             labels: labels(facts),

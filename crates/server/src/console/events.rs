@@ -77,7 +77,14 @@ fn text(change: &Change) -> String {
         }
         Change::HoldLifted { hold, by } => format!("Hold {hold} lifted by {by}"),
         Change::DeviceQuarantined { cause, .. } => format!("is in quarantine: {cause}"),
+        Change::DeviceLetIn { healthy_for: Some(span), .. } => {
+            format!("is let in again: it was well for {span}")
+        }
         Change::DeviceLetIn { by, .. } => format!("is let in again by {by}"),
+        Change::AnomalyWithheld { withheld } => format!(
+            "{} of {} devices of class {} are anomalous ({}): none is put into quarantine",
+            withheld.anomalous, withheld.devices, withheld.class, withheld.rule
+        ),
         Change::TokenCreated { .. } => "A token to enrol a device was made".to_owned(),
         Change::DeviceEnrolled { .. } => "enrolled".to_owned(),
         Change::DeviceFacts { active, .. } => match active {
@@ -139,7 +146,7 @@ const fn ring_in_words(state: RingState) -> &'static str {
 fn tone(change: &Change) -> String {
     let tone = match change {
         Change::DeviceStep { step, .. } => return format!("s-{step}"),
-        Change::EmergencyStopped { .. } => "s-failed",
+        Change::EmergencyStopped { .. } | Change::AnomalyWithheld { .. } => "s-failed",
         Change::DeviceQuarantined { .. } => "s-quarantined",
         Change::HoldMade { .. } => "s-waiting",
         Change::TokenCreated { .. }

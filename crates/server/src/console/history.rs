@@ -70,6 +70,7 @@ const fn is_notable(change: &Change) -> bool {
         | Change::HoldLifted { .. }
         | Change::DeviceQuarantined { .. }
         | Change::DeviceLetIn { .. }
+        | Change::AnomalyWithheld { .. }
         | Change::DeviceEnrolled { .. }
         | Change::DeviceSilent { .. }
         | Change::ReleaseImported { .. }

@@ -21,6 +21,8 @@ use gofleet_core::rollout::{
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::ways::WayKind;
 
+use super::health::samples as health;
+
 /// When the sample is looked at.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_795_437_615_000);
 
@@ -364,7 +366,8 @@ pub(super) fn devices(count: usize) -> Vec<Device> {
 /// A device with a past.
 pub(super) fn device() -> DeviceDetail {
     let device = devices(1).remove(0);
-    DeviceDetail { device, history: vec![history(3, Step::Accepted), history(2, Step::Reverted)] }
+    let history = vec![history(3, Step::Accepted), history(2, Step::Reverted)];
+    DeviceDetail { device, health: Some(health::health()), hooks: vec![health::hook()], history }
 }
 
 /// The catalog.

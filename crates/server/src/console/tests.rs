@@ -1,6 +1,7 @@
 //! The pages, made from a fleet that is made up.
 
 use askama::Template;
+use gofleet_core::anomaly::Class;
 use gofleet_core::device::Overview;
 
 use super::audit::{AuditPage, AuditQuery};
@@ -184,6 +185,12 @@ fn a_device_shows_its_evidence() {
         "took 49 s (fetching 9 s, staged 0.1 s,",
         "failed while verifying: go build: fork/exec",
         "official installer C:\\Program Files\\Go",
+        "class windows-amd64/ci",
+        "too many devices of its class are anomalous",
+        "processor 99.5%",
+        "busy fires processor &#62; 95% for 1m: holds",
+        "drain pending drain of",
+        "to be tried again after 2 attempts: answered with 503",
     ] {
         assert!(text.contains(expect), "{expect}: {text}");
     }
@@ -230,6 +237,8 @@ fn markup_in_names_and_reasons_is_inert() {
     device.device = devices[0].clone();
     device.device.facts.found[0].path = PAYLOAD.to_owned();
     device.history[0].wanted = PAYLOAD.to_owned();
+    device.hooks[0].failure = Some(PAYLOAD.to_owned());
+    device.health.as_mut().unwrap().class = Class::from(PAYLOAD.to_owned());
     let mut releases = sample::releases();
     releases[0].origin = PAYLOAD.to_owned();
     releases[0].decision.as_mut().unwrap().reason = PAYLOAD.to_owned();

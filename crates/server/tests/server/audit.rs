@@ -97,7 +97,7 @@ async fn use_everything(server: &TestServer) -> Vec<String> {
     let (edge_client, edge) = server.enrol_edge("berlin").await;
     edge_client.renew_edge(&renewal(&edge)).await.unwrap();
     edge_client.edge_report(&edge_report("berlin")).await.unwrap();
-    device.report(&Report { facts: Some(facts("renamed")), progress: None }).await.unwrap();
+    device.report(&Report { facts: Some(facts("renamed")), ..Report::default() }).await.unwrap();
     let release = server.import_approved("1.27.3").await.release.id;
     admin.plan(&everybody("1.27.3")).await.unwrap();
     let rollout = admin.start(&everybody("1.27.3")).await.unwrap().summary.id;

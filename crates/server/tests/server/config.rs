@@ -67,20 +67,27 @@ fn each_layer_lies_over_the_one_before() {
 fn the_origins_are_printed_for_people_and_programs() {
     let config = load(&Given { environment: &[("GOFLEET_LISTEN", "[::1]:9")], ..NOTHING }).unwrap();
     insta::assert_snapshot!(config.table(), @r"
-    listen                [::1]:9        GOFLEET_LISTEN
-    data                  /default/data  default
-    public_url            -              default
-    tls_names             -              default
-    tls_certificate       -              default
-    tls_key               -              default
-    plain_http            true           default
-    certificate_lifetime  90d            default
-    token_lifetime        1h             default
-    session_lifetime      12h            default
-    reconcile_every       1s             default
-    max_upload_bytes      1073741824     default
-    blast_radius          none           default
-    prepare               true           default
+    listen                 [::1]:9                                   GOFLEET_LISTEN
+    data                   /default/data                             default
+    public_url             -                                         default
+    tls_names              -                                         default
+    tls_certificate        -                                         default
+    tls_key                -                                         default
+    plain_http             true                                      default
+    certificate_lifetime   90d                                       default
+    token_lifetime         1h                                        default
+    session_lifetime       12h                                       default
+    reconcile_every        1s                                        default
+    max_upload_bytes       1073741824                                default
+    blast_radius           none                                      default
+    prepare                true                                      default
+    anomaly_rules          busy: processor > 95% for 5m; errors: errors > 100/min for 1m and errors > 10x baseline; silent: silent for 10m  default
+    anomaly_release_after  10m                                       default
+    anomaly_max_share      10%                                       default
+    hook_command           -                                         default
+    hook_url               -                                         default
+    hook_secret_file       -                                         default
+    hook_timeout           30s                                       default
     ");
     assert_eq!(config.json()["listen"]["value"], "[::1]:9");
     assert_eq!(config.json()["listen"]["origin"], "GOFLEET_LISTEN");
@@ -120,4 +127,23 @@ fn a_file_that_cannot_be_read_is_named() {
     let broken = file("listen = \n");
     let error = load(&Given { file: Some(broken.path()), ..NOTHING }).unwrap_err();
     assert!(matches!(error, ConfigError::Syntax { .. }), "{error}");
+}
+
+#[test]
+fn rules_and_commands_are_lists_or_texts() {
+    let file = file(
+        "anomaly_rules = [\"processor > 90% for 2m\", 'silent for 1h']\n\
+         hook_command = ['/opt/drain', '--now']\n",
+    );
+    let config = load(&Given { file: Some(file.path()), ..NOTHING }).unwrap();
+    let rules = config.anomaly.rules.to_string();
+    assert_eq!(rules, "processor: processor > 90% for 2m; silent: silent for 1h");
+    assert_eq!(config.hooks.command, ["/opt/drain", "--now"]);
+    let given = [("GOFLEET_HOOK_COMMAND", "/opt/drain it"), ("GOFLEET_ANOMALY_RULES", "none")];
+    let config = load(&Given { environment: &given, ..NOTHING }).unwrap();
+    assert_eq!(config.hooks.command, ["/opt/drain it"], "no shell reads it");
+    assert_eq!(config.anomaly.rules.to_string(), "none");
+    let wrong = [("anomaly_rules", "processor > 90")];
+    let error = load(&Given { flags: &wrong, ..NOTHING }).unwrap_err().to_string();
+    assert!(error.contains("column 13") && error.contains("percent"), "{error}");
 }

@@ -13,7 +13,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use futures_util::stream::once;
-use gofleet_api::{EnrolEdgeRequest, EnrolEdgeResponse};
+use gofleet_api::{ClientError, EnrolEdgeRequest, EnrolEdgeResponse, trust};
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::digest::Digest;
 use gofleet_core::time::{Span, Timestamp};
@@ -273,9 +273,14 @@ async fn without_a_token_or_with_a_bad_one_it_does_not_start() {
     assert!(matches!(none, EdgeError::NoToken { .. }), "{none}");
     assert!(none.hint().unwrap().contains("token create"));
     let never = std::future::pending::<()>();
-    let bad = config(&server.url, Some("gfenrol_0".into()), folder.path());
+    let unknown = trust::with_authority("gfenrol_0", &server.authority().unwrap());
+    let bad = config(&server.url, Some(unknown), folder.path());
     let bad = serve_edge(bad, never, |_| {}).await.unwrap_err();
     assert!(matches!(bad, EdgeError::Enrolment { .. }), "{bad}");
+    let never = std::future::pending::<()>();
+    let astray = config(&server.url, Some("gfenrol_0".into()), folder.path());
+    let astray = serve_edge(astray, never, |_| {}).await.unwrap_err();
+    assert!(matches!(astray, EdgeError::Upstream(ClientError::Untrusted { .. })), "{astray}");
 }
 
 #[tokio::test]
@@ -289,6 +294,7 @@ async fn it_keeps_no_more_than_it_may() {
     let (one, two) = (one.release.archive.sha256, two.release.archive.sha256);
     for sha256 in [one, two, one] {
         assert_eq!(Digest::of(&edge.get(&sha256, &[]).await.bytes().await.unwrap()), sha256);
+        edge.comes_to_be_kept(&sha256).await;
     }
-    assert!(edge.kept(&one) && !edge.kept(&two), "the other made room");
+    assert!(!edge.kept(&two), "the other made room");
 }

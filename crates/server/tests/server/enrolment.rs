@@ -21,7 +21,7 @@ async fn a_machine_enrols_and_is_seen() {
     assert!(devices[0].online);
     let mut facts = facts("pc-1");
     facts.active = Some("1.27.3".to_owned());
-    client.report(&Report { facts: Some(facts), progress: None }).await.unwrap();
+    client.report(&Report { facts: Some(facts), ..Report::default() }).await.unwrap();
     let overview = server.admin().overview().await.unwrap();
     assert_eq!((overview.devices, overview.online), (1, 1));
     assert_eq!(overview.versions[0].version.as_deref(), Some("1.27.3"));
@@ -113,6 +113,6 @@ async fn an_unknown_device_is_told_to_enrol_again() {
     let error = answer.as_ref().unwrap_err();
     assert!(error.hint().unwrap().contains("enrol with a new token"), "{error:?}");
     refused(answer, ProblemCode::Unauthenticated, "not known");
-    let report = stranger.report(&Report { facts: Some(facts("x")), progress: None }).await;
+    let report = stranger.report(&Report { facts: Some(facts("x")), ..Report::default() }).await;
     refused(report, ProblemCode::Unauthenticated, "not known");
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod access;
+mod anomaly;
 mod artifacts;
 mod audit;
 mod config;
@@ -11,6 +12,7 @@ mod document;
 mod edges;
 mod enrolment;
 mod events;
+mod hooks;
 mod identity;
 mod import;
 mod lifecycle;

@@ -1,6 +1,7 @@
 //! Devices that are kept out of rollouts, and whose fault a failure is.
 
 use gofleet_core::hold::{KeptOut, QuarantineCause};
+use gofleet_core::hook::{HookEvent, HookTarget};
 use gofleet_core::order::{Failure, FailureKind};
 use gofleet_core::rollout::RolloutState;
 use gofleet_storage::{NewHold, StorageError};
@@ -71,6 +72,55 @@ async fn the_first_cause_of_a_quarantine_stays_until_it_ends() {
     let nobody = "d9".parse().unwrap();
     let unknown = bench.storage.quarantine(&ann(), &nobody, person("?"), bench.now).await;
     assert!(matches!(unknown, Err(StorageError::UnknownDevice(_))));
+}
+
+fn anomaly() -> QuarantineCause {
+    QuarantineCause::Anomaly { rule: "busy".to_owned(), evidence: Vec::new() }
+}
+
+#[tokio::test]
+async fn only_an_anomaly_ends_because_the_device_is_well() {
+    let bench = Bench::with_fleet(1).await;
+    let (device, well) = ("d0".parse().unwrap(), Span::from_secs(600));
+    let person = QuarantineCause::Person { by: "ann".to_owned(), reason: "disk".to_owned() };
+    bench.storage.quarantine(&ann(), &device, person, bench.now).await.unwrap();
+    bench.storage.quarantine(&By::server(), &device, anomaly(), bench.now).await.unwrap();
+    assert!(!bench.storage.end_anomaly(&device, well, bench.now).await.unwrap());
+    bench.storage.end_quarantine(&ann(), &device, bench.now).await.unwrap();
+    assert!(!bench.storage.end_anomaly(&device, well, bench.now).await.unwrap(), "it is in none");
+    bench.storage.quarantine(&By::server(), &device, anomaly(), bench.now).await.unwrap();
+    assert!(bench.storage.end_anomaly(&device, well, bench.now).await.unwrap());
+    let kinds = bench.kinds().await;
+    assert_eq!(kinds.iter().filter(|kind| **kind == "device.let_in").count(), 2);
+}
+
+#[tokio::test]
+async fn calls_of_hooks_are_due_in_their_order_and_end() {
+    let mut bench = Bench::with_fleet(2).await;
+    let hooks = vec![HookTarget::Command, HookTarget::Webhook];
+    bench.storage = Arc::new(bench.opened().await.with_hooks(hooks));
+    let device: DeviceId = "d0".parse().unwrap();
+    bench.storage.quarantine(&By::server(), &device, anomaly(), bench.now).await.unwrap();
+    bench.storage.end_quarantine(&ann(), &device, bench.now).await.unwrap();
+    let due = async |bench: &Bench| bench.storage.due_calls(bench.now, 9).await.unwrap();
+    let first = due(&bench).await;
+    assert_eq!(first.len(), 2, "the return waits for the drain, at each target");
+    assert!(first.iter().all(|due| due.call.event == HookEvent::Drain));
+    bench.storage.call_tried(first[0].place, Ok(()), bench.now).await.unwrap();
+    bench.storage.call_tried(first[1].place, Err("busy".to_owned()), bench.now).await.unwrap();
+    let next = due(&bench).await;
+    assert_eq!(next.len(), 1);
+    assert_eq!((next[0].call.event, next[0].target), (HookEvent::Return, first[0].target));
+    for _ in 0..5 {
+        bench.pass(200);
+        let again = due(&bench).await;
+        let again = again.iter().find(|due| due.place == first[1].place).unwrap();
+        bench.storage.call_tried(again.place, Err("busy".to_owned()), bench.now).await.unwrap();
+    }
+    bench.pass(1000);
+    let rest = due(&bench).await;
+    assert!(rest.iter().all(|due| due.call.event == HookEvent::Return), "it was given up");
+    assert_eq!(rest.len(), 2);
 }
 
 /// The rollout of a version goes on to its end; one device fails each of its orders.

@@ -80,12 +80,12 @@ async fn facts_are_kept_and_only_news_is_an_event() {
     let events = bench.kinds().await.len();
     bench.pass(10);
     for _ in 0..2 {
-        let report = Report { facts: Some(facts.clone()), progress: None };
+        let report = Report { facts: Some(facts.clone()), ..Report::default() };
         bench.storage.take_report(&device, &report, bench.now).await.unwrap();
     }
     assert_eq!(bench.kinds().await.len(), events, "nothing new");
     facts.labels.insert("site".to_owned(), "oslo".to_owned());
-    let report = Report { facts: Some(facts.clone()), progress: None };
+    let report = Report { facts: Some(facts.clone()), ..Report::default() };
     bench.storage.take_report(&device, &report, bench.now).await.unwrap();
     assert_eq!(bench.kinds().await.last(), Some(&"device.facts"));
     let known = bench.storage.device(&device, bench.now).await.unwrap().device;

@@ -217,10 +217,10 @@ async fn what_was_active_before_is_remembered_from_the_order_on() {
     let bench = Bench::with_fleet(3).await;
     let mut facts = new_device(1).facts;
     facts.active = Some("1.26.0".to_owned());
-    let report = Report { facts: Some(facts.clone()), progress: None };
+    let report = Report { facts: Some(facts.clone()), ..Report::default() };
     bench.storage.take_report(&"d1".parse().unwrap(), &report, START).await.unwrap();
     facts.active = None;
-    let report = Report { facts: Some(facts), progress: None };
+    let report = Report { facts: Some(facts), ..Report::default() };
     bench.storage.take_report(&"d2".parse().unwrap(), &report, START).await.unwrap();
     let rollout = bench.start("one").await;
     let of = |view: &RolloutView, id: &str| {

@@ -1,0 +1,97 @@
+//! A CI machine that is not well, with everything real: agent, server, the file that a runner
+//! writes, and the hook that drains it.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use gofleet_testkit::fleet::{AgentOptions, Fleet};
+use gofleet_testkit::wait_until;
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_gofleet");
+/// How long anything may take on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// The agent measures every second, so the evidence arrives a second after the fault …
+const ARRIVAL: Duration = Duration::from_secs(1);
+/// … and is found so soon after it.
+const DETECTION: Duration = Duration::from_secs(5);
+
+/// What the runner writes: as programs do, into another file that it then renames.
+fn write_errors(file: &Path, errors: u32) {
+    let text = format!("# TYPE errors_total counter\nerrors_total{{job=\"build\"}} {errors}\n");
+    let new = file.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(new, file).unwrap();
+}
+
+/// Waits until the device is in quarantine, or is not.
+#[track_caller]
+fn wait_quarantine(fleet: &Fleet, is_in: bool) -> Value {
+    wait_until(&format!("quarantine to be {is_in}"), DEADLINE, || {
+        let detail = fleet.json(["device", "show", "ci-1"]);
+        let kept_out = &detail["device"]["kept_out"];
+        (kept_out.is_object() == is_in).then_some(detail)
+    })
+}
+
+#[test]
+fn a_runner_that_fails_is_drained_within_seconds_and_returns_when_it_is_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let (signals, drained) = (folder.path().join("signals.prom"), folder.path().join("drained"));
+    let hook = format!(
+        "['/bin/sh', '-c', 'echo $GOFLEET_HOOK_EVENT $GOFLEET_HOSTNAME >> {}']",
+        drained.display()
+    );
+    let rules = "errors: errors > 100/min for 1s; silent for 10m";
+    let mut fleet = Fleet::start_with(
+        PROGRAM,
+        &[
+            "--prepare",
+            "false",
+            "--anomaly-rules",
+            rules,
+            "--anomaly-release-after",
+            "3s",
+            "--hook-command",
+            &hook,
+        ],
+    );
+    write_errors(&signals, 7);
+    let file = signals.to_str().unwrap().to_owned();
+    let arguments = ["--signals", &file, "--signals-every", "1s"].map(str::to_owned).to_vec();
+    let labels = vec![("class".to_owned(), "ci".to_owned())];
+    let options = AgentOptions { labels, arguments, ..AgentOptions::default() };
+    fleet.start_agent_with("ci-1", &options);
+    fleet.wait_devices(1);
+    let health = wait_until("signals", DEADLINE, || {
+        let health = fleet.json(["device", "show", "ci-1"])["health"].take();
+        health["signals"]["processor"].is_number().then_some(health)
+    });
+    assert_eq!(health["signals"]["errors"], 0.0);
+    assert!(health["class"].as_str().unwrap().ends_with("/ci"), "{health}");
+    let shown = fleet.json(["anomaly", "rules"]);
+    assert_eq!(shown["origin"], "--anomaly-rules");
+
+    let fault = Instant::now();
+    write_errors(&signals, 1007);
+    let detail = wait_quarantine(&fleet, true);
+    let took = fault.elapsed();
+    println!("from the fault to the quarantine: {took:?}");
+    assert!(took < ARRIVAL + DETECTION, "{took:?}");
+    let cause = &detail["device"]["kept_out"]["cause"];
+    assert_eq!((&cause["code"], &cause["rule"]), (&"anomaly".into(), &"errors".into()));
+    let lines = || fs::read_to_string(&drained).unwrap_or_default();
+    wait_until("the hook", DEADLINE, || (lines() == "drain ci-1\n").then_some(()));
+    let text = fleet.ok(["device", "show", "ci-1"]).stdout;
+    assert!(text.contains("anomaly `errors`") && text.contains("hook      drain"), "{text}");
+
+    // No more errors: it is well, and returns by itself.
+    wait_quarantine(&fleet, false);
+    wait_until("the hook", DEADLINE, || (lines() == "drain ci-1\nreturn ci-1\n").then_some(()));
+    let log = fleet.json(["audit", "list", "--actor", "server", "--action", "device"]);
+    let actions: Vec<_> = log.as_array().unwrap().iter().map(|entry| &entry["action"]).collect();
+    assert_eq!(actions, ["device.let_in", "device.quarantined"]);
+}
