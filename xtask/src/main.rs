@@ -8,6 +8,7 @@ mod run;
 mod setup;
 mod simulate;
 mod suites;
+mod threats;
 mod tidy;
 
 use std::process::ExitCode;

@@ -46,6 +46,8 @@ pub enum Suite {
     Simulation,
     /// Documentation without warnings, its examples, and the references in docs/
     Docs,
+    /// Only what docs/threats.md promises; all of it is in the other suites too
+    Trust,
 }
 
 impl Suite {
@@ -53,7 +55,7 @@ impl Suite {
     const fn needs(self) -> &'static [Part] {
         match self {
             Self::Lint | Self::Fuzz | Self::Simulation | Self::Docs => &[],
-            Self::Unit | Self::E2e => &[Part::Archives],
+            Self::Unit | Self::E2e | Self::Trust => &[Part::Archives],
             Self::Browser => &[Part::Archives, Part::Chromium],
             Self::Windows => &[Part::Archives, Part::Windows, Part::Wine],
         }
@@ -69,7 +71,13 @@ impl Suite {
             Self::Windows => steps::windows(),
             Self::Simulation => simulate::suite(),
             Self::Docs => steps::docs(),
+            Self::Trust => steps::trust(),
         }
+    }
+
+    /// Whether it runs if none is chosen: what is in others too need not run twice.
+    const fn is_default(self) -> bool {
+        !matches!(self, Self::Trust)
     }
 
     fn name(self) -> String {
@@ -79,7 +87,9 @@ impl Suite {
 
 pub fn main(arguments: &Arguments) -> Result<()> {
     let chosen = &arguments.suite;
-    let is_chosen = |suite: &&Suite| chosen.is_empty() || chosen.contains(suite);
+    let is_chosen = |suite: &&Suite| {
+        chosen.contains(suite) || chosen.is_empty() && suite.is_default()
+    };
     let rows: Vec<Row> =
         Suite::value_variants().iter().filter(is_chosen).map(|suite| attempt(*suite)).collect();
     table::print(&rows);

@@ -1,9 +1,11 @@
 //! `cargo xtask tidy`: what the compiler does not check. The walls between the crates, what every
-//! file begins with, how long files are, and dependencies that nobody uses.
+//! file begins with, how long files are, dependencies that nobody uses, and tests that a page
+//! promises.
 
 mod edges;
 mod files;
 mod manifests;
+mod promises;
 
 use anyhow::{Result, ensure};
 use cargo_metadata::MetadataCommand;
@@ -28,6 +30,7 @@ pub fn main() -> Result<()> {
     edges::check(&metadata, &mut findings);
     manifests::check(&metadata, &mut findings)?;
     files::check(root(), &mut findings)?;
+    promises::check(root(), &mut findings)?;
     for warning in &findings.warnings {
         eprintln!("warning: {warning}");
     }

@@ -14,7 +14,7 @@ use cargo_metadata::{MetadataCommand, TargetKind};
 use crate::run::{cargo, find_program, root, run, target_folder};
 use crate::setup::windows_target::TARGET;
 use crate::setup::wine;
-use crate::{docs as references, tidy};
+use crate::{docs as references, threats, tidy};
 
 /// Environment variable by which the Windows tests learn of the runner.
 const WINE_RUNNER: &str = "GOFLEET_WINE";
@@ -100,6 +100,16 @@ pub fn docs() -> Result<()> {
     run(doc.args(["doc", "--workspace", "--no-deps", "--document-private-items"]))?;
     run(cargo().args(["test", "--quiet", "--workspace", "--doc"]))?;
     references::write(true)
+}
+
+pub fn trust() -> Result<()> {
+    run(cargo().args(["build", "--workspace", "--bins", "--test", "e2e"]))?;
+    let mut selection = words(&["--workspace", "--lib", "--bins", "--tests"]);
+    if find_program("cargo-nextest").is_none() {
+        selection.push("--".to_owned());
+    }
+    selection.extend(threats::tests(root())?);
+    test(&selection, Ignored::LeftOut, &mut cargo())
 }
 
 fn clippy(target: &[&str]) -> Result<()> {
