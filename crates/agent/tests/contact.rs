@@ -70,6 +70,7 @@ impl Server {
             limit: Bandwidth::UNLIMITED,
             check_cache: None,
             shim: None,
+            settings: None,
         }
     }
 

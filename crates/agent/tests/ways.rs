@@ -316,6 +316,7 @@ impl Bed {
             limit: self.limit.clone(),
             check_cache: None,
             shim: None,
+            settings: None,
         };
         gofleet_agent::run(config, shutdown).await.unwrap();
         found.unwrap()

@@ -12,6 +12,7 @@ use crate::device::DeviceArguments;
 use crate::edge::EdgeArguments;
 use crate::emergency::Emergency;
 use crate::env::EnvArguments;
+use crate::export::Export;
 use crate::hold::HoldArguments;
 use crate::local::LocalCommand;
 use crate::login::Login;
@@ -61,6 +62,7 @@ pub enum Command {
     Device(DeviceArguments),
     Audit(Audit),
     Advise(Advise),
+    Export(Export),
     Token(Token),
     Login(Login),
     Server(Server),
@@ -96,6 +98,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "device",
             "audit",
             "advise",
+            "export",
             "token",
             "login",
         ],
