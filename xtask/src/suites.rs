@@ -87,9 +87,8 @@ impl Suite {
 
 pub fn main(arguments: &Arguments) -> Result<()> {
     let chosen = &arguments.suite;
-    let is_chosen = |suite: &&Suite| {
-        chosen.contains(suite) || chosen.is_empty() && suite.is_default()
-    };
+    let is_chosen =
+        |suite: &&Suite| chosen.contains(suite) || chosen.is_empty() && suite.is_default();
     let rows: Vec<Row> =
         Suite::value_variants().iter().filter(is_chosen).map(|suite| attempt(*suite)).collect();
     table::print(&rows);

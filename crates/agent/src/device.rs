@@ -13,7 +13,7 @@ use gofleet_core::ids::ReleaseId;
 use gofleet_core::order::{Evidence, Order};
 use gofleet_core::time::Timestamp;
 use gofleet_depot::{Depot, DepotError, Root};
-use gofleet_platform::{FileLock, create_private_folder};
+use gofleet_platform::{Access, FileLock, atomic_write, create_private_folder};
 use tokio::sync::{Notify, watch};
 
 use crate::facts::Places;
@@ -78,6 +78,10 @@ impl Device {
             .map_err(|source| AgentError::Root { root: config.root.clone(), source })?;
         let lock = FileLock::acquire(&folder.join("running"))
             .map_err(|source| AgentError::Lock { root: config.root.clone(), source })?;
+        if let Some(settings) = &config.settings {
+            atomic_write(&folder.join("settings.json"), settings, Access::Private)
+                .map_err(|source| AgentError::Root { root: config.root.clone(), source })?;
+        }
         // Finishes or undoes what a kill left, before anything is decided.
         let depot = open_depot(&root).await.map_err(AgentError::Depot)?;
         if let Some(shim) = &config.shim {

@@ -62,6 +62,9 @@ pub struct AgentConfig {
     /// The program whose copies become `go` and `gofmt` in the root's `bin`; none are placed if
     /// absent.
     pub shim: Option<PathBuf>,
+    /// What is left as `agent/settings.json` below the root once the agent has it to itself, for
+    /// whoever asks what it was told.
+    pub settings: Option<Vec<u8>>,
 }
 
 /// Why an agent does not run.

@@ -72,6 +72,7 @@ impl Server {
             signal_files: Vec::new(),
             check_cache: None,
             shim: None,
+            settings: None,
         }
     }
 

@@ -318,6 +318,7 @@ impl Bed {
             signal_files: Vec::new(),
             check_cache: None,
             shim: None,
+            settings: None,
         };
         gofleet_agent::run(config, shutdown).await.unwrap();
         found.unwrap()

@@ -1,5 +1,6 @@
 //! `gofleet agent`: this machine as a device of the fleet.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,14 +9,17 @@ use clap::{Args, Subcommand};
 use gofleet_agent::AgentConfig;
 use gofleet_agent::identity::Identity;
 use gofleet_core::bandwidth::Bandwidth;
-use gofleet_core::time::{InvalidTime, Span};
+use gofleet_core::settings::{SIGNALS_EVERY, Value};
+use gofleet_core::time::Span;
 
 use crate::printer::Printer;
 
 pub mod service;
+mod settings;
 mod status;
 
 use service::Install;
+use settings::{Loaded, Options, Report};
 use status::Status;
 
 /// Make this machine a device of the fleet
@@ -29,14 +33,16 @@ pub struct AgentArguments {
 enum Verb {
     /// Enrol, then obey the server's orders until a signal ends it
     #[command(after_help = "\
+Settings come from the group policy, else from flags, the environment, and agent.toml in the root.
 The token is needed once. It tells of the server's authority too, so nobody else is taken
 for the server. The agent makes a key of its own, and keeps it with its certificate in its root.
 
 Examples:
   gofleet agent run --server https://gofleet.example.org --token TOKEN
   gofleet agent run --server https://127.0.0.1:8470 --root /opt/gofleet --label site=berlin
-  gofleet agent run --server URL --edge https://10.1.2.3:8471 --limit '5 MB/s from 9 to 18'
-  gofleet agent run --server URL --label class=ci --signals /run/ci-runner/signals.prom")]
+  gofleet agent run --config agent.toml --print-config
+  gofleet agent run --server https://127.0.0.1:8470 --edge https://10.1.2.3:8471 \\
+      --limit '5 MB/s from 9 to 18' --label class=ci --signals /run/ci-runner/signals.prom")]
     Run(Box<Run>),
     /// Make the agent a service that starts with this machine
     #[command(after_help = "\
@@ -47,7 +53,8 @@ it, and is deleted once the agent has a credential of its own.
 Examples:
   gofleet agent install --server https://gofleet.example.org --token-file token.txt
   gofleet agent install --server https://gofleet.example.org --label site=berlin --dry-run
-  gofleet agent install --server URL --root D:\\gofleet --limit '20 MB/s, 2 MB/s from 9 to 18'")]
+  gofleet agent install --server https://gofleet.example.org --root D:\\gofleet \\
+      --limit '20 MB/s, 2 MB/s from 9 to 18'")]
     Install(Box<Install>),
     /// Stop the service and remove it; its root stays
     #[command(after_help = "Examples:
@@ -86,94 +93,24 @@ pub struct Run {
     /// Enrolment token
     #[arg(long, value_name = "TOKEN", env = "GOFLEET_ENROLMENT_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Print every setting, and where its value comes from, and end
+    #[arg(long)]
+    print_config: bool,
     /// As the process of the installed service
     #[arg(long, hide = true)]
     service: bool,
 }
 
-/// How often signals are reported, if nothing is said.
-const SIGNALS_EVERY: &str = "1m";
-
-/// What an agent is told, as a service or by hand.
-#[derive(Debug, Args)]
-struct Options {
-    /// Address of the server
-    #[arg(long, value_name = "URL", env = "GOFLEET_SERVER")]
-    server: String,
-    /// Folder that the agent keeps [default: ~/.gofleet, on Windows %LOCALAPPDATA%\gofleet; of a
-    /// service /var/lib/gofleet, on Windows %ProgramData%\gofleet]
-    #[arg(long, value_name = "DIR", env = "GOFLEET_ROOT")]
-    root: Option<PathBuf>,
-    /// Label that selectors see; may be repeated
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse_label)]
-    labels: Vec<(String, String)>,
-    /// Host name to report [default: that of the machine]
-    #[arg(long, value_name = "NAME")]
-    hostname: Option<String>,
-    /// Distribution point to ask before the server; may be repeated
-    #[arg(long = "edge", value_name = "URL", env = "GOFLEET_EDGE")]
-    edges: Vec<String>,
-    /// Most bytes a second to download, by the hour, like '20 MB/s, 2 MB/s from 9 to 18'
-    #[arg(long, value_name = "LIMIT", env = "GOFLEET_LIMIT", default_value_t)]
-    limit: Bandwidth,
-    /// File with more signals to report, in Prometheus' text format; may be repeated
-    #[arg(long = "signals", value_name = "FILE", env = "GOFLEET_SIGNALS")]
-    signal_files: Vec<PathBuf>,
-    /// How often to report processor, memory, free space and other signals
-    #[arg(long, value_name = "SPAN", default_value = SIGNALS_EVERY, value_parser = parse_period)]
-    signals_every: Span,
-    /// Build cache for the checks [default: one in the root]
-    #[arg(long, value_name = "DIR")]
-    check_cache: Option<PathBuf>,
-}
-
-impl Options {
-    /// As they are given again, without the root.
-    ///
-    /// # Errors
-    ///
-    /// If a folder's name is no Unicode.
-    fn as_arguments(&self) -> anyhow::Result<Vec<String>> {
-        let mut arguments = Vec::new();
-        let mut add = |flag: &str, value: &str| {
-            arguments.extend([flag.to_owned(), value.to_owned()]);
-        };
-        add("--server", &self.server);
-        for (key, value) in &self.labels {
-            add("--label", &format!("{key}={value}"));
-        }
-        for edge in &self.edges {
-            add("--edge", edge);
-        }
-        if let Some(hostname) = &self.hostname {
-            add("--hostname", hostname);
-        }
-        let limit = self.limit.to_string();
-        if limit != Bandwidth::default().to_string() {
-            add("--limit", &limit);
-        }
-        for file in &self.signal_files {
-            add(
-                "--signals",
-                file.to_str().context("the name of a file with signals is no Unicode")?,
-            );
-        }
-        let period = self.signals_every.to_string();
-        if period != SIGNALS_EVERY {
-            add("--signals-every", &period);
-        }
-        if let Some(cache) = &self.check_cache {
-            add("--check-cache", cache.to_str().context("the cache's name is no Unicode")?);
-        }
-        Ok(arguments)
-    }
-}
-
 impl Run {
+    /// What holds for it.
+    fn load(&self) -> anyhow::Result<Loaded> {
+        self.options.load(&root_or_default(None)?)
+    }
+
     /// What the agent is started with. A token that was left for the service is taken; once there
     /// is a credential, it is deleted.
-    fn config(self) -> anyhow::Result<AgentConfig> {
-        let root = root_or_default(self.options.root)?;
+    fn config(self, loaded: &Loaded) -> anyhow::Result<AgentConfig> {
+        let root = loaded.root.clone();
         let left = token_file(&root);
         let token = match std::fs::read_to_string(&left) {
             Ok(_) if Identity::load(&credential(&root))?.is_some() => {
@@ -186,17 +123,24 @@ impl Run {
                 return Err(error).with_context(|| format!("{} can't be read", left.display()));
             }
         };
+        let settings = &loaded.settings;
+        let limit = settings.text("limit").map(str::parse::<Bandwidth>).transpose()?;
+        let every = settings.text("signals_every").map(str::parse::<Span>).transpose()?;
         Ok(AgentConfig {
-            server: self.options.server,
+            server: loaded.server()?,
             token: self.token.or(token),
             root,
-            hostname: self.options.hostname,
-            labels: self.options.labels.into_iter().collect(),
-            edges: self.options.edges,
-            limit: self.options.limit,
-            signals_every: self.options.signals_every,
-            signal_files: self.options.signal_files,
-            check_cache: self.options.check_cache,
+            hostname: settings.text("hostname").map(str::to_owned),
+            labels: match settings.value("labels") {
+                Some(Value::Table(labels)) => labels.clone(),
+                _ => BTreeMap::new(),
+            },
+            edges: settings.list("edges").to_vec(),
+            limit: limit.unwrap_or_default(),
+            signals_every: every.unwrap_or(SIGNALS_EVERY),
+            signal_files: settings.list("signals").iter().map(PathBuf::from).collect(),
+            check_cache: settings.text("check_cache").map(PathBuf::from),
+            settings: Some(loaded.report().to_json()?),
             shim: Some(shim_program()?),
         })
     }
@@ -212,23 +156,17 @@ fn token_file(root: &Path) -> PathBuf {
     root.join("enrolment-token")
 }
 
-fn parse_label(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("expected KEY=VALUE, like site=berlin".to_owned()),
-    }
-}
-
-fn parse_period(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse().map_err(|error: InvalidTime| error.to_string())?;
-    if span < Span::from_secs(1) { Err("at least 1s".to_owned()) } else { Ok(span) }
-}
-
 /// Does it.
 pub async fn run(arguments: AgentArguments, printer: Printer) -> anyhow::Result<ExitCode> {
     match arguments.verb {
         Verb::Run(run) => {
-            gofleet_agent::run(run.config()?, gofleet_server::stop_signal()).await?;
+            let loaded = run.load()?;
+            if run.print_config {
+                printer.data(&loaded.report(), Report::table)?;
+            } else {
+                loaded.log_problems();
+                gofleet_agent::run(run.config(&loaded)?, gofleet_server::stop_signal()).await?;
+            }
         }
         Verb::Install(install) => service::install(&install, printer)?,
         Verb::Uninstall { root, purge } => service::uninstall(root, purge, printer)?,

@@ -13,6 +13,7 @@ use crate::device::DeviceArguments;
 use crate::edge::EdgeArguments;
 use crate::emergency::Emergency;
 use crate::env::EnvArguments;
+use crate::export::Export;
 use crate::hold::HoldArguments;
 use crate::local::LocalCommand;
 use crate::login::Login;
@@ -63,6 +64,7 @@ pub enum Command {
     Anomaly(AnomalyArguments),
     Audit(Audit),
     Advise(Advise),
+    Export(Export),
     Token(Token),
     Login(Login),
     Server(Server),
@@ -99,6 +101,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "anomaly",
             "audit",
             "advise",
+            "export",
             "token",
             "login",
         ],

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use gofleet_agent::AgentError;
 use gofleet_api::ClientError;
 use gofleet_core::resolve::ResolveError;
+use gofleet_core::settings::SettingsError;
 use gofleet_server::{ConfigError, EdgeError, ServeError};
 
 use crate::printer::{Printer, paint, style};
@@ -106,6 +107,7 @@ fn hint_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(ConfigError::hint))
         .or_else(|| error.downcast_ref().and_then(EdgeError::hint))
         .or_else(|| error.downcast_ref().and_then(ResolveError::hint))
+        .or_else(|| error.downcast_ref().and_then(SettingsError::hint))
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {

@@ -20,6 +20,7 @@ mod device;
 mod edge;
 mod emergency;
 mod env;
+mod export;
 mod failure;
 mod hold;
 mod local;
@@ -88,6 +89,7 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Anomaly(arguments) => anomaly::run(arguments, printer).await,
         Command::Audit(arguments) => audit::run(arguments, printer).await,
         Command::Advise(arguments) => advise::run(arguments, printer).await,
+        Command::Export(arguments) => export::run(arguments, printer),
         Command::Token(arguments) => token::run(arguments, printer).await,
         Command::Login(arguments) => login::run(arguments, printer).await,
         Command::Server(arguments) => server::run(arguments, printer).await,

@@ -70,7 +70,8 @@ impl FromArgMatches for Settings {
     }
 }
 
-fn capitalized(text: &str) -> String {
+/// With a capital letter at its beginning.
+pub fn capitalized(text: &str) -> String {
     let mut characters = text.chars();
     characters
         .next()

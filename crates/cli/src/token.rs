@@ -24,7 +24,7 @@ enum Verb {
   gofleet token create
   gofleet token create --ttl 15m --note 'build machine 7'
   gofleet token create --network 10.1.0.0/16 --devices 'label.site = berlin' --approval
-  gofleet agent run --server URL --token \"$(gofleet token create)\"")]
+  gofleet agent run --server https://gofleet.example.org --token \"$(gofleet token create)\"")]
     Create {
         #[command(flatten)]
         connection: Connection,

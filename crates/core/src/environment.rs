@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use difference::{Line, Mark, Reason, difference};
 pub use findings::{Fault, Finding, Known, Severity, entries, examine};
 pub use journal::{Change, Conflict, Entry, Journal, Place, Undo};
+pub(crate) use list::expand;
 pub use list::{Reader, Style, join, split};
 pub use plan::{
     Excess, Limit, Plan, PlanError, Request, Savings, plan, value_length, whole_length,

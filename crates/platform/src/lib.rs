@@ -11,9 +11,12 @@ pub mod folder;
 pub mod link;
 pub mod lock;
 pub mod machine;
+pub mod policy;
 pub mod positioned;
 pub mod priority;
 pub mod process;
+#[cfg(windows)]
+mod registry;
 pub mod service;
 pub mod volume;
 

@@ -10,7 +10,7 @@ use gofleet_platform::service::{self, Change, Definition};
 use gofleet_platform::{Access, atomic_write};
 use serde::Serialize;
 
-use super::Options;
+use super::settings::{Options, enforced_root};
 use crate::failure::Hinted;
 use crate::printer::Printer;
 
@@ -46,7 +46,12 @@ struct Installed {
 
 /// Makes the service.
 pub fn install(install: &Install, printer: Printer) -> anyhow::Result<()> {
-    let root = root(install.options.root.clone())?;
+    let loaded = install.options.load(&root(None)?)?;
+    loaded.server()?;
+    for problem in &loaded.settings.problems {
+        printer.warning(format_args!("{problem}"));
+    }
+    let root = loaded.root;
     let definition = definition(&root, &install.options)?;
     let shown = shown(&definition)?;
     let mut installed = Installed {
@@ -139,7 +144,7 @@ fn not_there() -> Hinted {
     Hinted::new(format!("{NAME} can't be asked for that"), hint)
 }
 
-/// The given root, or the one that a service has: `/var/lib/gofleet`, on Windows
+/// The given root, or that of the policy, or the one that a service has: `/var/lib/gofleet`, on Windows
 /// `%ProgramData%\gofleet`.
 pub fn root(root: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let default = if cfg!(windows) {
@@ -148,7 +153,7 @@ pub fn root(root: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     } else {
         PathBuf::from("/var/lib/gofleet")
     };
-    let root = root.unwrap_or(default);
+    let root = root.or_else(enforced_root).unwrap_or(default);
     std::path::absolute(&root).with_context(|| format!("{} is no folder", root.display()))
 }
 
@@ -246,7 +251,8 @@ fn served(run: super::Run, host: service::Host) -> anyhow::Result<()> {
         let stop = stop.clone();
         move || stop.notify_one()
     });
-    let config = run.config()?;
+    let loaded = run.load()?;
+    let config = run.config(&loaded)?;
     let logs = config.root.join("agent").join("logs");
     gofleet_platform::create_private_folder(&config.root.join("agent"))
         .and_then(|()| fs::create_dir_all(&logs))
@@ -256,6 +262,7 @@ fn served(run: super::Run, host: service::Host) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     host.is_running();
     tracing::info!(target: crate::logging::SERVICE, "the agent starts");
+    loaded.log_problems();
     let outcome =
         runtime.block_on(gofleet_agent::run(config, async move { stop.notified().await }));
     // Unpacking may be under way on another thread: the next start tidies up after it.

@@ -14,6 +14,7 @@ use gofleet_platform::{FileLock, LockError};
 use serde::{Deserialize, Serialize};
 
 use super::service::NAME;
+use super::settings::{Options, Report};
 
 /// What can be told of an agent from its root, whether it runs or not.
 #[derive(Debug, Serialize)]
@@ -32,6 +33,11 @@ pub struct Status {
     rollout: Option<RolloutId>,
     step: Option<Step>,
     failure: Option<Failure>,
+    /// What the agent was told at its last start; if it never started, what it would be told.
+    #[serde(flatten)]
+    report: Report,
+    /// Whether the policy says something else since then: it counts at the next start.
+    is_policy_outdated: bool,
 }
 
 impl Status {
@@ -41,6 +47,10 @@ impl Status {
         let folder = path.join("agent");
         let task = newest_task(&folder.join("ledger.json"))?;
         let active = root.active()?;
+        let report = match Report::left(path)? {
+            Some(report) => report,
+            None => Options::default().load(path)?.report(),
+        };
         let identity = Identity::load(&super::credential(path))?;
         Ok(Self {
             root: path.to_owned(),
@@ -59,6 +69,8 @@ impl Status {
             rollout: task.as_ref().map(|task| task.order.rollout.clone()),
             step: task.as_ref().map(|task| task.step),
             failure: task.and_then(|task| task.failure),
+            is_policy_outdated: report.is_outdated(),
+            report,
         })
     }
 
@@ -85,6 +97,13 @@ impl Status {
         if let Some(failure) = &self.failure {
             lines.push(format!("failed     at {}: {}", failure.step, failure.message));
         }
+        if self.is_policy_outdated {
+            lines.push(
+                "policy     has changed; it counts when the agent is started again".to_owned(),
+            );
+        }
+        lines.push(String::new());
+        lines.push(self.report.table());
         lines.join("\n")
     }
 }

@@ -69,22 +69,7 @@ impl<'a> Reader<'a> {
         if !self.is_expanded || self.style == Style::Unix {
             return text.to_owned();
         }
-        let (mut done, mut rest) = (String::new(), text);
-        while let Some((before, after)) = rest.split_once('%') {
-            done.push_str(before);
-            let named = after.split_once('%');
-            match named.and_then(|(name, rest)| Some((self.around.variable(name)?, rest))) {
-                Some((value, behind)) => {
-                    done.push_str(&value);
-                    rest = behind;
-                }
-                None => {
-                    done.push('%');
-                    rest = after;
-                }
-            }
-        }
-        done + rest
+        expand(text, |name| self.around.variable(name))
     }
 
     /// The folder that an entry means: without quotes, variables replaced.
@@ -114,6 +99,26 @@ impl<'a> Reader<'a> {
         let is_open = self.style == Style::Windows && folder.matches('%').count() >= 2;
         if is_open || folder.is_empty() { Seen::Unknown } else { self.around.look(&folder) }
     }
+}
+
+/// The text with each `%VARIABLE%` replaced; one that is not set stays as it is written.
+pub(crate) fn expand(text: &str, variable: impl Fn(&str) -> Option<String>) -> String {
+    let (mut done, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('%') {
+        done.push_str(before);
+        let named = after.split_once('%');
+        match named.and_then(|(name, rest)| Some((variable(name)?, rest))) {
+            Some((value, behind)) => {
+                done.push_str(&value);
+                rest = behind;
+            }
+            None => {
+                done.push('%');
+                rest = after;
+            }
+        }
+    }
+    done + rest
 }
 
 /// Upper case, one character for one as Windows compares names, and one kind of slash.

@@ -8,12 +8,11 @@ use std::ptr::{null, null_mut};
 use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_FILE_NOT_FOUND, ERROR_MORE_DATA, ERROR_SUCCESS, WAIT_ABANDONED, WAIT_OBJECT_0,
-    WAIT_TIMEOUT, WIN32_ERROR,
+    ERROR_MORE_DATA, WAIT_ABANDONED, WAIT_OBJECT_0, WAIT_TIMEOUT,
 };
 use windows_sys::Win32::System::Registry::{
-    HKEY, HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE, KEY_QUERY_VALUE, KEY_SET_VALUE, RegCloseKey,
-    RegCreateKeyExW, RegDeleteValueW, RegFlushKey, RegOpenKeyExW, RegQueryValueExW, RegSetValueExW,
+    HKEY, HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE, KEY_QUERY_VALUE, KEY_SET_VALUE, RegCreateKeyExW,
+    RegDeleteValueW, RegFlushKey, RegQueryValueExW, RegSetValueExW,
 };
 use windows_sys::Win32::System::Threading::{CreateMutexW, ReleaseMutex, WaitForSingleObject};
 use windows_sys::Win32::UI::WindowsAndMessaging::{
@@ -22,6 +21,7 @@ use windows_sys::Win32::UI::WindowsAndMessaging::{
 
 use super::{Hive, Key, Location, Raw, Told};
 use crate::file::{self, Access};
+use crate::registry::{Open, done, found, wide};
 
 /// In every session: a user may have several, and all share the registry.
 const MUTEX: &str = r"Global\gofleet-environment";
@@ -59,16 +59,6 @@ impl Drop for Alone {
     }
 }
 
-/// A key that is closed when this is dropped.
-struct Open(HKEY);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        // SAFETY: the handle is open, and this is its only owner.
-        unsafe { RegCloseKey(self.0) };
-    }
-}
-
 impl Key {
     const fn root(&self) -> HKEY {
         match self.hive {
@@ -79,10 +69,7 @@ impl Key {
 
     /// None if there is no such key.
     fn open(&self, rights: u32) -> io::Result<Option<Open>> {
-        let (path, mut key) = (wide(&self.path), null_mut());
-        // SAFETY: the path ends with a zero; the handle is written before success is told.
-        let said = unsafe { RegOpenKeyExW(self.root(), path.as_ptr(), 0, rights, &raw mut key) };
-        Ok(found(said)?.map(|()| Open(key)))
+        Open::existing(self.root(), &self.path, rights)
     }
 
     /// Makes it if there is none.
@@ -194,23 +181,4 @@ pub fn announce(longest: Duration) -> Told {
         )
     };
     if answered == 0 { Told::NotAll } else { Told::All }
-}
-
-fn done(said: WIN32_ERROR) -> io::Result<()> {
-    match said {
-        ERROR_SUCCESS => Ok(()),
-        code => Err(io::Error::from_raw_os_error(code.cast_signed())),
-    }
-}
-
-/// None if it is not there.
-fn found(said: WIN32_ERROR) -> io::Result<Option<()>> {
-    match said {
-        ERROR_FILE_NOT_FOUND => Ok(None),
-        said => done(said).map(Some),
-    }
-}
-
-fn wide(text: &str) -> Vec<u16> {
-    text.encode_utf16().chain([0]).collect()
 }

@@ -180,23 +180,7 @@ pub const KEYS: [Key; 21] = [
 
 /// The key that looks most like `text`.
 pub(super) fn nearest(text: &str) -> &'static str {
-    let distance = |key: &&Key| edit_distance(&text.to_lowercase(), key.name);
-    KEYS.iter().min_by_key(distance).expect("there are keys").name
-}
-
-/// How many characters must be put in, taken out or replaced (Levenshtein).
-fn edit_distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, &b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[to.len()]
+    gofleet_core::nearest::nearest(text, KEYS.map(|key| key.name)).expect("there are keys")
 }
 
 #[cfg(test)]
@@ -215,6 +199,5 @@ mod tests {
         ] {
             assert_eq!(nearest(text), expect, "{text}");
         }
-        assert_eq!(edit_distance("kitten", "sitting"), 3);
     }
 }
