@@ -9,7 +9,7 @@ use gofleet_core::order::{Failure, FailureKind, Step, Want};
 use gofleet_core::time::Timestamp;
 use gofleet_depot::{Depot, DepotError};
 use gofleet_platform::checkpoint;
-use gofleet_platform::machine::release_freed_memory;
+use gofleet_platform::machine::release_memory;
 
 use crate::backoff::{Backoff, random};
 use crate::device::{Device, blocking, now, open_depot};
@@ -44,7 +44,7 @@ impl Device {
         let action = self.next_action();
         self.resting.send_replace(action == Action::Rest);
         let Some(task) = task.filter(|_| action != Action::Rest) else {
-            release_freed_memory();
+            release_memory();
             self.order_news.notified().await;
             return Ok(());
         };

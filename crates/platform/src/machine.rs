@@ -76,11 +76,12 @@ pub fn resident_bytes() -> Option<u64> {
     system::resident_bytes()
 }
 
-/// Gives memory that this process freed back to the system, where its allocator keeps it.
+/// Gives memory back to the system: what this process freed, where its allocator keeps it, and the
+/// code that it ran, which is mapped again where it is run again.
 ///
 /// For a process that has done something large and goes to rest. It takes some milliseconds.
-pub fn release_freed_memory() {
-    system::release_freed_memory();
+pub fn release_memory() {
+    system::release_memory();
 }
 
 #[cfg(test)]
@@ -96,10 +97,21 @@ mod tests {
         let last = vec![1u8; 1000];
         let full = resident_bytes().unwrap();
         drop(pieces);
-        release_freed_memory();
+        release_memory();
         let left = resident_bytes().unwrap();
         assert_eq!(last.len(), 1000);
         assert!(left + 50_000_000 < full, "{full} bytes before, {left} bytes after");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn code_that_was_given_back_runs_again() {
+        let before = resident_bytes().unwrap();
+        release_memory();
+        let after = resident_bytes().unwrap();
+        assert!(after < before, "{before} bytes before, {after} bytes after");
+        let memory = memory().unwrap();
+        assert!(memory.used_bytes() > 0);
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! A machine with Unix.
 
-#![cfg_attr(
-    all(target_os = "linux", target_env = "gnu"),
-    expect(unsafe_code, reason = "a call of the C library")
-)]
+#![cfg_attr(target_os = "linux", expect(unsafe_code, reason = "calls of the C library"))]
 
 use super::{Memory, ProcessorTimes};
 
@@ -60,17 +57,54 @@ pub fn memory() -> Option<Memory> {
 }
 
 /// glibc keeps what was freed in the arenas of its threads until it is told (malloc_trim(3)).
-pub fn release_freed_memory() {
+pub fn release_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the call takes no pointer and may be made by any thread at any time.
     unsafe {
         libc::malloc_trim(0);
     }
+    #[cfg(target_os = "linux")]
+    release_code();
+}
+
+/// Lets go of the pages of the program's code. The kernel maps them again, from its cache of files,
+/// as they are run (madvise(2), `MADV_DONTNEED`).
+#[cfg(target_os = "linux")]
+fn release_code() {
+    let Ok(program) = std::fs::read_link("/proc/self/exe") else { return };
+    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else { return };
+    for (start, end) in maps.lines().filter_map(|line| code(line, &program.to_string_lossy())) {
+        // SAFETY: the mapping is of the program's file, and nobody can have written to it, since it
+        // is executable and not writable: what is read from it again is what was there.
+        unsafe {
+            libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED);
+        }
+    }
+}
+
+/// From where to where a line of proc_pid_maps(5) maps code of this program, if it does.
+#[cfg(target_os = "linux")]
+fn code(line: &str, program: &str) -> Option<(usize, usize)> {
+    let (range, rest) = line.split_once(' ')?;
+    let is_code = rest.starts_with("r-xp ") && rest.ends_with(&format!(" {program}"));
+    let (start, end) = range.split_once('-').filter(|_| is_code)?;
+    Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_code_of_the_program_is_let_go() {
+        let line = |rights: &str| format!("5579a000-5579b000 {rights} 00012000 fe:00 42   /a b");
+        assert_eq!(code(&line("r-xp"), "/a b"), Some((0x5579_a000, 0x5579_b000)));
+        for (rights, program) in [("r--p", "/a b"), ("rwxp", "/a b"), ("r-xp", "/lib/a b/c")] {
+            assert_eq!(code(&line(rights), program), None, "{rights} {program}");
+        }
+        assert_eq!(code("7ffd0000-7ffd2000 r-xp 00000000 00:00 0   [vdso]", "/a b"), None);
+    }
 
     #[test]
     fn pretty_names_are_unquoted() {

@@ -80,4 +80,4 @@ pub fn memory() -> Option<Memory> {
 }
 
 /// The heap of Windows gives large freed pieces back by itself.
-pub fn release_freed_memory() {}
+pub fn release_memory() {}
