@@ -62,6 +62,7 @@ fn run(cli: Cli, printer: Printer) -> anyhow::Result<ExitCode> {
     let is_agent = matches!(&cli.command, Command::Agent(arguments) if arguments.is_run());
     // An agent waits nearly all of its life: one thread keeps it small.
     let mut builder = if is_agent {
+        gofleet_platform::machine::keep_little_memory();
         tokio::runtime::Builder::new_current_thread()
     } else {
         tokio::runtime::Builder::new_multi_thread()

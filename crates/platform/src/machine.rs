@@ -76,6 +76,12 @@ pub fn resident_bytes() -> Option<u64> {
     system::resident_bytes()
 }
 
+/// Lets this process keep no more than a megabyte that it has freed, from now on: for one that does
+/// something large now and then, and rests for nearly all of its life. Called before it has threads.
+pub fn keep_little_memory() {
+    system::keep_little_memory();
+}
+
 /// Gives memory back to the system: what this process freed, where its allocator keeps it, and the
 /// code that it ran, which is mapped again where it is run again.
 ///

@@ -80,4 +80,6 @@ pub fn memory() -> Option<Memory> {
 }
 
 /// The heap of Windows gives large freed pieces back by itself.
+pub fn keep_little_memory() {}
+
 pub fn release_memory() {}
