@@ -25,10 +25,8 @@ impl Runs {
         if self.current == Some(run) {
             return false;
         }
-        self.returns = match self.earlier.contains(&Some(run)) {
-            true => self.returns + 1,
-            false => self.returns,
-        };
+        // A new run is a restart: what came late before it shows nothing any more.
+        self.returns = if self.earlier.contains(&Some(run)) { self.returns + 1 } else { 0 };
         self.earlier.rotate_right(1);
         self.earlier[0] = self.current.replace(run);
         let is_shown = self.returns >= RETURNS;
@@ -60,6 +58,8 @@ mod tests {
     #[test]
     fn a_request_that_was_long_under_way_shows_nothing() {
         assert_eq!(shown(&[1, 1, 2, 1, 2, 2, 2]), None);
+        let late_after_each_restart = [1, 2, 1, 2, 3, 2, 3, 4, 3, 4, 5, 4, 5];
+        assert_eq!(shown(&late_after_each_restart), None);
     }
 
     proptest! {

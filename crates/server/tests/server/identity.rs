@@ -213,7 +213,7 @@ async fn two_machines_with_one_key_are_noticed() {
     }
     assert_eq!(kept_out().await, None);
     let third = clone.of_run("3");
-    for client in [&third, &second, &third] {
+    for client in [&third, &second, &third, &second] {
         ask(client).await;
     }
     let Some(gofleet_api::KeptOut::Quarantine(quarantine)) = kept_out().await else {
