@@ -247,10 +247,10 @@ mod tests {
         assert_eq!(bench.asked(), ["daemon-reload", "enable example"]);
     }
 
-    /// Needs systemd's own checker, which needs no systemd that runs.
+    /// By systemd's own checker, which needs no systemd that runs.
     #[test]
+    #[ignore = "needs systemd-analyze: apt-get install systemd"]
     fn systemd_understands_the_unit() {
-        let Ok(_) = Command::new("systemd-analyze").arg("--version").output() else { return };
         let bench = Bench::new();
         bench.systemd.install(&definition("größe 100% \"$HOME\"")).unwrap();
         let path = bench.systemd.unit_path("example");
