@@ -13,6 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address;
 use crate::bandwidth::Bandwidth;
 use crate::time::Span;
 
@@ -329,17 +330,7 @@ fn few(count: usize, entries: Result<(), String>) -> Result<(), String> {
 
 fn url(text: &str) -> Result<(), String> {
     short(text)?;
-    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    match host {
-        Some(host)
-            if !host.is_empty()
-                && !host.starts_with('/')
-                && !host.contains(char::is_whitespace) =>
-        {
-            Ok(())
-        }
-        _ => Err("it must begin with http:// or https:// and name a host".to_owned()),
-    }
+    address::check(text).map_err(|rule| format!("it {rule}"))
 }
 
 fn folder(text: &str) -> Result<(), String> {

@@ -12,6 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use gofleet_core::address;
 use gofleet_core::anomaly::{self, InvalidRules, Rules};
 use gofleet_core::rollout::BlastRadius;
 use gofleet_core::statistics::Share;
@@ -310,15 +311,9 @@ fn folder(text: &str) -> Result<PathBuf, &'static str> {
     if text.is_empty() { Err("it must name a folder") } else { Ok(PathBuf::from(text)) }
 }
 
-fn url(text: &str) -> Result<String, &'static str> {
-    let text = text.trim_end_matches('/');
-    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    match host {
-        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
-            Ok(text.to_owned())
-        }
-        _ => Err("it must begin with http:// or https:// and name a host"),
-    }
+fn url(text: &str) -> Result<String, String> {
+    address::check(text).map_err(|rule| format!("it {rule}"))?;
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 fn defaults(sources: &Sources<'_>) -> BTreeMap<&'static str, (String, Origin)> {

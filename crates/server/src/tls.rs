@@ -17,7 +17,7 @@ use thiserror::Error;
 
 pub use authority::Authority;
 pub use listener::{Caller, ShownCertificate, TlsListener};
-pub use names::{host, name_of, names};
+pub use names::{name_of, names};
 
 /// Why there is no TLS.
 #[derive(Debug, Error)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use gofleet_api::AuditEntry;
+use gofleet_core::address;
 use gofleet_core::audit::{octet_counted, syslog_message};
 use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
@@ -99,7 +100,7 @@ pub async fn run(export: Export, printer: Printer) -> anyhow::Result<ExitCode> {
         // Before the entries, so that they reach at least as far.
         super::write(path, client.audit_head().await?.note.as_bytes())?;
     }
-    let hostname = host_of(client.server());
+    let hostname = address::host(client.server());
     let mut sink = Sink::open(&export, printer).await?;
     let mut exported = Exported { entries: 0, last: export.after };
     let mut lines = client.audit_lines(export.after).await?;
@@ -114,17 +115,6 @@ pub async fn run(export: Export, printer: Printer) -> anyhow::Result<ExitCode> {
         printer.data(&exported, |it| format!("{} entries, the last is {}", it.entries, it.last))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The host in a server's address, which is whom the messages are of.
-fn host_of(server: &str) -> String {
-    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(address) => address.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host.to_owned()
 }
 
 /// Where an export goes.
@@ -236,17 +226,6 @@ mod tests {
             ("tls://siem:6514", unknown()),
         ] {
             assert_eq!(text.parse::<Receiver>(), expect, "{text}");
-        }
-    }
-
-    #[test]
-    fn messages_are_of_the_servers_host() {
-        for (server, expect) in [
-            ("https://fleet.example.org/x", "fleet.example.org"),
-            ("http://127.0.0.1:8470", "127.0.0.1"),
-            ("http://[::1]:8470", "::1"),
-        ] {
-            assert_eq!(host_of(server), expect);
         }
     }
 }

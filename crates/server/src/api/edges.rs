@@ -6,6 +6,7 @@ use gofleet_api::{
     Edge, EdgeReport, EnrolEdgeRequest, EnrolEdgeResponse, IssuedCertificate, Problem, ProblemCode,
     QuarantineRequest, RenewalRequest,
 };
+use gofleet_core::address;
 use gofleet_core::audit::{Act, By};
 use gofleet_core::ids::EdgeId;
 use gofleet_storage::NewEdge;
@@ -87,7 +88,7 @@ async fn renew(
 
 /// A certificate for its server, and for devices by the host of its address.
 fn issue(state: &AppState, edge: &EdgeId, url: &str, request: &str) -> Answer<IssuedCertificate> {
-    let names: Vec<_> = tls::host(url).iter().filter_map(|host| tls::name_of(host)).collect();
+    let names: Vec<_> = tls::name_of(&address::host(url)).into_iter().collect();
     let time = (state.now(), state.config().certificate_lifetime);
     let issued = state.authority().for_request(request, (edge.as_str(), "edge"), &names, time);
     issued.map_err(invalid_request)
@@ -143,15 +144,11 @@ async fn revoke(
 
 /// Devices are told the address, and people all of it: neither shall be surprised.
 fn check(report: &EdgeReport) -> Answer<()> {
-    let invalid = |what: &str| Err(Failure::new(ProblemCode::InvalidRequest, what));
+    let invalid = |what: &str| Err(Failure::new(ProblemCode::InvalidRequest, what.to_owned()));
     for text in [&report.name, &report.site, &report.url] {
         if text.chars().count() > MAX_CHARS || text.chars().any(char::is_control) {
             return invalid("a name, site or address has more than 200 or unprintable characters");
         }
     }
-    let host = ["http://", "https://"].iter().find_map(|scheme| report.url.strip_prefix(scheme));
-    if host.is_none_or(|host| host.is_empty() || host.contains(char::is_whitespace)) {
-        return invalid("the address must begin with http:// or https:// and name a host");
-    }
-    Ok(())
+    address::check(&report.url).or_else(|rule| invalid(&format!("the address {rule}")))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
+use gofleet_core::address;
 use rcgen::SanType;
 
 /// The names of a listener at this address: this machine's, the address itself, the host of its
@@ -21,14 +22,14 @@ pub fn names(
         addresses.push(listen.ip());
     }
     names.extend(addresses.iter().map(ToString::to_string));
-    names.extend(public_url.and_then(host));
+    names.extend(public_url.map(address::host));
     names.extend(more.iter().map(|name| name.trim().to_lowercase()));
     names.iter().filter_map(|name| name_of(name)).collect()
 }
 
 /// A name as a certificate has it.
 pub fn name_of(name: &str) -> Option<SanType> {
-    match name.trim_matches(['[', ']']).parse() {
+    match name.parse() {
         Ok(address) => Some(SanType::IpAddress(address)),
         Err(_) if name.is_empty() || !name.bytes().all(is_of_a_name) => None,
         Err(_) => Some(SanType::DnsName(name.to_owned().try_into().ok()?)),
@@ -37,12 +38,6 @@ pub fn name_of(name: &str) -> Option<SanType> {
 
 const fn is_of_a_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
-}
-
-/// The host of an address like `https://host:8470/path`.
-pub fn host(url: &str) -> Option<String> {
-    let url: axum::http::Uri = url.parse().ok()?;
-    url.host().map(str::to_lowercase)
 }
 
 /// The addresses by which this machine reaches others, one of each family. Nothing is sent: the
