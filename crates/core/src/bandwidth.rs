@@ -15,6 +15,7 @@ use thiserror::Error;
 
 pub use bucket::Bucket;
 
+use crate::mistake;
 use crate::time::Timestamp;
 
 /// The slowest limit: below it a transfer could not be told from one that stands still.
@@ -57,13 +58,7 @@ pub struct InvalidBandwidth {
 impl fmt::Display for InvalidBandwidth {
     /// With the text, and a sign below the mistake.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { column, message, text } = self;
-        // Control characters would move the sign, or more.
-        let line: String = text
-            .chars()
-            .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-            .collect();
-        write!(formatter, "column {column}: {message}\n  {line}\n  {:>column$}", "^")
+        mistake::point(formatter, &self.text, self.column, &self.message)
     }
 }
 

@@ -43,6 +43,7 @@ pub mod hold;
 pub mod hook;
 pub mod ids;
 pub mod manifest;
+mod mistake;
 pub mod nearest;
 pub mod order;
 pub mod policy;

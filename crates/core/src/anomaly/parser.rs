@@ -2,6 +2,7 @@
 //! `silent for SPAN` or `SIGNAL (>|<) NUMBER [%|/min|x baseline] [for SPAN]`.
 
 use super::{Condition, Level, Limit, Reading, Rule, SignalName, Unit};
+use crate::mistake::{Wrong, named, thousandths};
 use crate::time::Span;
 
 /// The word for no rules.
@@ -12,9 +13,6 @@ const SILENT: &str = "silent";
 const LONGEST: Span = Span::from_secs(24 * 60 * 60);
 /// More rules or conditions than anybody reads.
 const MOST: usize = 32;
-
-/// What is wrong, and where, in characters from 0.
-type Wrong = (usize, String);
 
 pub(super) fn parse(text: &str) -> Result<Vec<Rule>, Wrong> {
     if text.trim() == NONE {
@@ -188,16 +186,5 @@ fn is_word(text: &str) -> bool {
 
 /// A decimal number with at most three digits behind the point.
 fn reading(text: &str) -> Option<Reading> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !is_number(whole) || !is_number(fraction) || fraction.len() > 3 || whole.len() > 12 {
-        return None;
-    }
-    let fraction: u64 = format!("{fraction:0<3}").parse().ok()?;
-    let whole: u64 = whole.parse().ok()?;
-    Some(Reading::from_thousandths(whole * 1000 + fraction))
-}
-
-fn named(word: &str) -> String {
-    if word.is_empty() { "the end".to_owned() } else { format!("`{}`", word.escape_debug()) }
+    thousandths(text, 12).map(Reading::from_thousandths)
 }

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::parser;
 use super::{Reading, SignalName};
+use crate::mistake;
 use crate::time::Span;
 
 /// The rules that are in force where nobody says otherwise.
@@ -86,13 +87,7 @@ pub struct InvalidRules {
 impl fmt::Display for InvalidRules {
     /// With the text, and a sign below the mistake.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { column, message, text } = self;
-        // Control characters would move the sign, or more.
-        let line: String = text
-            .chars()
-            .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-            .collect();
-        write!(formatter, "column {column}: {message}\n  {line}\n  {:>column$}", "^")
+        mistake::point(formatter, &self.text, self.column, &self.message)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 
 use super::{Hours, MINUTES_PER_DAY, Rate, Rule, SLOWEST_BYTES_PER_SECOND};
+use crate::mistake::{Wrong, named, thousandths};
 
 /// The word for no limit.
 pub(super) const UNLIMITED: &str = "unlimited";
@@ -13,9 +14,6 @@ pub(super) const BYTE_UNITS: [(&str, u64); 4] =
 /// Units of bits, with the bytes that a thousand of them hold: an eighth.
 const BIT_UNITS: [(&str, u64); 3] =
     [("Gbit/s", 125_000_000_000), ("Mbit/s", 125_000_000), ("kbit/s", 125_000)];
-
-/// What is wrong, and where, in characters from 0.
-type Wrong = (usize, String);
 
 pub(super) fn parse(text: &str) -> Result<Vec<Rule>, Wrong> {
     let mut words = Words { chars: text.chars().collect(), at: 0 };
@@ -88,7 +86,7 @@ impl Words {
         if number == UNLIMITED {
             return Ok(Rate(None));
         }
-        let thousandths = thousandths(&number).ok_or_else(|| {
+        let thousandths = thousandths(&number, 15).ok_or_else(|| {
             (at, format!("expected a rate like `20 MB/s`, found {}", named(&number)))
         })?;
         let (unit_at, unit) = self.next();
@@ -141,22 +139,7 @@ impl Words {
     }
 }
 
-/// A decimal number with at most three digits behind the point, in thousandths.
-fn thousandths(text: &str) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !is_number(whole) || !is_number(fraction) || fraction.len() > 3 || whole.len() > 15 {
-        return None;
-    }
-    let fraction: u64 = format!("{fraction:0<3}").parse().ok()?;
-    whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(fraction)
-}
-
 fn no_unit(found: &str) -> String {
     let names: Vec<_> = BYTE_UNITS.iter().chain(&BIT_UNITS).map(|(name, _)| *name).collect();
     format!("expected a unit ({}), found {}", names.join(", "), named(found))
-}
-
-fn named(word: &str) -> String {
-    if word.is_empty() { "the end".to_owned() } else { format!("`{}`", word.escape_debug()) }
 }

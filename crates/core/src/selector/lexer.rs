@@ -1,5 +1,7 @@
 //! Words, texts and signs of a selector, each with its column.
 
+use crate::mistake::Wrong;
+
 /// A token and where it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
@@ -36,9 +38,6 @@ impl Kind {
         }
     }
 }
-
-/// What is wrong, and in which column.
-pub(super) type Wrong = (usize, String);
 
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Wrong> {
     let chars: Vec<char> = text.chars().collect();

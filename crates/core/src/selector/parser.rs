@@ -6,7 +6,8 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::ast::{Expression, Field, Kind, Operator, Selector, Value};
-use super::lexer::{self, Token, Wrong};
+use super::lexer::{self, Token};
+use crate::mistake::{self, Wrong};
 use crate::version;
 
 /// How deep brackets and `not` may be nested: far more than a person writes, and far less than
@@ -26,9 +27,7 @@ pub struct SelectorError {
 impl fmt::Display for SelectorError {
     /// The message, and below it the text with a caret under the mistake.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { column, message, text } = self;
-        let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        write!(f, "column {column}: {message}\n  {line}\n  {:>column$}", "^")
+        mistake::point(f, &self.text, self.column, &self.message)
     }
 }
 
