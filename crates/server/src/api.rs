@@ -4,6 +4,7 @@ mod agent;
 mod anomaly;
 mod artifacts;
 mod audit;
+mod certificates;
 mod devices;
 mod edges;
 mod emergency;

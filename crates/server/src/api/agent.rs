@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gofleet_api::{
-    EnrolRequest, EnrolResponse, IssuedCertificate, MAX_WAIT_SECS, Problem, ProblemCode,
-    RenewalRequest, WaysAnswer, WaysRequest,
+    EnrolRequest, EnrolResponse, IssuedCertificate, MAX_WAIT_SECS, Problem, RenewalRequest,
+    WaysAnswer, WaysRequest,
 };
 use gofleet_core::audit::{Act, By};
 use gofleet_core::ids::{DeviceId, ReleaseId};
@@ -19,14 +19,14 @@ use tokio::time::Instant;
 use tracing::warn;
 use utoipa_axum::routes;
 
+use super::certificates::{self, Holder, issue};
 use super::releases::manifest_of;
 use crate::access::{Access, CallingDevice, Pace, Peer, Routes};
 use crate::anomaly;
 use crate::extract::{Json, Path, Query};
-use crate::failure::{Answer, Failure};
+use crate::failure::Answer;
 use crate::secret::random_below;
 use crate::state::AppState;
-use crate::tls::Authority;
 
 pub fn routes() -> Routes {
     Routes::default()
@@ -52,14 +52,14 @@ async fn enrol(
     Peer { address, is_tls }: Peer,
     Json(request): Json<EnrolRequest>,
 ) -> Answer<(StatusCode, axum::Json<EnrolResponse>)> {
-    needs_tls(is_tls)?;
+    certificates::needs_tls(is_tls)?;
     let token = crate::secret::hash(request.token.trim());
     let EnrolRequest { facts, request, .. } = request;
-    let credential = Authority::key_of(&request).map_err(invalid_request)?;
+    let credential = certificates::key_of(&request)?;
     let (device, now) = (NewDevice { id: new_device_id(), credential, facts }, state.now());
     let by = By::token(&token).from(address);
     let device = state.storage().enrol(&by, &token, &device, now).await?;
-    let issued = issue(&state, &device, &request)?;
+    let issued = issue(&state, Holder::Device(device.as_str()), &request)?;
     Ok((StatusCode::CREATED, axum::Json(EnrolResponse { device, issued })))
 }
 
@@ -77,42 +77,13 @@ async fn renew(
     CallingDevice(device): CallingDevice,
     Json(RenewalRequest { request }): Json<RenewalRequest>,
 ) -> Answer<(StatusCode, axum::Json<IssuedCertificate>)> {
-    let key = Authority::key_of(&request).map_err(invalid_request)?;
-    if state.storage().device_by_credential(&key).await?.as_ref() != Some(&device) {
-        return Err(other_key());
-    }
-    let issued = issue(&state, &device, &request)?;
+    let key = certificates::key_of(&request)?;
+    let holder = state.storage().device_by_credential(&key).await?;
+    certificates::same_key(holder.as_ref(), &device)?;
+    let issued = issue(&state, Holder::Device(device.as_str()), &request)?;
     let act = Act::certificate_renewed(&device, issued.expires_at);
     state.storage().record(&By::device(&device), act, state.now()).await?;
     Ok((StatusCode::CREATED, axum::Json(issued)))
-}
-
-fn issue(state: &AppState, device: &DeviceId, request: &str) -> Answer<IssuedCertificate> {
-    let time = (state.now(), state.config().certificate_lifetime);
-    let issued = state.authority().for_request(request, (device.as_str(), "device"), &[], time);
-    issued.map_err(invalid_request)
-}
-
-/// Whoever enrols goes on with a certificate, which plain HTTP has no place for.
-pub(super) fn needs_tls(is_tls: bool) -> Answer<()> {
-    if is_tls {
-        return Ok(());
-    }
-    Err(Failure::new(ProblemCode::Forbidden, "machines enrol and ask by TLS only")
-        .with_hint("write the server's address with https://"))
-}
-
-/// The request for a certificate cannot be used.
-pub(super) fn invalid_request(reason: impl std::fmt::Display) -> Failure {
-    let detail = format!("the request for a certificate cannot be used: {reason}");
-    Failure::new(ProblemCode::InvalidRequest, detail)
-        .with_hint("it must be a PKCS #10 request in PEM, signed with its own key")
-}
-
-/// The request for a certificate is for another key than the caller's.
-pub(super) fn other_key() -> Failure {
-    Failure::new(ProblemCode::Forbidden, "the request is for another key than the caller's")
-        .with_hint("a new key needs a new enrolment")
 }
 
 fn new_device_id() -> DeviceId {

@@ -12,13 +12,12 @@ use gofleet_core::ids::EdgeId;
 use gofleet_storage::NewEdge;
 use utoipa_axum::routes;
 
-use super::agent::{invalid_request, needs_tls, other_key};
+use super::certificates::{self, Holder, issue};
 use crate::access::{Access, CallingAdministrator, CallingEdge, Pace, Peer, Routes};
 use crate::commands;
 use crate::extract::{Json, Path};
 use crate::failure::{Answer, Failure};
 use crate::state::AppState;
-use crate::tls::{self, Authority};
 
 /// The longest name, site or address that is kept.
 const MAX_CHARS: usize = 200;
@@ -46,17 +45,17 @@ async fn enrol(
     Peer { address, is_tls }: Peer,
     Json(request): Json<EnrolEdgeRequest>,
 ) -> Answer<(StatusCode, axum::Json<EnrolEdgeResponse>)> {
-    needs_tls(is_tls)?;
+    certificates::needs_tls(is_tls)?;
     check(&request.report)?;
     let token = crate::secret::hash(request.token.trim());
     let EnrolEdgeRequest { report, request, .. } = request;
-    let credential = Authority::key_of(&request).map_err(invalid_request)?;
+    let credential = certificates::key_of(&request)?;
     let id = format!("e-{}", &crate::secret::random_hex()[..16]);
     let id = id.parse().expect("hexadecimal digits make an id");
     let edge = NewEdge { id, credential, report };
     let by = By::token(&token).from(address);
     let id = state.storage().enrol_edge(&by, &token, &edge, state.now()).await?;
-    let issued = issue(&state, &id, &edge.report.url, &request)?;
+    let issued = issue(&state, Holder::Edge(id.as_str(), &edge.report.url), &request)?;
     Ok((StatusCode::CREATED, axum::Json(EnrolEdgeResponse { edge: id, issued })))
 }
 
@@ -74,24 +73,16 @@ async fn renew(
     CallingEdge(edge): CallingEdge,
     Json(RenewalRequest { request }): Json<RenewalRequest>,
 ) -> Answer<(StatusCode, axum::Json<IssuedCertificate>)> {
-    let key = Authority::key_of(&request).map_err(invalid_request)?;
-    if state.storage().edge_by_credential(&key).await?.as_ref() != Some(&edge) {
-        return Err(other_key());
-    }
+    let key = certificates::key_of(&request)?;
+    let holder = state.storage().edge_by_credential(&key).await?;
+    certificates::same_key(holder.as_ref(), &edge)?;
     let known = state.storage().edges(state.now()).await?;
     let url = known.into_iter().find(|known| known.id == edge).map(|known| known.report.url);
-    let issued = issue(&state, &edge, &url.unwrap_or_default(), &request)?;
+    let holder = Holder::Edge(edge.as_str(), url.as_deref().unwrap_or_default());
+    let issued = issue(&state, holder, &request)?;
     let act = Act::edge_certificate_renewed(&edge, issued.expires_at);
     state.storage().record(&By::edge(&edge), act, state.now()).await?;
     Ok((StatusCode::CREATED, axum::Json(issued)))
-}
-
-/// A certificate for its server, and for devices by the host of its address.
-fn issue(state: &AppState, edge: &EdgeId, url: &str, request: &str) -> Answer<IssuedCertificate> {
-    let names: Vec<_> = tls::name_of(&address::host(url)).into_iter().collect();
-    let time = (state.now(), state.config().certificate_lifetime);
-    let issued = state.authority().for_request(request, (edge.as_str(), "edge"), &names, time);
-    issued.map_err(invalid_request)
 }
 
 /// Takes in what a distribution point tells of itself; doing so keeps it among those offered.
