@@ -81,19 +81,21 @@ pub fn table() -> Vec<Route> {
 }
 
 fn security_schemes() -> [(&'static str, SecurityScheme); 4] {
-    let bearer = |what: &str| {
-        let mut http = Http::new(HttpAuthScheme::Bearer);
-        http.description = Some(what.to_owned());
-        SecurityScheme::Http(http)
+    let mut bearer = Http::new(HttpAuthScheme::Bearer);
+    bearer.description = Some("The administrator's token.".to_owned());
+    let certificate = |whose: &str| SecurityScheme::MutualTls {
+        description: Some(format!("The certificate that {whose} got when it enrolled.")),
+        deprecated: None,
+        extensions: None,
     };
     let cookie = ApiKeyValue::with_description(
         gofleet_api::SESSION_COOKIE,
         "A console session. What changes something must come from a page of the server (`Origin`).",
     );
     [
-        ("administrator", bearer("The administrator's token.")),
-        ("device", bearer("The credential that a device got when it enrolled.")),
-        ("edge", bearer("The credential that a distribution point got when it enrolled.")),
+        ("administrator", SecurityScheme::Http(bearer)),
+        ("device", certificate("a device")),
+        ("edge", certificate("a distribution point")),
         ("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
     ]
 }

@@ -1,6 +1,6 @@
 //! Who calls: the one function that every request's identity comes from.
 //!
-//! A stronger proof (a client certificate, single sign-on) becomes one more branch of
+//! Another proof (single sign-on, say) becomes one more branch of
 //! [`authenticate`]; nothing else in the server looks at credentials.
 
 use axum::extract::{ConnectInfo, Request, State};
