@@ -109,5 +109,6 @@ pub fn certified(
     CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())
 }
 
-/// How long a certificate that was made for the listener is shown before another one is made.
-pub const SHOWN_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long a certificate is shown before another one is made, or its files are read again: also
+/// one of a company's that is good for a few days is renewed in time.
+pub const SHOWN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
