@@ -38,6 +38,12 @@ fn check(settings: &Settings, value: &str, origin: &str) {
 }
 
 #[test]
+fn the_period_of_signals_is_told_as_it_is() {
+    let told = Setting::of_name("signals_every").unwrap().default;
+    assert_eq!(told.parse::<Span>(), Ok(SIGNALS_EVERY));
+}
+
+#[test]
 fn policy_stands_above_flags_above_environment_above_file_above_default() {
     check(&layered(0, REG_SZ), "https://policy", "policy");
     check(&layered(1, REG_SZ), "https://flag", "--server");
