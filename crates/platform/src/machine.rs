@@ -94,9 +94,14 @@ pub fn release_memory() {
 mod tests {
     use super::*;
 
+    /// Held by the one test that measures what the process occupies.
+    #[cfg(target_os = "linux")]
+    static MEASURING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[test]
     fn freed_memory_goes_back_to_the_system() {
+        let _alone = MEASURING.lock().unwrap();
         // Pieces so small that the allocator keeps them in its heap, and one more above them that
         // stays, so that it cannot shrink the heap from its end.
         let pieces: Vec<_> = (0..60_000).map(|at| vec![at as u8; 1000]).collect();
@@ -109,9 +114,28 @@ mod tests {
         assert!(left + 50_000_000 < full, "{full} bytes before, {left} bytes after");
     }
 
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[test]
+    fn little_is_kept_of_what_another_thread_has_freed() {
+        let _alone = MEASURING.lock().unwrap();
+        keep_little_memory();
+        // By such a block the allocator would learn to keep twice as much.
+        drop(std::hint::black_box(vec![1u8; 31 << 20]));
+        let largest = std::thread::spawn(|| {
+            let pieces: Vec<_> = (0..60_000).map(|at| vec![at as u8; 1000]).collect();
+            let largest = resident_bytes().unwrap();
+            drop(pieces);
+            largest
+        });
+        let largest = largest.join().unwrap();
+        let left = resident_bytes().unwrap();
+        assert!(left + 50_000_000 < largest, "{largest} bytes at most, {left} bytes after");
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn code_that_was_given_back_runs_again() {
+        let _alone = MEASURING.lock().unwrap();
         let before = resident_bytes().unwrap();
         release_memory();
         let after = resident_bytes().unwrap();
