@@ -297,6 +297,7 @@ pub(super) fn facts(number: usize) -> Facts {
                 origin: GoOrigin::System,
             },
         ],
+        zone: None,
         labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
     }
 }

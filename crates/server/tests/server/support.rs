@@ -276,6 +276,7 @@ pub fn facts(hostname: &str) -> Facts {
         agent_version: "0".to_owned(),
         active: None,
         found: Vec::new(),
+        zone: None,
         labels: Default::default(),
     }
 }
