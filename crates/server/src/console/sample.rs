@@ -23,6 +23,10 @@ use gofleet_core::ways::WayKind;
 
 use super::health::samples as health;
 
+mod outlook;
+
+pub(super) use outlook::{decisions, forecast, plan};
+
 /// When the sample is looked at.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_795_437_615_000);
 
