@@ -115,8 +115,8 @@ fn round_up(value: f64) -> f64 {
 
 /// Spans at the ends and in the middle of an axis.
 pub(super) fn spans(end: Span) -> Vec<String> {
-    let at = |part: u64| format::spell(Span::from_millis(end.as_millis() / 4 * part));
-    (0..=4).map(at).collect()
+    let at = |part: u64| format::spell(Span::from_millis(end.as_millis() / 2 * part));
+    (0..=2).map(at).collect()
 }
 
 /// Values at the ends and in the middle of an axis, top to bottom.

@@ -176,7 +176,9 @@ async fn a_plan_can_be_played_before_it_is_started() {
     assert!(forecast.finish.is_some_and(|it| it.p50 >= asked.soak), "{forecast:?}");
     assert!(!forecast.basis[0].is_measured && forecast.basis[0].samples == 0, "{forecast:?}");
     let bytes: u64 = forecast.sites.iter().map(|site| site.bytes).sum();
-    assert!(bytes > 0 && bytes <= simulated.plan.bytes, "those that fail at once fetch as well");
+    // Who tries again fetches again, which is one of a hundred.
+    let planned = simulated.plan.bytes;
+    assert!(bytes > planned * 9 / 10 && bytes < planned * 11 / 10, "{bytes} of {planned}");
 
     let plain = server.request("POST", "/rollouts/plan").bearer_auth(&server.admin_token);
     let plain: Value = plain.json(&asked).send().await.unwrap().json().await.unwrap();
@@ -253,7 +255,7 @@ async fn the_planner_plans_plays_advises_and_starts() {
         ("script.error_rate=2", "is no value for"),
     ] {
         let page = server.page_when(&format!("/planner?{query}"), "</html>").await;
-        assert!(page.contains(expect), "{query}: {page}");
+        assert!(page.to_lowercase().contains(expect), "{query}: {page}");
     }
     assert!(server.admin().rollouts().await.unwrap().is_empty(), "nothing was started");
 

@@ -7,7 +7,6 @@ use crate::agent::{self, Action, Event, Situation};
 use crate::order::{FailureKind, Order, Step, Want};
 use crate::rollout::WantKind;
 use crate::time::{Span, Timestamp};
-use crate::window::Opening;
 
 /// A device that downloads or waits tells so at least so often within the patience of the server.
 const SIGNS_OF_LIFE: u64 = 2;
@@ -180,6 +179,3 @@ impl Course<'_> {
         }
     }
 }
-
-/// Whether a window is open that may not be there.
-pub(super) const ALWAYS: Opening = Opening::Open;

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 
 use super::behaviour::{Model, Took};
-use super::device::ALWAYS;
 use super::{Forecasting, RolloutPlan};
 use crate::anomaly::Class;
 use crate::facts::Facts;
@@ -111,7 +110,7 @@ impl<'a> Fleet<'a> {
 
     /// Whether the rollout's window is open for a device in a zone.
     pub(super) fn opening(&self, zone: usize, at: Timestamp, windows: &mut Windows) -> Opening {
-        let Some(window) = &self.view.spec.window else { return ALWAYS };
+        let Some(window) = &self.view.spec.window else { return Opening::Open };
         let key = (zone, at.as_millis().div_euclid(MINUTE_MS));
         *windows.0.entry(key).or_insert_with(|| window.opening(at, &self.zones[zone]))
     }
