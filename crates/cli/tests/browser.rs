@@ -335,6 +335,8 @@ fn pictures(scene: &Scene, browser: &mut Chromium, rollout: &str, folder: &std::
     take("rollout-light.png", rollout, Scheme::Light, 1280, 860, 1.5);
     take("rollout-phone-dark.png", rollout, Scheme::Dark, 390, 844, 2.0);
     take("overview-light.png", "/", Scheme::Light, 1280, 760, 1.5);
+    take("course-light.png", rollout, Scheme::Light, 1280, 1700, 1.0);
+    take("course-phone-dark.png", rollout, Scheme::Dark, 390, 3000, 1.0);
 }
 
 #[test]

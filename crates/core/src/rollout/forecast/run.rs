@@ -238,7 +238,7 @@ impl Runner<'_> {
             let what = What::Told { generation, number };
             self.due.push(Reverse(Due { at: report.at, place, what }));
         }
-        if !told.last().is_some_and(|last| !last.step.is_in_flight()) {
+        if told.last().is_none_or(|last| last.step.is_in_flight()) {
             self.due.push(Reverse(Due { at: heard + patience, place, what: What::Wake }));
         }
     }
