@@ -111,13 +111,13 @@ async fn played(
 ) -> Answer<Forecast> {
     let Recorded { behaviour, exposure } = Recorded::read(state).await?;
     let turn = TURN.acquire().await.expect("nobody closes it");
+    // The turn goes with the work: whoever asked may have gone before it is done.
     let computed = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let planning = inputs.planning(&plan.spec);
         forecast(&Forecasting { planning, behaviour: &behaviour, exposure, budget }, &plan)
     });
-    let computed = computed.await;
-    drop(turn);
-    computed.map_err(|error| Failure::internal("forecasting", &error))
+    computed.await.map_err(|error| Failure::internal("forecasting", &error))
 }
 
 /// Keeps beside a rollout what was to be expected when it was started, for whoever compares. That
