@@ -83,6 +83,7 @@ pub fn gather(
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         active: active_version(root),
         found: find_go(root, places),
+        zone: Some(zone().to_string()),
         labels: labels.clone(),
     }
 }

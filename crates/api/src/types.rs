@@ -7,6 +7,7 @@ mod emergency;
 mod enrolment;
 mod hold;
 mod release;
+mod rollout;
 mod session;
 
 pub use anomaly::{AnomalyRule, AnomalyRules, Baseline};
@@ -16,6 +17,7 @@ pub use emergency::{EmergencyRequest, EmergencyView};
 pub use enrolment::{EnrolRequest, EnrolResponse, IssuedCertificate, RenewalRequest};
 pub use hold::{HoldRequest, QuarantineRequest, QuarantineView};
 pub use release::{DecisionRequest, UploadOutcome};
+pub use rollout::{PreviewAnswer, SimulatedPlan};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
 
 pub use gofleet_core::advice::Measured;
@@ -28,8 +30,9 @@ pub use gofleet_core::edge::{Edge, EdgeReport};
 pub use gofleet_core::event::{Change, Event};
 pub use gofleet_core::hold::{Hold, KeptOut, Quarantine, QuarantineCause};
 pub use gofleet_core::hook::{DeliveryState, HookDelivery, HookEvent, HookTarget};
+pub use gofleet_core::rollout::forecast::Forecast;
 pub use gofleet_core::rollout::{
-    DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Reason, RingState, RingStatus, RolloutPlan,
-    RolloutState, RolloutStatus, RolloutSummary, Tally, Traffic, WayTraffic,
+    DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Preview, Reason, RingState, RingStatus,
+    RolloutPlan, RolloutState, RolloutStatus, RolloutSummary, Tally, Traffic, WayTraffic,
 };
 pub use gofleet_core::ways::{EdgeOffer, Way, WayKind, WayStep, WaysAnswer, WaysRequest};

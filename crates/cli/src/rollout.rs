@@ -3,7 +3,7 @@
 mod explain;
 mod file;
 mod follow;
-mod rings;
+mod forecast;
 mod show;
 mod spec;
 
@@ -39,12 +39,17 @@ enum Verb {
     #[command(after_help = "Examples:
   gofleet rollout plan 1.27.3
   gofleet rollout plan 1.27.3 --rings 'test:1,pilot:25%,production:rest' --select 'os = \"windows\"'
+  gofleet rollout plan 1.27.3 --max-in-flight 50 --window 'daily 01:00-05:00' --simulate
   gofleet rollout plan -f rollout.yaml")]
     Plan {
         #[command(flatten)]
         connection: Connection,
         #[command(flatten)]
         spec: SpecArguments,
+        /// Play the rollout many times against the fleet's recorded behaviour, and show when it
+        /// will be through, where it may stop, and bytes by hour and site
+        #[arg(long)]
+        simulate: bool,
     },
     /// Start a rollout, after showing its plan
     #[command(after_help = "Examples:
@@ -143,7 +148,11 @@ enum Act {
 /// Does it.
 pub async fn run(arguments: RolloutArguments, printer: Printer) -> anyhow::Result<ExitCode> {
     match arguments.verb {
-        Verb::Plan { connection, spec } => {
+        Verb::Plan { connection, spec, simulate: true } => {
+            let simulated = connection.client()?.simulate(&spec.spec()?).await?;
+            printer.data(&simulated, forecast::describe)?;
+        }
+        Verb::Plan { connection, spec, simulate: false } => {
             let plan = connection.client()?.plan(&spec.spec()?).await?;
             show_plan(&plan, printer)?;
         }

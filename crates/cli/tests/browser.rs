@@ -260,25 +260,56 @@ fn every_page_fits_and_can_be_read_in_light_and_dark() {
     scene.sign_in(&mut browser);
     scene.open(&mut browser, "/rollouts");
     shown_commands_work(&scene, &mut browser);
+    let planner = "/planner?do=forecast&rings=test:2,rest:rest&soak=10m&max_in_flight=2";
+    let windowed = "/planner?do=forecast&rings=all:rest&window=daily+01:00-05:00";
+    every_one_fits(&scene, &mut browser, &["/planner", planner, windowed]);
+    let folder = std::env::var_os("GOFLEET_SCREENSHOTS").map(PathBuf::from);
+    if let Some(folder) = &folder {
+        pictures_of_the_planner(&scene, &mut browser, planner, folder);
+    }
     let rollout = midway(&mut scene);
     let device = format!("/devices/{}", scene.id(HOSTS[2]));
     let stop = format!("{rollout}/stop");
     let pages = ["/", "/rollouts", &rollout, &stop, "/devices", &device, "/releases", "/nowhere"];
+    every_one_fits(&scene, &mut browser, &pages);
+    // Chromium logs the status 404 of a page as an error.
+    browser.take_trouble().iter().for_each(|trouble| assert!(trouble.contains("404"), "{trouble}"));
+    if let Some(folder) = &folder {
+        pictures(&scene, &mut browser, &rollout, folder);
+    }
+}
+
+/// Whether all of a page can be read, in light and dark and on screens of all widths.
+#[track_caller]
+fn every_one_fits(scene: &Scene, browser: &mut Chromium, pages: &[&str]) {
     for page in pages {
         for scheme in [Scheme::Light, Scheme::Dark] {
             browser.scheme(scheme);
             for width in [1360, 768, 390, 360] {
                 browser.size(width, 844, 1.0);
-                scene.open(&mut browser, page);
+                scene.open(browser, page);
                 let audit = browser.evaluate(include_str!("browser/audit.js"));
                 assert_eq!(audit, json!([]), "{page} at {width} px, {scheme:?}");
             }
         }
     }
-    // Chromium logs the status 404 of a page as an error.
-    browser.take_trouble().iter().for_each(|trouble| assert!(trouble.contains("404"), "{trouble}"));
-    if let Some(folder) = std::env::var_os("GOFLEET_SCREENSHOTS") {
-        pictures(&scene, &mut browser, &rollout, &PathBuf::from(folder));
+}
+
+/// What the planner shows, large and small.
+fn pictures_of_the_planner(
+    scene: &Scene,
+    browser: &mut Chromium,
+    planner: &str,
+    folder: &std::path::Path,
+) {
+    for (name, scheme, width, height) in [
+        ("planner-light.png", Scheme::Light, 1280, 2000),
+        ("planner-phone-dark.png", Scheme::Dark, 390, 3200),
+    ] {
+        browser.scheme(scheme);
+        browser.size(width, height, 1.0);
+        scene.open(browser, planner);
+        browser.picture(&folder.join(name));
     }
 }
 
@@ -304,6 +335,88 @@ fn pictures(scene: &Scene, browser: &mut Chromium, rollout: &str, folder: &std::
     take("rollout-light.png", rollout, Scheme::Light, 1280, 860, 1.5);
     take("rollout-phone-dark.png", rollout, Scheme::Dark, 390, 844, 2.0);
     take("overview-light.png", "/", Scheme::Light, 1280, 760, 1.5);
+    take("course-light.png", rollout, Scheme::Light, 1280, 1700, 1.0);
+    take("course-phone-dark.png", rollout, Scheme::Dark, 390, 3000, 1.0);
+}
+
+#[test]
+fn a_rollout_is_planned_played_and_started_from_the_planner() {
+    let scene = scene();
+    let mut browser = Chromium::start();
+    scene.sign_in(&mut browser);
+    browser.click("nav a[href='/planner']");
+    browser.wait("the planner", "location.pathname === '/planner'");
+    browser.wait("the script", "document.documentElement.classList.contains('js')");
+    let preview = "document.getElementById('preview').innerText";
+    assert_eq!(browser.text(preview), "these 8 devices, at any time");
+    browser.click("#devices");
+    browser.write("label.site = muc");
+    browser.wait("the devices", &format!("{preview} === 'these 2 devices, at any time'"));
+    browser.write(" or");
+    browser.wait("the mistake", "document.getElementById('preview').matches('.wrong')");
+    assert!(browser.text(preview).contains("column"), "{}", browser.text(preview));
+    // Chromium logs the status 400 of an answer as an error.
+    browser.take_trouble();
+    browser.write(" label.site = ber");
+    browser.wait("the devices", &format!("{preview} === 'these 4 devices, at any time'"));
+    browser.click("#window");
+    browser.write("daily 00:00-24:00");
+    browser.wait("the window", &format!("{preview}.includes('window open for all')"));
+
+    browser.click("#do-forecast");
+    browser.wait("the forecast", "!!document.getElementById('outlook')");
+    let text = "document.getElementById('main').innerText";
+    for expect in ["through, in 95% of runs", "What the forecast rests on", "assumed"] {
+        let shows = browser.evaluate(&format!("{text}.includes('{expect}')"));
+        assert_eq!(shows, json!(true), "{expect}: {}", browser.text(text));
+    }
+    let kept = browser.text("document.getElementById('devices').value");
+    assert_eq!(kept, "label.site = muc or label.site = ber", "what was written stays");
+    let plan = ["rollout", "plan", scene::NEW, "--simulate", "--select", &kept];
+    let told = scene.fleet.ok(plan);
+    for expect in ["forecast: through after", "RESTS ON", "4 devices in 3 rings", "HOUR"] {
+        assert!(told.stdout.contains(expect), "{expect}: {told}");
+    }
+    let json = scene.fleet.json(plan);
+    assert!(json["forecast"]["runs"].as_u64() > Some(0) && json["rings"].is_array(), "{json}");
+
+    browser.click("#do-start");
+    browser.wait("the rollout", "location.pathname.startsWith('/rollouts/r')");
+    browser.wait("its rings", "!!document.querySelector('#ring-1.running')");
+    browser.wait("its curve", "!!document.querySelector('.chart .c-planned')");
+    assert_no_trouble(&mut browser);
+}
+
+#[test]
+fn the_timeline_of_a_rollout_is_looked_through() {
+    let mut scene = scene();
+    let mut browser = Chromium::start();
+    scene.sign_in(&mut browser);
+    let rollout = midway(&mut scene);
+    scene.open(&mut browser, &rollout);
+    browser.wait("the event stream", "pulse.dataset.state === 'live'");
+    let shown =
+        "[...document.querySelectorAll('#moments > li')].filter(it => it.checkVisibility())";
+    browser.wait("one moment of many", &format!("{shown}.length === 1"));
+    let number = format!("{shown}[0].id");
+    let last = browser.text(&number);
+    let cursor = "document.querySelector('[data-cursor]').getAttribute('d') || ''";
+    assert_eq!(browser.text(cursor), "", "the latest is where the curves end");
+    tab_to(&mut browser, "scrub");
+    browser.press("Home");
+    browser.wait("the first moment", &format!("{number} === 'moment-1'"));
+    assert!(browser.text(&format!("{shown}[0].innerText")).contains("0 of 2 accepted"));
+    assert!(browser.text(cursor).starts_with('M'), "the curves show it");
+    // What happens meanwhile does not take the person away from it.
+    scene.step(HOSTS[3], Step::Accepted);
+    browser.wait("the news", &shows(&scene, HOSTS[3], Step::Accepted));
+    assert_eq!(browser.text(&number), "moment-1");
+    browser.press("ArrowRight");
+    assert_eq!(browser.text(&number), "moment-2");
+    browser.press("End");
+    browser.wait("the latest moment", &format!("{number} !== 'moment-2'"));
+    assert_ne!(browser.text(&number), "moment-1", "{last}");
+    assert_no_trouble(&mut browser);
 }
 
 #[test]
@@ -320,7 +433,8 @@ fn markup_in_what_devices_tell_stays_text() {
     let rollout = format!("/rollouts/{}", rollout.summary.id);
     let device = format!("/devices/{}", scene.id(PAYLOAD));
     let query = "/devices?q=%22%3E%3Cscript%3Ealert(3)%3C%2Fscript%3E";
-    for page in ["/", "/rollouts", &rollout, "/devices", query, &device, "/releases"] {
+    let planner = "/planner?devices=%22%3E%3Cscript%3Ealert(4)%3C%2Fscript%3E";
+    for page in ["/", "/rollouts", &rollout, "/devices", query, &device, "/releases", planner] {
         scene.open(&mut browser, page);
         browser.wait("the event stream", "pulse.dataset.state === 'live'");
         assert_eq!(browser.evaluate("document.querySelectorAll('img[src=x]').length"), json!(0));

@@ -19,6 +19,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use assumptions::published;
 pub use assumptions::{Assumptions, Figure, InvalidFigure, KEYS, Key, Source, Unit};
 pub use measure::{Measured, Outcome, measure};
 

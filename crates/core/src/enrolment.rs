@@ -180,6 +180,7 @@ mod tests {
             agent_version: String::new(),
             active: None,
             found: Vec::new(),
+            zone: None,
             labels: [("site".to_owned(), "berlin".to_owned())].into(),
         }
     }

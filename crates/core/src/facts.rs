@@ -28,6 +28,10 @@ pub struct Facts {
     /// Every Go that was found on the device.
     #[serde(default)]
     pub found: Vec<FoundGo>,
+    /// The IANA name of the time zone that its clock is set to, like `Europe/Berlin`; none where its
+    /// agent does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     /// Labels that the administrator gave it, like `site = berlin`.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,

@@ -24,8 +24,11 @@ mod devices;
 mod estimate;
 mod evidence;
 mod explain;
+pub mod forecast;
 mod gate;
 mod plan;
+mod preview;
+mod rings;
 mod spec;
 mod status;
 mod validate;
@@ -41,6 +44,8 @@ pub use evidence::{News, Told, take_report};
 pub use explain::{WaitingOn, status, summary};
 pub use gate::{GateInputs, Verdict, tally};
 pub use plan::{FleetDevice, LeftOutReason, PlanError, Planning, plan};
+pub use preview::{Preview, preview};
+pub use rings::{InvalidRing, parse_rings};
 pub use spec::{Gate, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
 pub use status::{
     DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Reason, RingState, RingStatus, RolloutPlan,

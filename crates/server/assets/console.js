@@ -107,6 +107,7 @@
 
   async function refresh() {
     timer = 0;
+    if (main.hasAttribute("data-still")) return;
     if (document.hidden || refreshing) {
       isStale = true;
       return;
@@ -227,6 +228,7 @@
       }
     }
     if (tipped) explain(tipped.isConnected ? tipped : null);
+    scrub();
     tick();
   }
 
@@ -273,6 +275,57 @@
     const cell = cellOf(event);
     const group = cell && cell.closest("[data-roving]");
     if (group) walk(event, group, cell);
+  });
+
+  // --- The timeline: one decision at a time, and where it stands in the charts ---
+
+  // The decision that a person looks at; none: the latest, whatever comes.
+  let looked = null;
+
+  function scrub() {
+    const range = document.querySelector("[data-scrub]");
+    if (!range) return;
+    const last = Number(range.max);
+    const number = Math.min(looked || last, last);
+    if (Number(range.value) !== number) range.value = number;
+    for (const moment of document.getElementById("moments").children) {
+      const isShown = moment.id === `moment-${number}`;
+      if (moment.hidden === isShown) moment.hidden = !isShown;
+      if (!isShown) continue;
+      range.setAttribute("aria-valuetext", moment.innerText);
+      const path = looked ? `M${moment.dataset.x} 0V300` : "";
+      for (const cursor of document.querySelectorAll("[data-cursor]")) cursor.setAttribute("d", path);
+    }
+  }
+  document.addEventListener("input", (event) => {
+    if (!event.target.matches("[data-scrub]")) return;
+    const number = Number(event.target.value);
+    looked = number === Number(event.target.max) ? null : number;
+    scrub();
+  });
+
+  // --- The planner: which devices and when, while it is written ---
+
+  let previewTimer = 0;
+  let previewed = 0;
+
+  async function preview() {
+    const output = document.getElementById("preview");
+    const fields = [...document.querySelectorAll("[data-preview]")];
+    const asked = new URLSearchParams(fields.map((field) => [field.name, field.value]));
+    const number = ++previewed;
+    const response = await fetch(`/api/v1/rollouts/preview?${asked}`, { credentials: "same-origin" });
+    if (response.status === 401) return signedOut();
+    const answer = await response.json();
+    // A later one may have overtaken it.
+    if (number !== previewed || !output) return;
+    output.textContent = response.ok ? answer.text : answer.detail;
+    output.classList.toggle("wrong", !response.ok);
+  }
+  document.addEventListener("input", (event) => {
+    if (!event.target.matches("[data-preview]")) return;
+    clearTimeout(previewTimer);
+    previewTimer = setTimeout(() => preview().catch(() => {}), 250);
   });
 
   // --- Forms: sent and shown in place; what cannot be undone is asked about in a dialog ---

@@ -6,16 +6,16 @@ use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::hold::{Hold, Quarantine, QuarantineCause};
 use gofleet_core::ids::{DeviceId, EdgeId, ReleaseId, RolloutId};
 use gofleet_core::release::{Release, ReleaseDecision, ReleaseStatus};
-use gofleet_core::rollout::{self, Command, Planning, RolloutSpec};
+use gofleet_core::rollout::{self, Command, RolloutSpec};
 use gofleet_core::selector::Selector;
 use gofleet_storage::{Decider, Kept, NewHold};
 use tracing::{error, warn};
 
 use crate::anomaly;
 use crate::failure::{Answer, Failure, chain};
+use crate::forecast::{self, Inputs};
 use crate::state::AppState;
 use crate::views;
-use crate::ways::at_hand;
 
 /// The longest reason that is kept.
 const MAX_REASON_CHARS: usize = 1000;
@@ -49,21 +49,7 @@ pub async fn decide_release(
 ///
 /// [`Failure`] if nothing can be planned.
 pub async fn plan(state: &AppState, spec: &RolloutSpec) -> Answer<RolloutPlan> {
-    let storage = state.storage();
-    let now = state.now();
-    let (releases, fleet) = (storage.releases().await?, storage.fleet(now).await?);
-    let artifacts = at_hand(state).await?;
-    let install_time = storage.install_time().await?.unwrap_or(Planning::ASSUMED_INSTALL_TIME);
-    Ok(rollout::plan(&Planning {
-        spec,
-        releases: &releases,
-        fleet: &fleet,
-        artifacts: &artifacts,
-        seed: &spec.name,
-        install_time,
-        now,
-        listening_since: storage.listening_since(now),
-    })?)
+    Inputs::read(state).await?.plan(spec)
 }
 
 /// Starts a rollout.
@@ -76,8 +62,10 @@ pub async fn start(state: &AppState, spec: &RolloutSpec, by: &By) -> Answer<Roll
         let detail = format!("nothing may start: {stop}; lift it first: `gofleet emergency lift`");
         return Err(Failure::new(ProblemCode::Conflict, detail));
     }
-    let plan = plan(state, spec).await?;
+    let inputs = Inputs::read(state).await?;
+    let plan = inputs.plan(spec)?;
     let id = state.storage().start_rollout(by, &plan, state.now()).await?;
+    forecast::keep(state, id.clone(), inputs, plan);
     views::rollout(state, &id).await
 }
 

@@ -6,14 +6,18 @@
 
 mod assets;
 mod audit;
+mod chart;
+mod course;
 mod devices;
 mod emergency;
 mod events;
+mod forecast_view;
 mod format;
 mod health;
 mod history;
 mod overview;
 mod pieces;
+mod planner;
 mod quarantine;
 mod releases;
 mod rings;
@@ -36,6 +40,7 @@ use gofleet_core::release::ReleaseStatus;
 use gofleet_core::rollout::Command;
 use serde::Deserialize;
 
+use self::course::Course;
 use self::devices::{DevicePage, DevicesPage};
 use self::overview::{OverviewPage, example_version};
 use self::pieces::{Notice, Section, Shell};
@@ -58,6 +63,8 @@ pub fn router(state: AppState) -> Router {
         .route("/rollouts", get(rollouts))
         .route("/rollouts/{id}", get(rollout))
         .route("/rollouts/{id}/{command}", get(ask_command).post(command))
+        .route("/planner", get(planner::page))
+        .route("/planner/start", post(planner::start))
         .route("/devices", get(devices))
         .route("/devices/{id}", get(device))
         .route("/devices/{id}/{verb}", get(quarantine::ask).post(quarantine::act))
@@ -160,7 +167,11 @@ async fn rollout_page(state: &AppState, id: &str) -> Result<RolloutPage, Failure
     let id: RolloutId = id.parse().map_err(|error| not_an_id(&error))?;
     let status = views::rollout(state, &id).await?;
     let lines = history::lines(state, Some(&status), ROLLOUT_LINES).await?;
-    Ok(RolloutPage::new(&status, lines, state.now()))
+    let (decisions, forecast) =
+        (state.storage().decisions(&id).await?, state.storage().forecast(&id).await?);
+    let now = state.now();
+    let course = Course::new(&status, &decisions, forecast.as_ref(), now);
+    Ok(RolloutPage::new(&status, lines, now).with_course(course))
 }
 
 /// `confirm.html`

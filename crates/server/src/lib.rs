@@ -17,6 +17,7 @@ pub mod edge;
 mod extract;
 pub mod failure;
 mod files;
+pub mod forecast;
 mod hooks;
 mod http;
 mod login_link;

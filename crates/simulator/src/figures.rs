@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use gofleet_core::order::Step;
+use gofleet_core::rollout::forecast::{Behaviour, Forecasting, forecast};
 use gofleet_core::rollout::{
     Action, FleetDevice, Gate, OnFailure, Planning, Retry, RingSize, RingSpec, RolloutPlan,
     RolloutSpec, RolloutState, RolloutView, advance, apply, plan,
@@ -77,6 +78,8 @@ fn speed() -> Vec<Figure> {
     let growth = |part: fn(&Pass) -> f64| part(&large) / 1e6 / (part(&small) / 1e3);
     vec![
         figure("planning 100,000 devices, 10 rings", medium.plan_ms, "ms", Some(100.0)),
+        figure("forecast of a rollout to 10,000 devices", forecast_s(10_000, 0), "s", Some(5.0)),
+        figure("the same, 100 devices at once", forecast_s(10_000, 100), "s", Some(5.0)),
         figure("one pass of the engine over 100,000 devices", medium.advance_ms, "ms", Some(100.0)),
         figure(
             "planning, per device: 1,000,000 against 1,000",
@@ -91,6 +94,22 @@ fn speed() -> Vec<Figure> {
             Some(2.0),
         ),
     ]
+}
+
+/// How long a forecast takes, in seconds, with the server's budget.
+fn forecast_s(devices: u32, max_in_flight: u32) -> f64 {
+    const BUDGET: u64 = 20_000_000;
+    let (fleet, releases, behaviour) = (fleet(devices), releases(start()), Behaviour::default());
+    let rings = [("test", RingSize::Count(10)), ("pilot", RingSize::Percent(10.0))];
+    let rings = rings.into_iter().chain([("rest", RingSize::Rest)]);
+    let rings = rings.map(|(name, size)| ring_of(name, size)).collect();
+    // Of so many devices some always fail; a gate that stops at once would make it quick.
+    let gate = Gate { max_failures: devices, ..Gate::default() };
+    let spec = RolloutSpec { max_in_flight, ..spec(rings, gate) };
+    let planning = planning(&spec, &releases, &fleet);
+    let plan = plan(&planning).expect("a plan of the whole fleet");
+    let asked = Forecasting { planning, behaviour: &behaviour, exposure: None, budget: BUDGET };
+    best_of(1, || forecast(&asked, &plan)) / 1000.0
 }
 
 /// How long one pass took, the best of some.

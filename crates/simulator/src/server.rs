@@ -190,6 +190,7 @@ impl Database {
                 agent_version: String::new(),
                 active: row.active.clone(),
                 found: Vec::new(),
+                zone: None,
                 labels: [("team".to_owned(), row.team.to_owned())].into(),
             },
             last_seen: row.last_seen,

@@ -73,6 +73,8 @@ pub(crate) enum Routine {
     Told,
     /// A rollout went on as was decided before: orders, silence.
     Advanced,
+    /// What was forecast of a rollout was kept.
+    Forecast,
 }
 
 /// What this process knows of the log beside the database.
@@ -234,7 +236,8 @@ impl Write<'_> {
                 | Routine::Prepared
                 | Routine::Learned
                 | Routine::Told
-                | Routine::Advanced,
+                | Routine::Advanced
+                | Routine::Forecast,
             ) => {
                 return Ok(Telling::Nothing);
             }

@@ -1,6 +1,7 @@
 //! Rollouts: started, read, and moved on by the core's actions.
 
 mod apply;
+mod behaviour;
 mod measure;
 mod read;
 mod standing;

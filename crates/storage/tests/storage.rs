@@ -197,6 +197,7 @@ fn new_device(n: usize) -> NewDevice {
         agent_version: "0.1.0".to_owned(),
         active: Some("1.27.2".to_owned()),
         found: Vec::new(),
+        zone: None,
         labels: [("site".to_owned(), "berlin".to_owned())].into(),
     };
     let credential = Digest::of(format!("credential{n}").as_bytes());

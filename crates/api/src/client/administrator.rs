@@ -12,7 +12,7 @@ use super::{Client, ClientError};
 use crate::types::{
     AnomalyRules, DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, Event,
     Hold, HoldRequest, LoginLink, Measured, NewToken, Overview, QuarantineRequest, QuarantineView,
-    RolloutPlan, RolloutStatus, RolloutSummary, TokenRequest, TokenView,
+    RolloutPlan, RolloutStatus, RolloutSummary, SimulatedPlan, TokenRequest, TokenView,
 };
 
 /// Every function fails with [`ClientError::Problem`] where the server refuses, and with its
@@ -171,6 +171,11 @@ impl Client {
     /// What a rollout would do, before anything moves.
     pub async fn plan(&self, spec: &RolloutSpec) -> Result<RolloutPlan, ClientError> {
         self.tell("/rollouts/plan", spec).await
+    }
+
+    /// What a rollout would do, and how it would probably go.
+    pub async fn simulate(&self, spec: &RolloutSpec) -> Result<SimulatedPlan, ClientError> {
+        self.tell("/rollouts/plan?simulate=true", spec).await
     }
 
     /// Starts a rollout.

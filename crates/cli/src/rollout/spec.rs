@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use gofleet_core::ids::PackageName;
-use gofleet_core::rollout::{Gate, OnFailure, Retry, RingSpec, RolloutSpec};
+use gofleet_core::rollout::{Gate, OnFailure, Retry, RingSpec, RolloutSpec, parse_rings as parse};
 use gofleet_core::statistics::Share;
 use gofleet_core::time::Span;
 use gofleet_core::window::{Blackout, Stretch, Window};
 
-use super::{file, rings};
+use super::file;
 use crate::failure::Hinted;
 
 /// What to roll out, and how.
@@ -141,7 +141,7 @@ impl SpecArguments {
 }
 
 fn parse_rings(text: &str) -> anyhow::Result<Vec<RingSpec>> {
-    rings::parse(text).map_err(|error| {
+    parse(text).map_err(|error| {
         let example = "--rings 'test:1,pilot:25%,production:rest'";
         Hinted::usage(error.to_string(), format!("an example: {example}")).into()
     })

@@ -226,6 +226,7 @@ impl Chromium {
             " " => ("Space", 32, " "),
             "Escape" => ("Escape", 27, ""),
             "End" => ("End", 35, ""),
+            "Home" => ("Home", 36, ""),
             "ArrowLeft" => ("ArrowLeft", 37, ""),
             "ArrowRight" => ("ArrowRight", 39, ""),
             "ArrowDown" => ("ArrowDown", 40, ""),

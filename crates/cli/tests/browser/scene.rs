@@ -158,6 +158,7 @@ fn facts(hostname: &str, (key, value): (&str, &str)) -> Facts {
             path: format!("/opt/gofleet/releases/go-{OLD}-linux-amd64"),
             origin: GoOrigin::Managed,
         }],
+        zone: Some("Europe/Berlin".to_owned()),
         labels: [(key.to_owned(), value.to_owned())].into(),
     }
 }

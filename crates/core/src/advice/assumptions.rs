@@ -228,6 +228,15 @@ pub const KEYS: [Key; 19] = {
     ]
 };
 
+/// The value of a figure before anybody edits or measures it.
+///
+/// # Panics
+///
+/// If there is none of this name.
+pub(crate) fn published(name: &str) -> f64 {
+    Assumptions::default().value(name)
+}
+
 impl Default for Assumptions {
     /// Those that are published, or go with them.
     fn default() -> Self {

@@ -25,6 +25,7 @@ fn facts(site: &str) -> Facts {
         agent_version: String::new(),
         active: None,
         found: Vec::new(),
+        zone: None,
         labels: BTreeMap::from([("site".to_owned(), site.to_owned())]),
     }
 }

@@ -73,15 +73,21 @@ pub enum Action {
 /// Every change that is due at `now`, in the order in which they are to be applied.
 #[must_use]
 pub fn advance(view: &RolloutView, now: Timestamp) -> Vec<Action> {
-    let mut engine = Engine { view: view.clone(), now, actions: Vec::new() };
-    match view.state {
+    pass(view.clone(), now).1
+}
+
+/// As [`advance`], with the rollout as it is once the actions are applied.
+pub(super) fn pass(view: RolloutView, now: Timestamp) -> (RolloutView, Vec<Action>) {
+    let state = view.state;
+    let mut engine = Engine { view, now, actions: Vec::new() };
+    match state {
         RolloutState::Running => engine.run(),
         RolloutState::Paused => engine.stay_paused(),
         RolloutState::Stopping => engine.come_to_a_stop(),
         RolloutState::RollingBack => engine.roll_back(),
         RolloutState::Completed | RolloutState::Stopped | RolloutState::RolledBack => {}
     }
-    engine.actions
+    (engine.view, engine.actions)
 }
 
 /// Makes the change in the view, as storage makes it in the database.

@@ -31,6 +31,13 @@ pub fn replay(change: &Change) -> Option<Replayed> {
     Some(Replayed { verdict, is_same })
 }
 
+impl GateInputs {
+    /// The failure rate may still be as high as this, with the gate's confidence.
+    pub fn bound(&self) -> f64 {
+        self.trials().upper_bound(self.gate.confidence)
+    }
+}
+
 impl fmt::Display for GateInputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (tally, gate) = (self.own(), &self.gate);

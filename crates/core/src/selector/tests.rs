@@ -20,6 +20,7 @@ fn facts() -> Facts {
         agent_version: "0.1.0".to_owned(),
         active: Some("1.27.2".to_owned()),
         found: vec![found("1.20"), found("1.27.2")],
+        zone: None,
         labels: [("site".to_owned(), "Berlin".to_owned()), ("a.b-c".to_owned(), String::new())]
             .into(),
     }

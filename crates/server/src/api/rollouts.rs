@@ -3,20 +3,22 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use gofleet_api::{Event, Problem, RolloutPlan, RolloutStatus, RolloutSummary};
+use gofleet_api::{Event, PreviewAnswer, Problem, RolloutStatus, RolloutSummary, SimulatedPlan};
 use gofleet_core::ids::RolloutId;
 use gofleet_core::rollout::{Command, RolloutSpec};
+use serde::Deserialize;
 use utoipa_axum::routes;
 
 use crate::access::{Access, CallingAdministrator, Pace, Routes};
-use crate::extract::{self, Path};
+use crate::extract::{self, Path, Query};
 use crate::failure::Answer;
 use crate::state::AppState;
-use crate::{commands, views};
+use crate::{commands, forecast, views};
 
 pub fn routes() -> Routes {
     Routes::default()
         .add(Access::Administrator, Pace::Quick, routes!(plan))
+        .add(Access::Administrator, Pace::Quick, routes!(preview))
         .add(Access::Administrator, Pace::Quick, routes!(rollouts, start))
         .add(Access::Administrator, Pace::Quick, routes!(rollout))
         .add(Access::Administrator, Pace::Quick, routes!(decisions))
@@ -26,20 +28,64 @@ pub fn routes() -> Routes {
         .add(Access::Administrator, Pace::Quick, routes!(rollback))
 }
 
-/// What a rollout would do, before anything moves.
+/// What is asked for besides the plan.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PlanQuery {
+    /// Whether to play the rollout against the fleet's recorded behaviour: adds `forecast`.
+    #[serde(default)]
+    simulate: bool,
+}
+
+/// What a rollout would do, before anything moves, and how it would probably go.
 #[utoipa::path(
-    post, path = "/rollouts/plan", tag = "rollouts", request_body = RolloutSpec,
+    post, path = "/rollouts/plan", tag = "rollouts", params(PlanQuery),
+    request_body = RolloutSpec,
     responses(
-        (status = 200, body = RolloutPlan),
+        (status = 200, body = SimulatedPlan),
         (status = 409, body = Problem, description = "The release is not approved"),
         (status = 422, body = Problem),
     )
 )]
 async fn plan(
     State(state): State<AppState>,
+    Query(query): Query<PlanQuery>,
     extract::Json(spec): extract::Json<RolloutSpec>,
-) -> Answer<Json<RolloutPlan>> {
-    commands::plan(&state, &spec).await.map(Json)
+) -> Answer<Json<SimulatedPlan>> {
+    if query.simulate {
+        return forecast::simulate(&state, &spec).await.map(Json);
+    }
+    let plan = commands::plan(&state, &spec).await?;
+    Ok(Json(SimulatedPlan { plan, forecast: None }))
+}
+
+/// Which devices, and when.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PreviewQuery {
+    /// A selector over facts; all devices if empty.
+    #[serde(default)]
+    devices: String,
+    /// Stretches of the window, with semicolons between; no window if empty.
+    #[serde(default)]
+    window: String,
+    /// Dates on which it stays closed, with semicolons between.
+    #[serde(default)]
+    closed: String,
+}
+
+/// Which devices a selector picks, and when their window opens, each in its own time zone.
+#[utoipa::path(
+    get, path = "/rollouts/preview", tag = "rollouts", params(PreviewQuery),
+    responses((status = 200, body = PreviewAnswer), (status = 400, body = Problem))
+)]
+async fn preview(
+    State(state): State<AppState>,
+    Query(query): Query<PreviewQuery>,
+) -> Answer<Json<PreviewAnswer>> {
+    let window = forecast::window(&query.window, &query.closed)?;
+    let preview = forecast::look(&state, &query.devices, window.as_ref()).await?;
+    Ok(Json(PreviewAnswer { text: preview.to_string(), preview }))
 }
 
 /// Starts a rollout.

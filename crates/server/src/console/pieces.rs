@@ -15,6 +15,8 @@ pub(super) struct Shell {
     /// What a screen reader is told when it changes.
     pub(super) announce: String,
     pub(super) notice: Option<Notice>,
+    /// Whether the page stays as it is, whatever happens on the server.
+    pub(super) is_still: bool,
 }
 
 /// A word on what was refused.
@@ -28,6 +30,7 @@ pub(super) struct Notice {
 pub(super) enum Section {
     Overview,
     Rollouts,
+    Planner,
     Devices,
     Releases,
     Audit,
@@ -56,6 +59,7 @@ impl Shell {
             sections: vec![
                 link(Section::Overview, "Overview", "/", "g-overview"),
                 link(Section::Rollouts, "Rollouts", "/rollouts", "g-rollouts"),
+                link(Section::Planner, "Planner", "/planner", "g-planner"),
                 link(Section::Devices, "Devices", "/devices", "g-devices"),
                 link(Section::Releases, "Releases", "/releases", "g-releases"),
                 link(Section::Audit, "Audit", "/audit", "g-audit"),
@@ -63,6 +67,7 @@ impl Shell {
             version: env!("CARGO_PKG_VERSION"),
             announce: String::new(),
             notice: None,
+            is_still: false,
         }
     }
 }

@@ -9,6 +9,7 @@ use gofleet_core::rollout::{
 use gofleet_core::time::Timestamp;
 use gofleet_core::ways::WayKind;
 
+use super::course::Course;
 use super::events::EventLine;
 use super::format::{self, Moment};
 use super::pieces::{Badge, Bar, Fact, Link, Section, Shell, quoted, sentences};
@@ -222,6 +223,7 @@ pub(super) struct RolloutPage {
     left_out_count: String,
     events: Vec<EventLine>,
     rules: Vec<Fact>,
+    course: Course,
 }
 
 impl RolloutPage {
@@ -274,7 +276,13 @@ impl RolloutPage {
             left_out_count: format::counted(status.left_out.len() as u64, "device"),
             events,
             rules: rules(&status.spec),
+            course: Course::default(),
         }
+    }
+
+    /// The same with how it went.
+    pub(super) fn with_course(self, course: Course) -> Self {
+        Self { course, ..self }
     }
 }
 

@@ -23,6 +23,10 @@ use gofleet_core::ways::WayKind;
 
 use super::health::samples as health;
 
+mod outlook;
+
+pub(super) use outlook::{decisions, forecast, plan};
+
 /// When the sample is looked at.
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_795_437_615_000);
 
@@ -297,6 +301,7 @@ pub(super) fn facts(number: usize) -> Facts {
                 origin: GoOrigin::System,
             },
         ],
+        zone: None,
         labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
     }
 }

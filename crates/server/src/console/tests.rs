@@ -3,10 +3,13 @@
 use askama::Template;
 use gofleet_core::anomaly::Class;
 use gofleet_core::device::Overview;
+use gofleet_core::time::Timestamp;
 
 use super::audit::{AuditPage, AuditQuery};
+use super::course::Course;
 use super::devices::{DevicePage, DevicesPage, Query};
 use super::events::{EventLine, Names};
+use super::forecast_view::ForecastView;
 use super::overview::OverviewPage;
 use super::releases::ReleasesPage;
 use super::rollouts::{RolloutPage, RolloutsPage};
@@ -259,4 +262,65 @@ fn markup_in_names_and_reasons_is_inert() {
         assert!(page.contains("&#60;script&#62;alert(1)"), "the payload is shown as text");
         assert_eq!(page.matches("<script").count(), 1, "the console's own");
     }
+}
+
+/// A rollout with its decisions and what was forecast of it.
+fn with_course(now: Timestamp) -> String {
+    let status = sample::rollout();
+    let decisions = sample::decisions();
+    let course = Course::new(&status, &decisions, Some(&sample::forecast()), now);
+    html(&RolloutPage::new(&status, lines(), now).with_course(course))
+}
+
+#[test]
+fn a_rollout_shows_its_course_against_the_forecast_and_the_policy() {
+    let page = with_course(NOW);
+    let text = text(&page);
+    for expect in [
+        "1 of 8 have accepted after 3 min 7 s. The forecast made at the start expects 2 by then.",
+        "1 of 2 answers are failures: at most",
+        "The gates count failures, and ask for no rate.",
+        "Look back through 3 decisions",
+        "1 min 10 s after the start: ring test passed its gate",
+        "test passed, 0 of 1 accepted pilot waiting, 0 of 3 accepted",
+        "After Forecast Accepted",
+    ] {
+        assert!(text.contains(expect), "{expect}: {text}");
+    }
+    for part in ["class=\"c-band\"", "class=\"c-real\"", "class=\"c-marks\"", "data-cursor"] {
+        assert!(page.contains(part), "{part}");
+    }
+    let paths = page.split(" d=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    for path in paths {
+        assert!(!path.contains(['N', 'i', 'e']), "a place in every picture: {path}");
+    }
+}
+
+#[test]
+fn the_bound_is_drawn_against_the_rate_that_is_allowed() {
+    let mut status = sample::large_rollout(400);
+    status.spec.gate.max_failure_rate = "5%".parse().ok();
+    let course = Course::new(&status, &[], None, NOW);
+    let text = text(&html(&RolloutPage::new(&status, vec![], NOW).with_course(course)));
+    assert!(text.contains("allowed: less than 5%"), "{text}");
+    assert!(text.contains("Less than 5% must be shown, 95% sure: not yet."), "{text}");
+    assert!(text.contains("No forecast was kept"), "{text}");
+}
+
+#[test]
+fn a_plan_and_its_forecast_are_told_in_numbers_and_pictures() {
+    let forecast = sample::forecast();
+    let view = ForecastView::new(&sample::plan(), Some(&forecast));
+    assert_eq!(view.finish, Some(["10 min".to_owned(), "15 min".to_owned()]));
+    assert_eq!(view.through, "150 of 200 runs");
+    assert_eq!(
+        view.stops,
+        ["50 of 200 runs stop at ring “late”, 5 min after the start in the median: 1 failed, at \
+          most 0 may."]
+    );
+    assert_eq!(view.rings[0].passes, "100%");
+    assert_eq!(view.charts.iter().map(|it| it.id).collect::<Vec<_>>(), ["arrival", "traffic"]);
+    assert_eq!((view.sites[0].name.as_str(), view.sites[1].name.as_str()), ("berlin", "no site"));
+    let without = ForecastView::new(&sample::plan(), None);
+    assert!(without.charts.is_empty() && without.finish.is_none() && without.basis.is_empty());
 }

@@ -9,7 +9,7 @@ use gofleet_core::order::Want;
 use gofleet_core::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, everybody, refused, spec};
+use crate::support::{TestServer, everybody, http, refused, spec};
 
 async fn check(server: &TestServer, asked: Value, code: ProblemCode, text: &str) {
     let asked = spec(asked);
@@ -158,4 +158,118 @@ async fn an_emergency_stop_holds_until_it_is_lifted() {
     assert_eq!(hold.unwrap().want, Want::Hold);
     let status = admin.rollout(&id).await.unwrap();
     assert_eq!(status.summary.reason.unwrap().code, "emergency");
+}
+
+#[tokio::test]
+async fn a_plan_can_be_played_before_it_is_started() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    server.import_approved("1.27.3").await;
+    for name in ["one", "two", "three"] {
+        server.enrol(name).await;
+    }
+    let asked = everybody("1.27.3");
+    let simulated = admin.simulate(&asked).await.unwrap();
+    assert_eq!(simulated.plan, admin.plan(&asked).await.unwrap());
+    let forecast = simulated.forecast.unwrap();
+    assert_eq!((forecast.runs, forecast.rings[0].devices), (200, 3));
+    assert!(forecast.finish.is_some_and(|it| it.p50 >= asked.soak), "{forecast:?}");
+    assert!(!forecast.basis[0].is_measured && forecast.basis[0].samples == 0, "{forecast:?}");
+    let bytes: u64 = forecast.sites.iter().map(|site| site.bytes).sum();
+    // Who tries again fetches again, which is one of a hundred.
+    let planned = simulated.plan.bytes;
+    assert!(bytes > planned * 9 / 10 && bytes < planned * 11 / 10, "{bytes} of {planned}");
+
+    let plain = server.request("POST", "/rollouts/plan").bearer_auth(&server.admin_token);
+    let plain: Value = plain.json(&asked).send().await.unwrap().json().await.unwrap();
+    assert!(plain["forecast"].is_null() && plain["rings"].is_array(), "{plain}");
+    assert!(admin.rollouts().await.unwrap().is_empty(), "nothing was started");
+}
+
+#[tokio::test]
+async fn what_was_to_be_expected_is_shown_beside_what_happens() {
+    let server = TestServer::start().await;
+    server.import_approved("1.27.3").await;
+    server.enrol("one").await;
+    let id = server.admin().start(&everybody("1.27.3")).await.unwrap().summary.id;
+    let words = "The forecast made at the start expects";
+    let page = server.page_when(&format!("/rollouts/{id}"), words).await;
+    assert!(page.contains("class=\"c-band\"") && page.contains("ring all opened"), "{page}");
+}
+
+#[tokio::test]
+async fn a_selector_and_its_window_are_previewed() {
+    let server = TestServer::start().await;
+    for name in ["one", "two"] {
+        server.enrol(name).await;
+    }
+    let ask = async |query: &str| -> Value {
+        let request = server.request("GET", &format!("/rollouts/preview?{query}"));
+        let request = request.bearer_auth(&server.admin_token);
+        request.send().await.unwrap().json().await.unwrap()
+    };
+    let all = ask("").await;
+    assert_eq!(all["text"], "these 2 devices, at any time");
+    assert_eq!((all["devices"].as_u64(), all["of"].as_u64()), (Some(2), Some(2)));
+    let one = ask("devices=hostname%20%3D%20one&window=daily%2000%3A00-24%3A00").await;
+    let words = one["text"].as_str().unwrap();
+    assert!(words.starts_with("this 1 device, window open for all"), "{words}");
+    let wrong = ask("devices=hostnam%20%3D%20one").await;
+    assert_eq!(wrong["status"], 400);
+    let detail = wrong["detail"].as_str().unwrap();
+    assert!(detail.contains("column 1") && detail.contains("hostname"), "{detail}");
+    let wrong = ask("window=someday").await;
+    assert!(wrong["detail"].as_str().unwrap().contains("someday"), "{wrong}");
+    let wrong = ask("closed=2026-12-24").await;
+    assert!(wrong["detail"].as_str().unwrap().contains("need a window"), "{wrong}");
+}
+
+#[tokio::test]
+async fn the_planner_plans_plays_advises_and_starts() {
+    let server = TestServer::start().await;
+    server.import_approved("1.27.3").await;
+    for name in ["one", "two", "three"] {
+        server.enrol(name).await;
+    }
+    let form = "version=go1.27.3&rings=all%3Arest&soak=1m&nodes=7&managed.error_rate=1%25";
+    let page = server.page_when(&format!("/planner?do=forecast&{form}"), "</html>").await;
+    for expect in [
+        "these 3 devices, at any time",
+        "through, in 95% of runs",
+        "Arrival of devices",
+        "about 2%, as is published",
+        "7 nodes, 12 changes a year",
+        "name=\"managed.error_rate\" value=\"1%\"",
+        "formaction=\"/planner/start\"",
+        "data-still",
+    ] {
+        assert!(page.contains(expect), "{expect}: {page}");
+    }
+    // What is wrong is said on the page, beside what was written.
+    for (query, expect) in [
+        ("do=plan&version=1.27.9", "no release go 1.27.9"),
+        ("do=plan&rings=x", "it has no colon"),
+        ("do=plan&max_in_flight=many", "not a number of devices at once"),
+        ("do=plan&soak=soon", "not a span of time"),
+        ("devices=hostnam+%3D+one", "hostname"),
+        ("script.error_rate=2", "is no value for"),
+    ] {
+        let page = server.page_when(&format!("/planner?{query}"), "</html>").await;
+        assert!(page.to_lowercase().contains(expect), "{query}: {page}");
+    }
+    assert!(server.admin().rollouts().await.unwrap().is_empty(), "nothing was started");
+
+    let start = async |form: &'static str| {
+        let request = http().post(format!("{}/planner/start", server.plain_url));
+        let request = request.bearer_auth(&server.admin_token);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        request.body(form).send().await.unwrap()
+    };
+    let answer = start(form).await;
+    assert!(answer.url().path().starts_with("/rollouts/r"), "{}", answer.url());
+    let started = server.admin().rollouts().await.unwrap();
+    assert_eq!((started.len(), started[0].name.as_str()), (1, "go 1.27.3"));
+    let again = start(form).await;
+    assert_eq!(again.status(), 422);
+    assert!(again.text().await.unwrap().contains(started[0].id.as_str()), "it says which");
 }

@@ -230,6 +230,22 @@ impl TestServer {
         http().request(method, format!("{}/api/v1{path}", self.plain_url))
     }
 
+    /// A page of the console as an administrator sees it, once it has this text.
+    pub async fn page_when(&self, path: &str, text: &str) -> String {
+        within(async {
+            loop {
+                let request = http().get(format!("{}{path}", self.plain_url));
+                let answer = request.bearer_auth(&self.admin_token).send().await.unwrap();
+                let page = answer.text().await.unwrap();
+                if page.contains(text) {
+                    return page;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    }
+
     /// The same as a device or a distribution point. The certificate of the server is verified as
     /// any program would that was given the authority's file.
     pub fn request_as(&self, papers: &Papers, method: &str, path: &str) -> reqwest::RequestBuilder {
@@ -276,6 +292,7 @@ pub fn facts(hostname: &str) -> Facts {
         agent_version: "0".to_owned(),
         active: None,
         found: Vec::new(),
+        zone: None,
         labels: Default::default(),
     }
 }

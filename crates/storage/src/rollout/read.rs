@@ -123,7 +123,7 @@ pub(super) async fn view(
     let mut unapproved: Vec<ReleaseId> =
         wanted.into_iter().filter(|it| !catalog.approved.contains(*it)).cloned().collect();
     unapproved.sort();
-    let exposure = exposure(&mut *connection, id, storage.blast_radius).await?;
+    let exposure = exposure(&mut *connection, Some(id), storage.blast_radius).await?;
     let emergency = storage.emergency_within(&mut *connection).await?;
     Ok(RolloutView {
         id: id.clone(),
@@ -143,11 +143,11 @@ pub(super) async fn view(
     })
 }
 
-/// What other rollouts take of the blast radius. It is counted a little too high, where a device
+/// What other rollouts take of the blast radius, or all if none is named. It is counted a little too high, where a device
 /// has got an order of a later rollout since.
-async fn exposure(
+pub(super) async fn exposure(
     connection: &mut sqlx::AnyConnection,
-    id: &RolloutId,
+    id: Option<&RolloutId>,
     blast_radius: Option<BlastRadius>,
 ) -> Result<Option<Exposure>, StorageError> {
     let Some(blast_radius) = blast_radius else { return Ok(None) };
@@ -163,7 +163,7 @@ async fn exposure(
          AND r.state NOT IN ('completed', 'stopped', 'rolled_back') \
          AND m.step NOT IN ('waiting', 'accepted', 'reverted', 'skipped')",
     )
-    .bind(id.to_string())
+    .bind(id.map_or("", RolloutId::as_str).to_owned())
     .fetch_one(connection)
     .await
     .during("count devices in flight")?;

@@ -1,9 +1,12 @@
 //! Rollouts from start to end, across restarts.
 
 use gofleet_core::advice::Outcome;
+use gofleet_core::order::{Failure, FailureKind};
+use gofleet_core::rollout::forecast::{Behaviour, Fared, Forecasting, Took, forecast};
 use gofleet_core::rollout::{
     BlastRadius, Command, Previous, RingState, RolloutState, WantKind, command,
 };
+use gofleet_core::window::Window;
 use gofleet_storage::{Moment, StartError};
 
 use super::*;
@@ -293,4 +296,84 @@ async fn finished_rollouts_tell_how_their_devices_fared() {
     ask(&bench, &rollout, Command::Rollback).await;
     run(&mut bench, &rollout).await;
     assert_eq!(bench.storage.outcomes(10).await.unwrap(), [], "going back by order says nothing");
+}
+
+#[tokio::test]
+async fn what_the_fleet_did_is_there_for_forecasts() {
+    let mut bench = Bench::with_fleet(3).await;
+    assert_eq!(bench.storage.behaviour().await.unwrap(), Behaviour::default());
+    let rollout = bench.start("go").await;
+    for _ in 0..2 {
+        while bench.tick(&rollout).await > 0 {}
+        bench.pass(40);
+        for device in bench.view(&rollout).await.devices.iter().filter(|it| it.is_in_flight()) {
+            bench.obey(&device.device).await;
+        }
+    }
+    let behaviour = bench.storage.behaviour().await.unwrap();
+    let took = Took { fetch: Span::from_secs(4), rest: Span::from_secs(36) };
+    assert!(behaviour.timed.iter().all(|it| it.took == took), "{behaviour:?}");
+    let mut devices: Vec<_> = behaviour.timed.iter().map(|it| it.device.as_str()).collect();
+    devices.sort_unstable();
+    assert_eq!(devices, ["d0", "d1", "d2"]);
+    assert_eq!(behaviour.timed[0].class.as_str(), "linux-amd64");
+    assert_eq!(behaviour.fared, Fared::default(), "it has not ended");
+    run(&mut bench, &rollout).await;
+    let fared = bench.storage.behaviour().await.unwrap().fared;
+    assert_eq!(fared, Fared { devices: 3, failures: 0, silent: 0, attempts: 3 });
+}
+
+#[tokio::test]
+async fn times_of_windows_leave_out_the_waiting_and_failures_count() {
+    let mut bench = Bench::with_fleet(2).await;
+    let mut asked = spec("go");
+    asked.rings.remove(0);
+    asked.window =
+        Some(Window { open: vec!["daily 01:00-05:00".parse().unwrap()], closed: Vec::new() });
+    let plan = bench.plan(&asked).await;
+    let rollout = bench.storage.start_rollout(&ann(), &plan, bench.now).await.unwrap();
+    while bench.tick(&rollout).await > 0 {}
+    bench.pass(3000);
+    let view = bench.view(&rollout).await;
+    bench.obey(&view.devices[0].device).await;
+    let mut failed = progress(view.devices[1].order.unwrap().generation, 1, Step::Reverted);
+    let kind = FailureKind::Check;
+    failed.failure = Some(Failure { step: Step::Verifying, kind, message: "no".to_owned() });
+    bench.report(&view.devices[1].device, failed).await;
+    ask(&bench, &rollout, Command::Stop).await;
+    run(&mut bench, &rollout).await;
+    let behaviour = bench.storage.behaviour().await.unwrap();
+    let took = Took { fetch: Span::from_secs(4), rest: Span::ZERO };
+    assert_eq!(behaviour.timed.iter().map(|it| it.took).collect::<Vec<_>>(), [took]);
+    assert_eq!(behaviour.fared, Fared { devices: 2, failures: 1, silent: 0, attempts: 2 });
+}
+
+#[tokio::test]
+async fn a_forecast_is_kept_beside_its_rollout() {
+    let bench = Bench::with_fleet(2).await;
+    let asked = spec("go");
+    let plan = bench.plan(&asked).await;
+    let (releases, fleet) =
+        (bench.storage.releases().await.unwrap(), bench.storage.fleet(bench.now).await.unwrap());
+    let planning = Planning {
+        spec: &asked,
+        releases: &releases,
+        fleet: &fleet,
+        artifacts: &[],
+        seed: &asked.name,
+        install_time: Planning::ASSUMED_INSTALL_TIME,
+        now: bench.now,
+        listening_since: bench.now,
+    };
+    let behaviour = bench.storage.behaviour().await.unwrap();
+    let exposure = bench.storage.exposure().await.unwrap();
+    assert_eq!(exposure, None, "there is no blast radius");
+    let budget = 10_000;
+    let forecast =
+        forecast(&Forecasting { planning, behaviour: &behaviour, exposure, budget }, &plan);
+    let rollout = bench.storage.start_rollout(&ann(), &plan, bench.now).await.unwrap();
+    assert_eq!(bench.storage.forecast(&rollout).await.unwrap(), None);
+    bench.storage.keep_forecast(&rollout, &forecast, bench.now).await.unwrap();
+    assert_eq!(bench.storage.forecast(&rollout).await.unwrap(), Some(forecast));
+    assert_eq!(bench.storage.forecast(&"r99".parse().unwrap()).await.unwrap(), None);
 }

@@ -51,6 +51,7 @@ fn device(id: &str, platform: &str, active: Option<&str>) -> FleetDevice {
             agent_version: "0.1.0".to_owned(),
             active: active.map(str::to_owned),
             found: Vec::new(),
+            zone: None,
             labels: [("site".to_owned(), "berlin".to_owned())].into(),
         },
         last_seen: NOW,

@@ -3,8 +3,9 @@
 //! After the colon stands a count, a percentage, `rest`, or a selector over facts
 //! (`pilot:site = "berlin"`). Commas inside quotes and parentheses belong to the selector.
 
-use gofleet_core::rollout::{RingSize, RingSpec};
 use thiserror::Error;
+
+use super::{RingSize, RingSpec};
 
 /// Why a text is no list of rings.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -21,7 +22,7 @@ pub struct InvalidRing {
 /// # Errors
 ///
 /// [`InvalidRing`] names the first that can't be read.
-pub fn parse(text: &str) -> Result<Vec<RingSpec>, InvalidRing> {
+pub fn parse_rings(text: &str) -> Result<Vec<RingSpec>, InvalidRing> {
     split(text).into_iter().map(parse_ring).collect()
 }
 
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expect: Result<&[(&str, RingSize)], &str>) {
-        match (parse(text), expect) {
+        match (parse_rings(text), expect) {
             (Ok(rings), Ok(expected)) => {
                 let rings: Vec<_> =
                     rings.iter().map(|r| (r.name.as_str(), r.size.clone())).collect();
