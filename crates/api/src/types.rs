@@ -7,6 +7,7 @@ mod emergency;
 mod enrolment;
 mod hold;
 mod release;
+mod rollout;
 mod session;
 
 pub use anomaly::{AnomalyRule, AnomalyRules, Baseline};
@@ -16,6 +17,7 @@ pub use emergency::{EmergencyRequest, EmergencyView};
 pub use enrolment::{EnrolRequest, EnrolResponse, IssuedCertificate, RenewalRequest};
 pub use hold::{HoldRequest, QuarantineRequest, QuarantineView};
 pub use release::{DecisionRequest, UploadOutcome};
+pub use rollout::AssignRequest;
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
 
 pub use gofleet_core::advice::Measured;

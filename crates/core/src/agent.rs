@@ -146,6 +146,8 @@ pub enum Action {
         /// When it opens; none if that is too far ahead to tell.
         opens: Option<Timestamp>,
     },
+    /// Wait for the user's word and for the order that follows it; then decide anew.
+    AskUser,
     /// Make the wanted release the active one: [`Event::Switched`].
     Switch,
     /// Check the active release: [`Event::Passed`].
@@ -183,6 +185,9 @@ pub enum Event {
     Stuck,
     /// A release that an earlier order left unproven is to be checked first.
     Doubted,
+    /// A release that an earlier order left unproven has passed its checks, and work on this order
+    /// begins.
+    Cleared,
     /// The order wants nothing more than that nothing is begun.
     Dropped,
 }
@@ -191,6 +196,7 @@ pub enum Event {
 pub fn decide(situation: &Situation<'_>) -> Action {
     match situation.want {
         Want::Activate { release, .. } => decide_activate(situation, &release.id),
+        Want::Offer { .. } => decide_offer(situation),
         Want::Revert { .. } => decide_revert(situation.step),
         Want::Hold => decide_hold(situation),
     }
@@ -223,6 +229,27 @@ fn decide_activate(situation: &Situation<'_>, wanted: &ReleaseId) -> Action {
 /// Whether a kill came between the switch and its note.
 fn is_switched_already(situation: &Situation<'_>, wanted: &ReleaseId) -> bool {
     situation.step == Step::Activating && situation.active == Some(wanted)
+}
+
+/// What an earlier order left unproven is not kept for as long as a user thinks it over.
+fn decide_offer(situation: &Situation<'_>) -> Action {
+    match situation.step {
+        Step::Waiting | Step::Offered if situation.is_unproven => Action::Note(Event::Doubted),
+        Step::Waiting | Step::Offered => Action::Note(Event::Begun),
+        Step::Verifying if situation.is_unproven => Action::Check,
+        Step::Verifying => Action::Note(Event::Cleared),
+        Step::Fetching => Action::Stage,
+        Step::Staged => Action::AskUser,
+        Step::Failed => Action::Note(Event::GoingBack),
+        Step::Reverting => Action::PutBack,
+        // An offer activates nothing.
+        Step::Activating
+        | Step::Soaking
+        | Step::Accepted
+        | Step::Reverted
+        | Step::Skipped
+        | Step::Quarantined => Action::Rest,
+    }
 }
 
 fn decide_revert(step: Step) -> Action {
@@ -287,6 +314,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
         (S::Waiting | S::Offered, E::GoingBack) => S::Reverting,
         (S::Waiting | S::Offered, E::Doubted) => S::Verifying,
         (S::Waiting | S::Offered | S::Verifying, E::Dropped) => S::Skipped,
+        (S::Verifying, E::Cleared) => S::Fetching,
         (S::Fetching, E::Staged) => S::Staged,
         (S::Staged, E::Switching) => S::Activating,
         (S::Activating, E::Switched) => S::Verifying,
@@ -308,7 +336,8 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::Soaked
             | E::Broke
             | E::PutBack
-            | E::Stuck,
+            | E::Stuck
+            | E::Cleared,
         )
         | (
             S::Fetching,
@@ -321,6 +350,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         )
         | (
@@ -334,6 +364,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         )
         | (
@@ -347,6 +378,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         )
         | (
@@ -372,6 +404,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         )
         | (
@@ -386,6 +419,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         )
         | (
@@ -399,6 +433,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::Broke
             | E::GoingBack
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         )
         | (
@@ -414,6 +449,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         ) => return Err(Impossible { step, event }),
     };

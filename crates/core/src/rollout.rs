@@ -25,6 +25,8 @@ mod evidence;
 mod explain;
 mod gate;
 mod plan;
+mod publish;
+mod silence;
 mod spec;
 mod status;
 mod validate;
@@ -39,6 +41,7 @@ pub use evidence::{News, Told, take_report};
 pub use explain::{WaitingOn, status, summary};
 pub use gate::{GateInputs, Verdict, tally};
 pub use plan::{FleetDevice, LeftOutReason, PlanError, Planning, plan};
+pub use publish::assign;
 pub use spec::{Gate, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
 pub use status::{
     DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Reason, RingState, RingStatus, RolloutPlan,

@@ -10,7 +10,7 @@ use reqwest::Method;
 
 use super::{Client, ClientError};
 use crate::types::{
-    AnomalyRules, DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, Event,
+    AssignRequest,     AnomalyRules, DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, Event,
     Hold, HoldRequest, LoginLink, Measured, NewToken, Overview, QuarantineRequest, QuarantineView,
     RolloutPlan, RolloutStatus, RolloutSummary, TokenRequest, TokenView,
 };
@@ -211,5 +211,14 @@ impl Client {
     /// Puts every device of the rollout back.
     pub async fn roll_back(&self, rollout: &RolloutId) -> Result<RolloutStatus, ClientError> {
         self.ask(Method::POST, &format!("/rollouts/{rollout}/rollback")).await
+    }
+
+    /// Asks the users of a published rollout no more, or that of one device of it.
+    pub async fn assign(
+        &self,
+        rollout: &RolloutId,
+        request: &AssignRequest,
+    ) -> Result<RolloutStatus, ClientError> {
+        self.tell(&format!("/rollouts/{rollout}/assign"), request).await
     }
 }

@@ -11,6 +11,7 @@ use super::{Action, Event, Impossible, Seen, Situation, advance, decide};
 use crate::digest::Digest;
 use crate::guard::{Guard, detects, permits};
 use crate::ids::ReleaseId;
+use crate::offer::{Asked, Board, Notice, NoticeKind, NotTaken, Word};
 use crate::order::{Evidence, Failure, FailureKind, Order, Progress, Receipt, Step, Taken, Want};
 use crate::time::{Span, Timestamp};
 use crate::window::{Opening, Zone};
@@ -72,6 +73,9 @@ pub struct Task {
     pub failure: Option<Failure>,
     /// The evidence for how it ended.
     pub receipt: Option<Receipt>,
+    /// What the user was asked by the order's rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
 }
 
 /// What an action brought.
@@ -135,7 +139,7 @@ impl Memory {
         let Some(task) = &self.task else { return Action::Rest };
         let (soak, window) = match &task.order.want {
             Want::Activate { soak, window, .. } => (*soak, window.as_ref()),
-            Want::Revert { .. } | Want::Hold => (Span::ZERO, None),
+            Want::Offer { .. } | Want::Revert { .. } | Want::Hold => (Span::ZERO, None),
         };
         decide(&Situation {
             want: &task.order.want,
@@ -152,9 +156,9 @@ impl Memory {
         let want = self.task.as_ref().map(|task| &task.order.want)?;
         match (want, &self.unproven) {
             (Want::Revert { release }, _) => Some(release.as_ref().map(|it| it.id.clone())),
-            (Want::Activate { .. } | Want::Hold, Some(unproven)) => Some(unproven.earlier.clone()),
+            (_, Some(unproven)) => Some(unproven.earlier.clone()),
             // It failed before anything was switched.
-            (Want::Activate { .. } | Want::Hold, None) => None,
+            (Want::Activate { .. } | Want::Offer { .. } | Want::Hold, None) => None,
         }
     }
 
@@ -164,7 +168,9 @@ impl Memory {
     /// device with the earlier one; afterwards the order is never asked for again.
     pub fn take_up(&mut self, order: Order, now: Timestamp) {
         self.seen = Some(Seen::of(&order));
+        let asked = asked_after(self.task.take(), &order, now);
         self.task = Some(Task {
+            asked,
             order,
             step: Step::Offered,
             sequence: self.first_sequence,
@@ -212,6 +218,7 @@ impl Memory {
         mark(event, || earlier_than(&task.order.want, disk), &mut self.unproven);
         if !task.step.is_in_flight() {
             task.receipt = Some(task.ends_with(evidence, disk, now));
+            task.tell_end(now);
         }
         self.report(disk.version);
         Ok(())
@@ -232,6 +239,80 @@ impl Memory {
         task.waits_until = opens;
         self.report(active);
         true
+    }
+
+    /// Whether a user's word is waited for.
+    pub fn is_asking(&self) -> bool {
+        self.task.as_ref().is_some_and(Task::is_asking)
+    }
+
+    /// What everybody on the device may read of the questions to its user.
+    pub fn board(&self) -> Board {
+        let Some(task) = &self.task else { return Board::default() };
+        let Some(asked) = &task.asked else { return Board::default() };
+        let offers = task.is_asking().then(|| asked.shown(task.order.generation));
+        Board {
+            offers: offers.into_iter().collect(),
+            notices: asked.notices().to_vec(),
+            judged: asked.judged().to_vec(),
+        }
+    }
+
+    /// Whether a user's note was judged before: one that is there still after a kill.
+    pub fn has_judged(&self, note: &str) -> bool {
+        let asked = self.task.as_ref().and_then(|task| task.asked.as_ref());
+        asked.is_some_and(|asked| asked.has_judged(note))
+    }
+
+    /// Judges a user's note about the order of a generation; the server is to hear of what counts.
+    ///
+    /// Crash ordering: the note is removed only after this is on disk; a note that is found again
+    /// is known by its name.
+    ///
+    /// # Errors
+    ///
+    /// [`NotTaken`] by name, which is kept for the user like an answer.
+    pub fn take_note(
+        &mut self,
+        note: &str,
+        (generation, word): (u64, Word),
+        now: Timestamp,
+        active: Option<&str>,
+    ) -> Result<(), NotTaken> {
+        let is_asking = self.is_asking();
+        let Some(task) = &mut self.task else { return Err(NotTaken::Gone) };
+        let is_meant = is_asking && task.order.generation == generation;
+        let Some(asked) = &mut task.asked else { return Err(NotTaken::Gone) };
+        let verdict = if is_meant { asked.take(word, now) } else { Err(NotTaken::Gone) };
+        asked.keep(note, verdict);
+        if verdict.is_ok() {
+            self.report(active);
+        }
+        verdict
+    }
+
+    /// Notes what the user is to be told now, if anything; whether that is so.
+    pub fn remind(&mut self, now: Timestamp) -> bool {
+        let Some(task) = self.task.as_mut().filter(|task| task.is_asking()) else { return false };
+        let Some(asked) = &mut task.asked else { return false };
+        let due = asked.due(now);
+        if let Some(kind) = due {
+            asked.tell(kind, now);
+        }
+        due.is_some()
+    }
+
+    /// The oldest notice that the notifier has not been given.
+    pub fn next_untold(&self) -> Option<&Notice> {
+        let asked = self.task.as_ref()?.asked.as_ref()?;
+        asked.notices().iter().find(|notice| !notice.is_told)
+    }
+
+    /// The notifier was given this notice.
+    pub fn note_told(&mut self, notice: &Notice) {
+        if let Some(asked) = self.task.as_mut().and_then(|task| task.asked.as_mut()) {
+            asked.note_told(notice);
+        }
     }
 
     /// So many bytes have come; the server is to hear of it.
@@ -269,6 +350,26 @@ impl Memory {
 }
 
 impl Task {
+    fn is_asking(&self) -> bool {
+        self.step == Step::Staged && matches!(self.order.want, Want::Offer { .. })
+    }
+
+    /// Tells the user how a release ended that was published.
+    fn tell_end(&mut self, now: Timestamp) {
+        let Some(asked) = &mut self.asked else { return };
+        let is_withdrawn =
+            asked.notices().last().is_some_and(|notice| notice.kind == NoticeKind::Withdrawn);
+        match (&self.order.want, self.step) {
+            (Want::Activate { .. }, Step::Accepted) => asked.tell(NoticeKind::Activated, now),
+            (Want::Activate { .. } | Want::Revert { .. }, Step::Reverted | Step::Quarantined)
+                if !is_withdrawn =>
+            {
+                asked.tell(NoticeKind::PutBack, now);
+            }
+            _ => {}
+        }
+    }
+
     fn progress(&self, order: Option<Digest>, active: Option<&str>) -> Progress {
         Progress {
             generation: self.order.generation,
@@ -277,6 +378,8 @@ impl Task {
             step: self.step,
             active: active.map(str::to_owned),
             waits_until: self.waits_until,
+            answer: matches!(self.order.want, Want::Offer { .. })
+                .then(|| self.asked.as_ref().map(Asked::answer).unwrap_or_default()),
             bytes_downloaded: self.bytes_downloaded,
             way: self.way.clone(),
             failure: self.failure.clone(),
@@ -322,11 +425,29 @@ impl Outcome {
     }
 }
 
+/// What is remembered of the question to the user once an order is taken up; the user hears what
+/// the order means for an open one.
+fn asked_after(before: Option<Task>, order: &Order, now: Timestamp) -> Option<Asked> {
+    let was_offered =
+        before.as_ref().is_some_and(|task| matches!(task.order.want, Want::Offer { .. }));
+    let mut asked = Asked::after(before.and_then(|task| task.asked), order)?;
+    match &order.want {
+        Want::Activate { .. } if asked.answer().accepted_at.is_none() => {
+            asked.tell(NoticeKind::Assigned, now);
+        }
+        Want::Hold | Want::Revert { .. } if was_offered && asked.was_told() => {
+            asked.tell(NoticeKind::Withdrawn, now);
+        }
+        Want::Activate { .. } | Want::Offer { .. } | Want::Hold | Want::Revert { .. } => {}
+    }
+    Some(asked)
+}
+
 /// Whether the checks passed, and the release that they were about is not the active one.
 fn is_accepted_by_mistake(task: &Task, outcome: &Outcome, disk: &OnDisk<'_>) -> bool {
     let is_other = match &task.order.want {
         Want::Activate { release, .. } => disk.active != Some(&release.id),
-        Want::Revert { .. } | Want::Hold => false,
+        Want::Offer { .. } | Want::Revert { .. } | Want::Hold => false,
     };
     detects(Guard::ChangedByHand, outcome.event == Event::Soaked && is_other)
 }
@@ -337,7 +458,9 @@ fn earlier_than(want: &Want, disk: &OnDisk<'_>) -> Option<ReleaseId> {
         Want::Activate { release, .. } if disk.active == Some(&release.id) => {
             disk.fallback.cloned()
         }
-        Want::Activate { .. } | Want::Revert { .. } | Want::Hold => disk.active.cloned(),
+        Want::Activate { .. } | Want::Offer { .. } | Want::Revert { .. } | Want::Hold => {
+            disk.active.cloned()
+        }
     }
 }
 
@@ -354,7 +477,7 @@ fn mark(
                 *unproven = Some(Unproven { earlier: earlier() });
             }
         }
-        Event::Soaked | Event::PutBack | Event::Dropped => *unproven = None,
+        Event::Soaked | Event::PutBack | Event::Cleared | Event::Dropped => *unproven = None,
         Event::Begun
         | Event::Staged
         | Event::Switched
