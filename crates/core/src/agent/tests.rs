@@ -144,7 +144,7 @@ fn an_offer_is_staged_and_activates_nothing() {
     assert_eq!(walk(&offer(), "1.27.2", |_| None), [Step::Fetching, Step::Staged]);
     let broken = |step| (step == Step::Fetching).then_some(Event::Broke);
     let steps = walk(&offer(), "1.27.2", broken);
-    assert_eq!(steps, [Step::Failed, Step::Reverting, Step::Reverted]);
+    assert_eq!(steps, [Step::Fetching, Step::Failed, Step::Reverting, Step::Reverted]);
     // What an earlier order left unproven is checked before the user is asked.
     let want = offer();
     let at = |step, is_unproven| {
@@ -183,7 +183,9 @@ fn answers_outlive_the_orders_of_their_rollout() {
     assert_eq!(memory.take_note("a", (9, Word::Accept), at(2), None), Err(NotTaken::Gone));
     memory.take_note("b", (1, Word::Postpone(None)), at(3), None).unwrap();
     assert!(memory.has_judged("b") && !memory.has_judged("c"));
-    let told = memory.next_report().unwrap().answer.unwrap();
+    let told = memory.next_report().unwrap().clone();
+    assert!(memory.delivered(&told));
+    let told = told.answer.unwrap();
     assert_eq!((told.postponed, told.until), (1, Some(at(600_003))));
 
     // Taken back in an emergency and offered again: what was said still counts.

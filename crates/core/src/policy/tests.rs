@@ -272,7 +272,12 @@ fn every_setting_has_the_element_that_writes_its_type() {
         let tag = match setting.kind {
             Kind::Labels => "list",
             Kind::Urls | Kind::Files => "multiText",
-            Kind::Url | Kind::Folder | Kind::Hostname | Kind::Limit | Kind::Period => "text",
+            Kind::Url
+            | Kind::Folder
+            | Kind::Program
+            | Kind::Hostname
+            | Kind::Limit
+            | Kind::Period => "text",
         };
         let element =
             named(&admx, tag).find(|it| it.attribute("id") == Some(setting.policy)).unwrap();
