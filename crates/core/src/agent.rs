@@ -130,6 +130,8 @@ pub struct Situation<'a> {
     pub soak_left: Span,
     /// Whether the order's window is open by the device's clock and zone.
     pub opening: Opening,
+    /// Whether a user was asked for so long that the server must have forgotten it.
+    pub is_forgotten: bool,
 }
 
 /// What to do next.
@@ -239,6 +241,8 @@ fn decide_offer(situation: &Situation<'_>) -> Action {
         Step::Verifying if situation.is_unproven => Action::Check,
         Step::Verifying => Action::Note(Event::Cleared),
         Step::Fetching => Action::Stage,
+        // A restored server may not know of the offer, and the user's word would lead nowhere.
+        Step::Staged if situation.is_forgotten => Action::Note(Event::Dropped),
         Step::Staged => Action::AskUser,
         Step::Failed => Action::Note(Event::GoingBack),
         Step::Reverting => Action::PutBack,
@@ -313,7 +317,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
         (S::Waiting | S::Offered, E::Begun) => S::Fetching,
         (S::Waiting | S::Offered, E::GoingBack) => S::Reverting,
         (S::Waiting | S::Offered, E::Doubted) => S::Verifying,
-        (S::Waiting | S::Offered | S::Verifying, E::Dropped) => S::Skipped,
+        (S::Waiting | S::Offered | S::Verifying | S::Staged, E::Dropped) => S::Skipped,
         (S::Verifying, E::Cleared) => S::Fetching,
         (S::Fetching, E::Staged) => S::Staged,
         (S::Staged, E::Switching) => S::Activating,
@@ -364,8 +368,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
-            | E::Cleared
-            | E::Dropped,
+            | E::Cleared,
         )
         | (
             S::Activating,

@@ -14,6 +14,7 @@ pub fn want_in_words(want: &Want) -> String {
         Want::Activate { release, .. } => format!("activate {}", release.version),
         Want::Revert { release: Some(release) } => format!("go back to {}", release.version),
         Want::Revert { release: None } => "go back to nothing".to_owned(),
+        Want::Offer { release, .. } => format!("offer {}", release.version),
         Want::Hold => "hold".to_owned(),
     }
 }

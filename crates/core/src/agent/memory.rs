@@ -18,6 +18,8 @@ use crate::window::{Opening, Zone};
 
 /// Final answers that wait for the server: more than a device gets orders while a server is away.
 pub const MAX_OUTBOX: usize = 64;
+/// Clocks are set by less than that without anybody's doing.
+const CLOCK_SLACK: Span = Span::from_secs(3600);
 
 /// All that an agent remembers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,6 +150,7 @@ impl Memory {
             is_unproven: self.unproven.is_some(),
             soak_left: soak.saturating_sub(task.soaked),
             opening: window.map_or(Opening::Open, |window| window.opening(now, zone)),
+            is_forgotten: task.is_forgotten(now),
         })
     }
 
@@ -352,6 +355,15 @@ impl Memory {
 impl Task {
     fn is_asking(&self) -> bool {
         self.step == Step::Staged && matches!(self.order.want, Want::Offer { .. })
+    }
+
+    /// Whether the user was asked for twice as long as there was to answer. A clock that was set
+    /// back tells no span.
+    fn is_forgotten(&self, now: Timestamp) -> bool {
+        let Want::Offer { offer, .. } = &self.order.want else { return false };
+        let limit = Span::from_millis(offer.deadline.since(offer.since).as_millis() * 2);
+        let was_set_back = now + CLOCK_SLACK < self.step_since;
+        was_set_back || now.since(self.step_since) > limit
     }
 
     /// Tells the user how a release ended that was published.

@@ -7,7 +7,7 @@ use crate::ids::RolloutId;
 use crate::offer::{NoticeKind, NotTaken, Offer, Postpone, Word};
 use crate::release::{Archive, ArchiveFormat, ReleaseRef};
 use crate::time::Timestamp;
-use crate::window::Opening;
+use crate::window::{Opening, Zone};
 
 const EVENTS: [Event; 13] = [
     Event::Begun,
@@ -132,6 +132,7 @@ fn orders_to_hold_check_what_an_unfinished_order_left() {
             is_unproven,
             soak_left: Span::ZERO,
             opening: Opening::Open,
+            is_forgotten: false,
         })
     };
     assert_eq!(hold(Step::Offered, true), Action::Note(Event::Doubted));
@@ -155,6 +156,7 @@ fn an_offer_is_staged_and_activates_nothing() {
             is_unproven,
             soak_left: Span::ZERO,
             opening: Opening::Open,
+            is_forgotten: false,
         })
     };
     assert_eq!(at(Step::Offered, true), Action::Note(Event::Doubted));
@@ -162,6 +164,7 @@ fn an_offer_is_staged_and_activates_nothing() {
     assert_eq!(at(Step::Verifying, false), Action::Note(Event::Cleared));
     assert_eq!(advance(Step::Verifying, Event::Cleared), Ok(Step::Fetching));
     assert_eq!(at(Step::Staged, false), Action::AskUser);
+    assert_eq!(advance(Step::Staged, Event::Dropped), Ok(Step::Skipped));
 }
 
 /// A device whose user is being asked.
@@ -203,6 +206,18 @@ fn answers_outlive_the_orders_of_their_rollout() {
     let other = Order { rollout: "rollout-2".parse().unwrap(), ..order(1, 4, offer()) };
     memory.take_up(other, at(8));
     assert_eq!(memory.task().unwrap().asked.as_ref().unwrap().answer(), Default::default());
+}
+
+#[test]
+fn an_offer_that_the_server_has_forgotten_ends() {
+    let hours = |hours: u64| Timestamp::from_millis(0) + Span::from_secs(hours * 3600);
+    let (memory, zone) = (asking(), Zone::utc());
+    let next = |now| memory.next_action(None, now, &zone);
+    assert_eq!(next(hours(0)), Action::AskUser);
+    assert_eq!(next(hours(2)), Action::AskUser, "a paused rollout may come back to it");
+    assert_eq!(next(hours(3)), Action::Note(Event::Dropped));
+    let set_back = Timestamp::from_millis(-7_200_000);
+    assert_eq!(next(set_back), Action::Note(Event::Dropped), "nobody can say how long it was");
 }
 
 #[test]
@@ -256,6 +271,7 @@ fn nothing_is_activated_outside_the_window_but_everything_else_goes_on() {
             is_unproven: true,
             soak_left: Span::ZERO,
             opening: Opening::Closed { opens },
+            is_forgotten: false,
         })
     };
     assert_eq!(outside(Step::Fetching, &earlier), Action::Stage);
@@ -280,6 +296,7 @@ fn walk(want: &Want, active: &str, fault: impl Fn(Step) -> Option<Event>) -> Vec
             is_unproven: false,
             soak_left: Span::ZERO,
             opening: Opening::Open,
+            is_forgotten: false,
         };
         let event = match decide(&situation) {
             Action::Rest | Action::Await { .. } | Action::AskUser => return steps,
@@ -343,6 +360,7 @@ proptest! {
                 is_unproven,
                 soak_left: Span::ZERO,
             opening: Opening::Open,
+            is_forgotten: false,
             };
             let or_broke = |event| if is_broken { Event::Broke } else { event };
             let event = match decide(&situation) {

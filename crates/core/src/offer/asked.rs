@@ -40,6 +40,7 @@ impl Asked {
     pub(crate) fn after(kept: Option<Self>, order: &Order) -> Option<Self> {
         let kept = kept.filter(|kept| kept.rollout == order.rollout);
         let Want::Offer { release, offer } = &order.want else { return kept };
+        let kept = kept.filter(|kept| kept.release.id == release.id);
         let (release, offer) = (release.clone(), offer.clone());
         Some(match kept {
             Some(kept) => Self { release, offer, ..kept },

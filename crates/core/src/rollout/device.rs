@@ -105,9 +105,10 @@ impl DeviceView {
         self.is_in_flight() && !is_given_up && !self.awaits_user()
     }
 
-    /// Whether it was told to begin nothing, and has answered; it may have switched by then.
+    /// Whether it was told to begin nothing, and has answered; it may have switched by then. Or it
+    /// was offered something, and has given up waiting for what follows.
     pub(super) fn was_taken_back(&self) -> bool {
-        self.want() == Some(WantKind::Hold)
+        matches!(self.want(), Some(WantKind::Hold | WantKind::Offer))
             && self.step == Step::Skipped
             && self.superseded_by.is_none()
     }
