@@ -16,7 +16,7 @@ use std::time::Duration;
 use gofleet_core::offer::{Board, MAX_NOTE_BYTES, Note};
 use gofleet_depot::Root;
 use gofleet_platform::drop_folder::{create_drop_folder, read_small};
-use gofleet_platform::{Access, atomic_write, checkpoint};
+use gofleet_platform::{Access, atomic_write};
 
 use crate::device::{Device, now};
 use crate::facts;
@@ -143,7 +143,6 @@ impl Device {
         };
         let active = facts::active_version(&self.root);
         let verdict = self.ledger.borrow_mut().take_note(id, &note, now(), active.as_deref())?;
-        checkpoint("agent-note-recorded");
         match verdict {
             Ok(()) => tracing::info!(note = id, word = ?note.word, "a user has answered"),
             Err(why) => tracing::info!(note = id, word = ?note.word, "refused: {why}"),

@@ -5,6 +5,7 @@
 //! whole server in `http`; who calls, in `authentication`.
 
 mod assets;
+mod assign;
 mod audit;
 mod devices;
 mod emergency;
@@ -57,6 +58,7 @@ pub fn router(state: AppState) -> Router {
         .route("/", get(overview))
         .route("/rollouts", get(rollouts))
         .route("/rollouts/{id}", get(rollout))
+        .route("/rollouts/{id}/assign", get(assign::ask).post(assign::act))
         .route("/rollouts/{id}/{command}", get(ask_command).post(command))
         .route("/devices", get(devices))
         .route("/devices/{id}", get(device))

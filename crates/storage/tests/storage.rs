@@ -12,6 +12,8 @@ mod distribution;
 mod enrolment;
 #[path = "storage/holds.rs"]
 mod holds;
+#[path = "storage/published.rs"]
+mod published;
 #[path = "storage/reports.rs"]
 mod reports;
 #[path = "storage/rollouts.rs"]

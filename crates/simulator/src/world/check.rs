@@ -64,6 +64,7 @@ impl World<'_> {
                     may_pass && it.attempts <= self.view(server, rollout).spec.retry.times
                         || (it.want(), it.step) == (Some(WantKind::Revert), Step::Reverted)
                         || (it.want(), it.step) == (Some(WantKind::Hold), Step::Skipped)
+                        || (it.want(), it.step) == (Some(WantKind::Offer), Step::Skipped)
                 };
                 match known.find(|it| it.device == *device).filter(|it| was_put_back(it)) {
                     Some(_) => Ok(()),
