@@ -338,14 +338,7 @@ pub(super) struct DevicePage {
     hostname: String,
     presence: Badge,
     seen: Moment,
-    /// The rollout whose release waits for the word of the device's user; empty if none does.
-fn asked_by(device: &Device) -> String {
-    let waits = |latest: &&DeviceHistory| latest.offer.is_some() && latest.step == Step::Staged;
-    let latest = device.latest.as_ref().filter(waits);
-    latest.map_or(String::new(), |latest| latest.rollout.to_string())
-}
-
-/// Why it is ordered nothing new; empty if nothing keeps it out.
+    /// Why it is ordered nothing new; empty if nothing keeps it out.
     kept_out: String,
     is_quarantined: bool,
     /// The rollout that asks its user, if one does.
@@ -391,6 +384,13 @@ impl DevicePage {
             found: facts.found.iter().map(Found::new).collect(),
         }
     }
+}
+
+/// The rollout whose release waits for the word of the device's user; empty if none does.
+fn asked_by(device: &Device) -> String {
+    let waits = |latest: &&DeviceHistory| latest.offer.is_some() && latest.step == Step::Staged;
+    let latest = device.latest.as_ref().filter(waits);
+    latest.map_or(String::new(), |latest| latest.rollout.to_string())
 }
 
 /// Why it is ordered nothing new; empty if nothing keeps it out.
