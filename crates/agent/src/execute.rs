@@ -163,7 +163,8 @@ impl Device {
     }
 
     async fn stage_wanted(&self, task: &Task) -> Outcome {
-        let (Want::Activate { release, .. } | Want::Offer { release, .. }) = &task.order.want else {
+        let (Want::Activate { release, .. } | Want::Offer { release, .. }) = &task.order.want
+        else {
             return Outcome::failed(changed_by_somebody(task.step));
         };
         match self.stage(release).await {

@@ -149,9 +149,8 @@ fn read(root: &Root) -> anyhow::Result<Board> {
 
 /// The offer that is meant.
 fn find(board: Board, release: Option<&str>) -> anyhow::Result<Offered> {
-    let is_meant = |it: &Offered| {
-        release.is_none_or(|name| it.release.as_str() == name || it.version == name)
-    };
+    let is_meant =
+        |it: &Offered| release.is_none_or(|name| it.release.as_str() == name || it.version == name);
     let hint = "`gofleet offers` shows what is offered";
     let mut meant: Vec<_> = board.offers.into_iter().filter(is_meant).collect();
     let message = match (meant.len(), release) {

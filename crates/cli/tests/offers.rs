@@ -21,7 +21,8 @@ fn fleet(agents: &[&str]) -> Fleet {
         Fleet::start_with(PROGRAM, &["--reconcile-every", "200ms", "--prepare", "false"]);
     for agent in agents {
         let script = fleet.folder().join(format!("tell-{agent}"));
-        let text = format!("#!/bin/sh\ncat >> '{0}'\necho >> '{0}'\n", told(&fleet, agent).display());
+        let text =
+            format!("#!/bin/sh\ncat >> '{0}'\necho >> '{0}'\n", told(&fleet, agent).display());
         fs::write(&script, text).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
         let arguments = vec!["--notify-command".to_owned(), script.to_str().unwrap().to_owned()];
@@ -74,13 +75,30 @@ fn users_put_off_as_often_as_allowed_and_accept() {
     let mut fleet = fleet(&["one", "two"]);
     let id = fleet.import_go("1.27.2");
     fleet.ok([
-        "rollout", "start", "1.27.2", "--yes", "--soak", "0s", "--rings", "all:rest", "--publish",
-        "1h", "--postpone", "2", "--postpone-for", "10m", "--notice", "Close your editors.",
+        "rollout",
+        "start",
+        "1.27.2",
+        "--yes",
+        "--soak",
+        "0s",
+        "--rings",
+        "all:rest",
+        "--publish",
+        "1h",
+        "--postpone",
+        "2",
+        "--postpone-for",
+        "10m",
+        "--notice",
+        "Close your editors.",
     ]);
     let offered = wait_offered(&fleet, "one");
     assert_eq!((offered["release"].as_str(), &offered["postponed"]), (Some(&*id), &0.into()));
     let text = user(&fleet, "one", &["offers"]).stdout;
-    assert!(text.contains("postponed 2 times more") && text.contains("Close your editors."), "{text}");
+    assert!(
+        text.contains("postponed 2 times more") && text.contains("Close your editors."),
+        "{text}"
+    );
 
     let dry = user(&fleet, "one", &["accept", "1.27.2", "--dry-run"]);
     assert_eq!((dry.code, dry.stdout.trim()), (Some(0), "would accept go 1.27.2"), "{dry}");
@@ -104,7 +122,10 @@ fn users_put_off_as_often_as_allowed_and_accept() {
     assert_eq!(fleet.agent("one").active(), None, "nothing was activated so far");
 
     let accepted = user(&fleet, "one", &["accept"]);
-    assert!(accepted.code == Some(0) && accepted.stdout.contains("accepted go 1.27.2"), "{accepted}");
+    assert!(
+        accepted.code == Some(0) && accepted.stdout.contains("accepted go 1.27.2"),
+        "{accepted}"
+    );
     wait_active(&fleet, "one", &id);
     assert!(fleet.agent("one").go_version().starts_with("go version go1.27.2 "));
     wait_until("the user to be told that it is active", DEADLINE, || {
@@ -135,7 +156,15 @@ fn after_its_deadline_a_release_is_activated_without_asking() {
     let fleet = fleet(&["one"]);
     let id = fleet.import_go("1.27.2");
     fleet.ok([
-        "rollout", "start", "1.27.2", "--yes", "--soak", "0s", "--rings", "all:rest", "--publish",
+        "rollout",
+        "start",
+        "1.27.2",
+        "--yes",
+        "--soak",
+        "0s",
+        "--rings",
+        "all:rest",
+        "--publish",
         "40s",
     ]);
     let offered = wait_offered(&fleet, "one");

@@ -278,9 +278,7 @@ impl Setting {
             | Kind::Program
             | Kind::Hostname
             | Kind::Limit
-            | Kind::Period => {
-                Value::Text(text.to_owned())
-            }
+            | Kind::Period => Value::Text(text.to_owned()),
         };
         self.check(&value).map(|()| value)
     }

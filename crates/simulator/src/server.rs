@@ -349,7 +349,8 @@ impl Database {
             }
             WantKind::Offer => {
                 let release = named(&device.release).expect("the plan took it from the catalog");
-                let publish = view.spec.publish.as_ref().expect("only what is published is offered");
+                let publish =
+                    view.spec.publish.as_ref().expect("only what is published is offered");
                 let offer = Offer::of(publish, device.offered_at.unwrap_or(now));
                 Want::Offer { release: release.release.clone(), offer }
             }

@@ -52,9 +52,11 @@ fn devices_in(text: &str) -> Vec<&str> {
 
 fn spec_in_words(spec: &RolloutSpec) -> String {
     let rings: Vec<String> = spec.rings.iter().map(|ring| ring.size.to_string()).collect();
+    let publish = spec.publish.as_ref();
+    let published = publish.map(|it| format!("; users are asked for {}", it.deadline));
     format!(
         "{} in rings of {}; at most {} in flight (0: all); soak {}; gate: successes {:?}, failures \
-         at most {}; silent after {}, offline after {}; on failure {:?}",
+         at most {}; silent after {}, offline after {}; on failure {:?}{}",
         spec.version,
         rings.join(", "),
         spec.max_in_flight,
@@ -64,6 +66,7 @@ fn spec_in_words(spec: &RolloutSpec) -> String {
         spec.silence_after,
         spec.offline_after,
         spec.on_failure,
+        published.unwrap_or_default(),
     )
 }
 

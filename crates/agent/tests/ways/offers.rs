@@ -48,7 +48,10 @@ impl Bed {
         fs::create_dir(notes.join("folder.json")).unwrap();
         let pipe = notes.join("pipe.json");
         assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
-        self.leave("large", &format!(r#"{{"generation": 1, "word": "accept"}}{}"#, " ".repeat(2000)));
+        self.leave(
+            "large",
+            &format!(r#"{{"generation": 1, "word": "accept"}}{}"#, " ".repeat(2000)),
+        );
         self.leave("other", r#"{"generation": 1, "word": "accept", "run": "sh"}"#);
         self.leave("stale", r#"{"generation": 7, "word": "accept"}"#);
         self.leave("UPPER", r#"{"generation": 1, "word": "accept"}"#);
@@ -98,7 +101,11 @@ async fn users_words_count_as_far_as_the_policy_lets_them_and_nothing_else_does(
         assert_eq!(verdict(unread), None, "{unread}");
     }
     assert_eq!(shown.notices[0].kind, NoticeKind::Offered);
-    assert_eq!(root.active().unwrap().unwrap().active, bed.old.reference.id, "nothing is activated");
+    assert_eq!(
+        root.active().unwrap().unwrap().active,
+        bed.old.reference.id,
+        "nothing is activated"
+    );
     assert!(bed.folder.path().join("s").exists(), "a link is removed, and not what it points to");
     // All that went on while the notifier hung.
     let told = fs::read_to_string(told).unwrap();

@@ -10,9 +10,10 @@ use reqwest::Method;
 
 use super::{Client, ClientError};
 use crate::types::{
-    AssignRequest,     AnomalyRules, DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, Event,
-    Hold, HoldRequest, LoginLink, Measured, NewToken, Overview, QuarantineRequest, QuarantineView,
-    RolloutPlan, RolloutStatus, RolloutSummary, TokenRequest, TokenView,
+    AnomalyRules, AssignRequest, DecisionRequest, Device, DeviceDetail, EmergencyRequest,
+    EmergencyView, Event, Hold, HoldRequest, LoginLink, Measured, NewToken, Overview,
+    QuarantineRequest, QuarantineView, RolloutPlan, RolloutStatus, RolloutSummary, TokenRequest,
+    TokenView,
 };
 
 /// Every function fails with [`ClientError::Problem`] where the server refuses, and with its

@@ -72,7 +72,13 @@ struct Strategy {
     #[arg(long, value_name = "SPAN", default_value = "1d", requires = "publish")]
     remind: Span,
     /// What users are told beside the version and the deadline
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, requires = "publish")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        requires = "publish"
+    )]
     notice: String,
     /// A user's acceptance counts as "now": the window does not hold for it
     #[arg(long, requires = "publish")]

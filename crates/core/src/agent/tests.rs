@@ -4,7 +4,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 
 use super::*;
 use crate::ids::RolloutId;
-use crate::offer::{NoticeKind, NotTaken, Offer, Postpone, Word};
+use crate::offer::{NotTaken, NoticeKind, Offer, Postpone, Word};
 use crate::release::{Archive, ArchiveFormat, ReleaseRef};
 use crate::time::Timestamp;
 use crate::window::{Opening, Zone};

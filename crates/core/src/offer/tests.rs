@@ -96,8 +96,13 @@ fn told(mut asked: Asked, hours: u64, word: Option<(u64, Word)>) -> Vec<(u64, No
 fn users_are_reminded_and_told_before_the_deadline() {
     use NoticeKind as N;
     let silent = told(asked(72, 3), 72, None);
-    let expect =
-        [(0, N::Offered), (24, N::Reminder), (48, N::Reminder), (71, N::Reminder), (72, N::LastCall)];
+    let expect = [
+        (0, N::Offered),
+        (24, N::Reminder),
+        (48, N::Reminder),
+        (71, N::Reminder),
+        (72, N::LastCall),
+    ];
     assert_eq!(silent, expect);
     let postponed = told(asked(72, 3), 72, Some((22, Word::Postpone(None))));
     assert_eq!(postponed[..2], [(0, N::Offered), (26, N::Reminder)], "it is asked again then");

@@ -5,8 +5,9 @@ use std::fmt;
 
 use super::gate::{Shown, inputs, tallies};
 use super::{
-    Cause, DeviceStatus, DeviceView, GateFailure, Hearing, OrderView, Previous, Reason, RingState, RingStatus,
-    RolloutState, RolloutStatus, RolloutSummary, RolloutView, Tally, Traffic, WantKind, WayTraffic,
+    Cause, DeviceStatus, DeviceView, GateFailure, Hearing, OrderView, Previous, Reason, RingState,
+    RingStatus, RolloutState, RolloutStatus, RolloutSummary, RolloutView, Tally, Traffic, WantKind,
+    WayTraffic,
 };
 use crate::device::ONLINE_WITHIN;
 use crate::hold::KeptOut;

@@ -328,8 +328,7 @@ fn announce(status: &RolloutStatus, accepted: u64, total: u64) -> String {
 fn actions(status: &RolloutStatus) -> Vec<Action> {
     let state = status.summary.state;
     let is_asking = status.spec.publish.is_some() && !state.is_final();
-    let assign =
-        Action { verb: "assign", label: "Ask nobody", tone: "", is_immediate: false };
+    let assign = Action { verb: "assign", label: "Ask nobody", tone: "", is_immediate: false };
     let action = |command: &Command| {
         let (label, tone) = label(*command);
         Action { verb: command.as_str(), label, tone, is_immediate: is_immediate(*command) }

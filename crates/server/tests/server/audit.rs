@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use gofleet_api::{
-    AssignRequest, Client, DecisionRequest, EmergencyRequest, EnrolRequest, HoldRequest, Key, LoginRequest,
-    ProblemCode, QuarantineRequest, RenewalRequest, TokenRequest,
+    AssignRequest, Client, DecisionRequest, EmergencyRequest, EnrolRequest, HoldRequest, Key,
+    LoginRequest, ProblemCode, QuarantineRequest, RenewalRequest, TokenRequest,
 };
 use gofleet_core::audit::{AuditKey, Fault, Head, Verified, Verifier, verify};
 use gofleet_core::order::{Report, Want};
 use reqwest::StatusCode;
 use sqlx::{AnyConnection, Connection as _};
 
-use crate::support::{Papers, TestServer, edge_report, everybody, facts, published, refused, within};
+use crate::support::{
+    Papers, TestServer, edge_report, everybody, facts, published, refused, within,
+};
 
 /// Every route that is no mere reading, and what the log tells of it. A new route must be added.
 const ROUTES: [(&str, &str, Option<&str>); 29] = [

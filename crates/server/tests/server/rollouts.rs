@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gofleet_api::{
-    AssignRequest, DecisionRequest, EmergencyRequest, HoldRequest, ProblemCode, QuarantineRequest, RolloutState,
+    AssignRequest, DecisionRequest, EmergencyRequest, HoldRequest, ProblemCode, QuarantineRequest,
+    RolloutState,
 };
 use gofleet_core::offer::Answer;
 use gofleet_core::order::{Order, Progress, Report, Step, Want};

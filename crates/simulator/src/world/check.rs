@@ -107,12 +107,7 @@ impl World<'_> {
     }
 
     /// Whether a device may be ordered the rollout's release now.
-    fn check_start(
-        &self,
-        server: usize,
-        rollout: usize,
-        (row, want): (usize, WantKind),
-    ) -> Held {
+    fn check_start(&self, server: usize, rollout: usize, (row, want): (usize, WantKind)) -> Held {
         let kept = &self.servers[server].database.rollouts[rollout];
         let view = &kept.view;
         let id = &self.devices[row].id;
@@ -179,7 +174,10 @@ impl World<'_> {
         if is_over || self.agreed.contains(&agreed) {
             return Ok(());
         }
-        self.broke(must::USER, format!("{} is ordered to activate, and was not asked", device.device))
+        self.broke(
+            must::USER,
+            format!("{} is ordered to activate, and was not asked", device.device),
+        )
     }
 
     /// How many devices of a ring have failed that nobody has waived, counted plainly.
@@ -223,10 +221,7 @@ impl World<'_> {
         });
         let could = here().filter(|it| {
             let is_out = matches!(it.step, Step::Skipped | Step::Quarantined) && it.order.is_none();
-            !it.is_waived
-                && !is_out
-                && !is_blamed(it)
-                && (it.order.is_none() || it.is_to_upgrade())
+            !it.is_waived && !is_out && !is_blamed(it) && (it.order.is_none() || it.is_to_upgrade())
         });
         let needed = could.count().min(gate.min_successes.unwrap_or(1) as usize);
         let proven = proven.count();
@@ -332,7 +327,10 @@ impl World<'_> {
         let is_exposed = |it: &&DeviceView| {
             let is_ours = it.order.is_some() && it.superseded_by.is_none();
             let is_accepted = it.is_waived && (it.is_silent || it.step == Step::Quarantined);
-            is_ours && !asks(it) && !is_accepted && (it.step.is_in_flight() || it.step == Step::Quarantined)
+            is_ours
+                && !asks(it)
+                && !is_accepted
+                && (it.step.is_in_flight() || it.step == Step::Quarantined)
         };
         let exposed = moving.flat_map(|it| &it.view.devices).filter(is_exposed).count();
         if exposed > max as usize {

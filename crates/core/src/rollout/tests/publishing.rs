@@ -122,11 +122,8 @@ fn a_machine_that_is_switched_off_while_it_asks_is_held_apart() {
 fn what_is_offered_is_taken_back_and_offered_again() {
     let mut world = published("", 2).offered();
     let offered_at = world.view.devices[0].offered_at;
-    world.view.emergency = Some(EmergencyStop {
-        by: "ada".to_owned(),
-        reason: "fire".to_owned(),
-        at: world.now,
-    });
+    world.view.emergency =
+        Some(EmergencyStop { by: "ada".to_owned(), reason: "fire".to_owned(), at: world.now });
     world.run_until(|view| view.devices.iter().all(|it| it.step == Step::Skipped));
     assert_eq!(world.wants(), [Some(WantKind::Hold); 2]);
     world.view.emergency = None;
