@@ -165,14 +165,15 @@ fn after_its_deadline_a_release_is_activated_without_asking() {
         "--rings",
         "all:rest",
         "--publish",
-        "40s",
+        "60s",
     ]);
     let offered = wait_offered(&fleet, "one");
     assert_eq!(fleet.agent("one").active(), None, "{offered}");
     wait_active(&fleet, "one", &id);
     wait_until("the user to be told before and after", DEADLINE, || {
         let kinds = kinds(&fleet, "one");
-        (kinds == ["offered", "last_call", "assigned", "activated"]).then_some(())
+        let ends = kinds.ends_with(&["assigned".to_owned(), "activated".to_owned()]);
+        (ends && kinds[0] == "offered").then_some(())
     });
     let notices = user(&fleet, "one", &["offers"]).stdout;
     assert!(notices.contains("go 1.27.2 is active."), "{notices}");
