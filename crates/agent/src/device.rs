@@ -10,6 +10,7 @@ use std::time::Duration;
 use gofleet_api::{Client, Key};
 use gofleet_core::agent::Seen;
 use gofleet_core::ids::ReleaseId;
+use gofleet_core::offer::Board;
 use gofleet_core::order::{Evidence, Order};
 use gofleet_core::time::Timestamp;
 use gofleet_depot::{Depot, DepotError, Root};
@@ -19,7 +20,7 @@ use tokio::sync::{Notify, watch};
 use crate::facts::Places;
 use crate::identity::Identity;
 use crate::ledger::{Found, Ledger};
-use crate::{AgentConfig, AgentError, enrol};
+use crate::{AgentConfig, AgentError, enrol, offer};
 
 /// How often a depot is asked for that another program has, an installation by hand for example.
 const LOCKED_RETRY: Duration = Duration::from_millis(500);
@@ -39,6 +40,10 @@ pub struct Device {
     pub just_checked: RefCell<Option<(ReleaseId, Evidence)>>,
     /// Rings when there is a pending order.
     pub order_news: Notify,
+    /// What everybody on this machine was shown last of the questions to its user.
+    pub shown: RefCell<Option<Board>>,
+    /// Rings when the user is to be told something.
+    pub notice_news: Notify,
     /// Rings when there is something to report.
     pub report_news: Notify,
     /// Whether nothing is being done for an order.
@@ -55,6 +60,7 @@ impl Device {
                 error = device.ask_for_orders() => error,
                 error = device.deliver_reports() => error,
                 never = device.keep_certificate() => match never {},
+                never = device.deliver_notices() => match never {},
             }
         };
         let execute = device.execute();
@@ -100,6 +106,9 @@ impl Device {
         let places = Places::of_this_process();
         let (identity, key, client) = enrol::identity(&config, &root, &places).await?;
         let client = client.of_run(&run());
+        if let Err(error) = offer::prepare(&root) {
+            tracing::warn!(%error, "users of this machine can't answer offers");
+        }
         tracing::info!(device = %identity.device, server = client.server(), "agent is running");
         Ok(Self {
             config,
@@ -112,6 +121,8 @@ impl Device {
             pending: RefCell::new(None),
             just_checked: RefCell::new(None),
             order_news: Notify::new(),
+            shown: RefCell::new(None),
+            notice_news: Notify::new(),
             report_news: Notify::new(),
             resting: watch::Sender::new(false),
             _lock: lock,

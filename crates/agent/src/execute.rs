@@ -40,15 +40,20 @@ impl Device {
     /// Takes up a new order if there is one, and does the next action, or waits.
     async fn act(&self) -> Result<(), LedgerError> {
         self.take_up_pending()?;
+        self.show_offers();
         let task = self.ledger.borrow().memory().task().cloned();
         let action = self.next_action();
-        self.resting.send_replace(action == Action::Rest);
+        // Nothing is under way while a user thinks it over.
+        self.resting.send_replace(matches!(action, Action::Rest | Action::AskUser));
         let Some(task) = task.filter(|_| action != Action::Rest) else {
             release_memory();
             self.order_news.notified().await;
             return Ok(());
         };
         tracing::debug!(generation = task.order.generation, step = %task.step, ?action);
+        if action == Action::AskUser {
+            return self.ask_user().await;
+        }
         if let Action::Await { opens } = action {
             return self.await_window(opens).await;
         }
@@ -82,6 +87,7 @@ impl Device {
         tracing::info!(generation = order.generation, want = %in_words(&order.want), "new order");
         self.ledger.borrow_mut().take_up(order, now())?;
         self.pending.take();
+        self.notice_news.notify_one();
         checkpoint("agent-order-recorded");
         Ok(())
     }
@@ -94,11 +100,12 @@ impl Device {
     async fn perform(&self, task: &Task, action: Action) -> Outcome {
         let step = task.step;
         match action {
-            Action::Rest | Action::Await { .. } => std::future::pending().await,
+            Action::Rest | Action::Await { .. } | Action::AskUser => std::future::pending().await,
             Action::Note(event) => Outcome::of(event),
             Action::NoticeChange => Outcome::failed(changed_by_somebody(step)),
             Action::PutBack => self.put_back(task).await,
-            Action::Stage | Action::Switch | Action::Check | Action::Soak(_) => {
+            Action::Stage => self.stage_wanted(task).await,
+            Action::Switch | Action::Check | Action::Soak(_) => {
                 let Some(release) = self.concerned(&task.order.want) else {
                     return Outcome::failed(changed_by_somebody(step));
                 };
@@ -107,12 +114,12 @@ impl Device {
         }
     }
 
-    /// The release that an action is about: the wanted one, or, under an order to hold, the one
+    /// The release that an action is about: the wanted one, or, where nothing is activated, the one
     /// that an earlier order left.
     fn concerned(&self, want: &Want) -> Option<ReleaseId> {
         match want {
             Want::Activate { release, .. } => Some(release.id.clone()),
-            Want::Revert { .. } | Want::Hold => {
+            Want::Offer { .. } | Want::Revert { .. } | Want::Hold => {
                 self.root.active().ok().flatten().map(|active| active.active)
             }
         }
@@ -121,7 +128,6 @@ impl Device {
     async fn bring_forward(&self, task: &Task, action: Action, release: &ReleaseId) -> Outcome {
         let step = task.step;
         match action {
-            Action::Stage => self.stage_wanted(task).await,
             Action::Switch => match self.switch(release).await {
                 Ok(()) => Outcome::of(Event::Switched),
                 Err(error) => Outcome::failed(depot_failure(step, &error)),
@@ -130,8 +136,11 @@ impl Device {
                 Ok(evidence) => {
                     checkpoint("agent-verified");
                     self.just_checked.replace(Some((release.clone(), evidence.clone())));
-                    let event =
-                        if task.order.want == Want::Hold { Event::Dropped } else { Event::Passed };
+                    let event = match task.order.want {
+                        Want::Hold => Event::Dropped,
+                        Want::Offer { .. } => Event::Cleared,
+                        Want::Activate { .. } | Want::Revert { .. } => Event::Passed,
+                    };
                     Outcome { evidence: Some(evidence), ..Outcome::of(event) }
                 }
                 Err(error) => Outcome::failed(broken(step, &error)),
@@ -145,6 +154,8 @@ impl Device {
             },
             Action::Rest
             | Action::Await { .. }
+            | Action::AskUser
+            | Action::Stage
             | Action::Note(_)
             | Action::PutBack
             | Action::NoticeChange => Outcome::failed(changed_by_somebody(step)),
@@ -152,7 +163,8 @@ impl Device {
     }
 
     async fn stage_wanted(&self, task: &Task) -> Outcome {
-        let Want::Activate { release, .. } = &task.order.want else {
+        let (Want::Activate { release, .. } | Want::Offer { release, .. }) = &task.order.want
+        else {
             return Outcome::failed(changed_by_somebody(task.step));
         };
         match self.stage(release).await {
@@ -227,6 +239,7 @@ impl Device {
             }
         }
         self.report_news.notify_one();
+        self.notice_news.notify_one();
         Ok(())
     }
 }
@@ -257,9 +270,12 @@ fn restore(
 
 fn may_be_given_up(action: &Action) -> bool {
     match action {
-        Action::Rest | Action::Await { .. } | Action::Stage | Action::Check | Action::Soak(_) => {
-            true
-        }
+        Action::Rest
+        | Action::Await { .. }
+        | Action::AskUser
+        | Action::Stage
+        | Action::Check
+        | Action::Soak(_) => true,
         Action::Note(_) | Action::Switch | Action::PutBack | Action::NoticeChange => false,
     }
 }
@@ -278,6 +294,7 @@ pub fn version_in(release: &ReleaseId) -> &str {
 fn in_words(want: &Want) -> String {
     match want {
         Want::Activate { release, .. } => format!("activate {}", release.id),
+        Want::Offer { release, .. } => format!("offer {}", release.id),
         Want::Revert { release: Some(release) } => format!("go back to {}", release.id),
         Want::Revert { release: None } => "go back to no release".to_owned(),
         Want::Hold => "hold".to_owned(),

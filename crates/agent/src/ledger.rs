@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use gofleet_core::agent::{Impossible, Memory, OnDisk, Outcome};
+use gofleet_core::offer::{NotTaken, Note, Notice};
 use gofleet_core::order::{Order, Progress};
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_platform::{Access, atomic_write};
@@ -174,6 +175,47 @@ impl Ledger {
             self.change(|known| *known = memory)?;
         }
         Ok(is_news)
+    }
+
+    /// Writes down what the user is to be told now, if anything; whether that is so.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unwritable`], and the ledger is as before.
+    pub fn remind(&mut self, now: Timestamp) -> Result<bool, LedgerError> {
+        let mut memory = self.content.memory.clone();
+        let is_due = memory.remind(now);
+        if is_due {
+            self.change(|known| *known = memory)?;
+        }
+        Ok(is_due)
+    }
+
+    /// Judges a user's note and writes that down, and what the server is to hear of it.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unwritable`], and the note was not judged.
+    pub fn take_note(
+        &mut self,
+        id: &str,
+        note: &Note,
+        now: Timestamp,
+        active: Option<&str>,
+    ) -> Result<Result<(), NotTaken>, LedgerError> {
+        let mut memory = self.content.memory.clone();
+        let verdict = memory.take_note(id, (note.generation, note.word), now, active);
+        self.change(|known| *known = memory)?;
+        Ok(verdict)
+    }
+
+    /// Writes down that the notifier was given a notice.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::Unwritable`]: then it is given it again.
+    pub fn note_told(&mut self, notice: &Notice) -> Result<(), LedgerError> {
+        self.change(|memory| memory.note_told(notice))
     }
 
     /// Writes down how many bytes have come, and that the server is to hear of it.

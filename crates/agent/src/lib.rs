@@ -11,12 +11,14 @@ pub mod check;
 pub mod facts;
 pub mod identity;
 pub mod ledger;
+pub mod offer;
 
 mod contact;
 mod device;
 mod enrol;
 mod execute;
 mod fetch;
+mod notify;
 mod signals;
 mod soak;
 mod stage;
@@ -59,6 +61,9 @@ pub struct AgentConfig {
     pub signal_files: Vec<PathBuf>,
     /// Go's build cache for the checks; one of the agent's own if absent.
     pub check_cache: Option<PathBuf>,
+    /// The program that tells users of published releases; `none`: nobody is told; what the
+    /// system has for it, if absent.
+    pub notify_command: Option<String>,
     /// The program whose copies become `go` and `gofmt` in the root's `bin`; none are placed if
     /// absent.
     pub shim: Option<PathBuf>,

@@ -71,6 +71,7 @@ impl Server {
             signals_every: Span::from_secs(60),
             signal_files: Vec::new(),
             check_cache: None,
+            notify_command: None,
             shim: None,
             settings: None,
         }

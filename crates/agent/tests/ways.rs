@@ -3,6 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+#[cfg(unix)]
+#[path = "ways/offers.rs"]
+mod offers;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -178,6 +182,7 @@ struct Bed {
     edge: Host,
     edge_url: String,
     limit: Bandwidth,
+    notifier: String,
 }
 
 /// Where a device ended.
@@ -234,7 +239,8 @@ impl Bed {
             });
         });
         let limit = Bandwidth::UNLIMITED;
-        Self { folder, old, new, server, url, edge, edge_url, limit }
+        let notifier = "none".to_owned();
+        Self { folder, old, new, server, url, edge, edge_url, limit, notifier }
     }
 
     /// Serves a file and tells the step that takes it.
@@ -317,6 +323,7 @@ impl Bed {
             signals_every: Span::from_secs(60),
             signal_files: Vec::new(),
             check_cache: None,
+            notify_command: Some(self.notifier.clone()),
             shim: None,
             settings: None,
         };

@@ -17,7 +17,7 @@ pub use emergency::{EmergencyRequest, EmergencyView};
 pub use enrolment::{EnrolRequest, EnrolResponse, IssuedCertificate, RenewalRequest};
 pub use hold::{HoldRequest, QuarantineRequest, QuarantineView};
 pub use release::{DecisionRequest, UploadOutcome};
-pub use rollout::{PreviewAnswer, SimulatedPlan};
+pub use rollout::{AssignRequest, PreviewAnswer, SimulatedPlan};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
 
 pub use gofleet_core::advice::Measured;

@@ -140,6 +140,7 @@ impl Run {
             signals_every: every.unwrap_or(SIGNALS_EVERY),
             signal_files: settings.list("signals").iter().map(PathBuf::from).collect(),
             check_cache: settings.text("check_cache").map(PathBuf::from),
+            notify_command: settings.text("notify_command").map(str::to_owned),
             settings: Some(loaded.report().to_json()?),
             shim: Some(shim_program()?),
         })
@@ -173,7 +174,7 @@ pub async fn run(arguments: AgentArguments, printer: Printer) -> anyhow::Result<
         Verb::Start => service::start(printer)?,
         Verb::Stop => service::stop(printer)?,
         Verb::Status { root } => {
-            let status = Status::of(&root_of_status(root)?)?;
+            let status = Status::of(&root_of_agent(root)?)?;
             printer.data(&status, Status::describe)?;
         }
     }
@@ -197,7 +198,7 @@ impl AgentArguments {
 }
 
 /// The given root, or that of the service if it has one, or that of this user.
-fn root_of_status(root: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+pub fn root_of_agent(root: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let of_service = service::root(None)?;
     root_or_default(root.or_else(|| of_service.join("agent").is_dir().then_some(of_service)))
 }

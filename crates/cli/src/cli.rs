@@ -17,6 +17,7 @@ use crate::export::Export;
 use crate::hold::HoldArguments;
 use crate::local::LocalCommand;
 use crate::login::Login;
+use crate::offer::{Accept, Offers, Postpone};
 use crate::printer::{Format, Level};
 use crate::release::ReleaseArguments;
 use crate::rollout::RolloutArguments;
@@ -72,6 +73,9 @@ pub enum Command {
     Edge(EdgeArguments),
     Demo(Demo),
     Env(EnvArguments),
+    Offers(Offers),
+    Accept(Accept),
+    Postpone(Postpone),
     /// Print the reference of all verbs as Markdown
     #[command(hide = true)]
     Reference,
@@ -122,6 +126,9 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "uninstall",
             "prune",
             "depot",
+            "offers",
+            "accept",
+            "postpone",
             "env",
             "doctor",
         ],

@@ -232,6 +232,7 @@ fn spec(name: String, version: &str, rings: Vec<RingSpec>) -> RolloutSpec {
         max_in_flight: 4,
         soak: SOAK,
         window: None,
+        publish: None,
         gate: Gate::default(),
         silence_after: Span::from_secs(10 * 60),
         offline_after: Span::from_secs(5 * 60),

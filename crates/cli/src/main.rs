@@ -26,6 +26,7 @@ mod hold;
 mod local;
 mod logging;
 mod login;
+mod offer;
 mod printer;
 mod reference;
 mod release;
@@ -98,6 +99,9 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Edge(arguments) => edge::run(arguments, printer).await,
         Command::Demo(arguments) => demo::run(arguments, printer).await,
         Command::Env(arguments) => env::run(&arguments, printer),
+        Command::Offers(arguments) => offer::offers(arguments, printer),
+        Command::Accept(arguments) => offer::accept(arguments, printer).await,
+        Command::Postpone(arguments) => offer::postpone(arguments, printer).await,
         Command::Reference => reference::run(printer),
         Command::Local(command) => local::run(command, printer).await,
     }

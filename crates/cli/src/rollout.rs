@@ -10,7 +10,8 @@ mod spec;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use gofleet_api::Client;
+use gofleet_api::{AssignRequest, Client};
+use gofleet_core::ids::DeviceId;
 use gofleet_core::order::Step;
 use gofleet_core::rollout::{
     RolloutPlan, RolloutSpec, RolloutState, RolloutStatus, RolloutSummary,
@@ -57,7 +58,8 @@ enum Verb {
   gofleet rollout start 1.27.3 --rings 'test:5,pilot:10%,production:rest' --soak 30m --yes
   gofleet rollout start 1.27.3 --on-failure roll-back-ring --max-failures 2 --watch
   gofleet rollout start 1.27.3 --window 'Sat,Sun 01:00-05:00' --closed 2026-12-24..2027-01-01
-  gofleet rollout start 1.27.3 --max-failure-rate 2% --confidence 99%")]
+  gofleet rollout start 1.27.3 --max-failure-rate 2% --confidence 99%
+  gofleet rollout start 1.27.3 --publish 7d --postpone 3 --postpone-for 4h")]
     Start {
         #[command(flatten)]
         connection: Connection,
@@ -116,6 +118,17 @@ Examples:
   gofleet rollout rollback 'go 1.27.3'
   gofleet rollout rollback 'go 1.27.3' --dry-run")]
     Rollback(Action),
+    /// Ask users of a published rollout no more: its devices activate in their turn
+    #[command(after_help = "Examples:
+  gofleet rollout assign 'go 1.27.3' --device d-4f1c
+  gofleet rollout assign 'go 1.27.3' --dry-run")]
+    Assign {
+        #[command(flatten)]
+        action: Action,
+        /// Only the user of this device
+        #[arg(long, value_name = "DEVICE")]
+        device: Option<DeviceId>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -187,6 +200,7 @@ pub async fn run(arguments: RolloutArguments, printer: Printer) -> anyhow::Resul
         Verb::Resume(action) => act(action, Act::Resume, printer).await?,
         Verb::Stop(action) => act(action, Act::Stop, printer).await?,
         Verb::Rollback(action) => act(action, Act::RollBack, printer).await?,
+        Verb::Assign { action, device } => assign(action, device, printer).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -284,6 +298,30 @@ async fn act(action: Action, act: Act, printer: Printer) -> anyhow::Result<()> {
     printer.data(&status, |status| {
         let summary = &status.summary;
         format!("{} ({}) is {}", summary.name, summary.id, summary.state)
+    })?;
+    Ok(())
+}
+
+async fn assign(action: Action, device: Option<DeviceId>, printer: Printer) -> anyhow::Result<()> {
+    let (client, rollout) = action.target.find().await?;
+    let status = if action.dry_run {
+        client.rollout(&rollout.id).await?
+    } else {
+        client.assign(&rollout.id, &AssignRequest { device: device.clone() }).await?
+    };
+    printer.data(&status, |status| {
+        let whom = device.as_ref().map_or("no user".to_owned(), |id| format!("the user of {id}"));
+        let summary = &status.summary;
+        match (action.dry_run, &device) {
+            (true, None) => {
+                let open = summary.steps.iter().filter(|(step, _)| **step != Step::Accepted);
+                let open: u64 = open.map(|(_, count)| count).sum();
+                format!("{}: the users of up to {open} devices would not be asked", summary.name)
+            }
+            (true, Some(_)) => format!("{}: {whom} would not be asked any more", summary.name),
+            (false, None) => format!("{}: {whom} is asked any more", summary.name),
+            (false, Some(_)) => format!("{}: {whom} is not asked any more", summary.name),
+        }
     })?;
     Ok(())
 }

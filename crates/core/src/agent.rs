@@ -130,6 +130,8 @@ pub struct Situation<'a> {
     pub soak_left: Span,
     /// Whether the order's window is open by the device's clock and zone.
     pub opening: Opening,
+    /// Whether a user was asked for so long that the server must have forgotten it.
+    pub is_forgotten: bool,
 }
 
 /// What to do next.
@@ -146,6 +148,8 @@ pub enum Action {
         /// When it opens; none if that is too far ahead to tell.
         opens: Option<Timestamp>,
     },
+    /// Wait for the user's word and for the order that follows it; then decide anew.
+    AskUser,
     /// Make the wanted release the active one: [`Event::Switched`].
     Switch,
     /// Check the active release: [`Event::Passed`].
@@ -183,6 +187,9 @@ pub enum Event {
     Stuck,
     /// A release that an earlier order left unproven is to be checked first.
     Doubted,
+    /// A release that an earlier order left unproven has passed its checks, and work on this order
+    /// begins.
+    Cleared,
     /// The order wants nothing more than that nothing is begun.
     Dropped,
 }
@@ -191,6 +198,7 @@ pub enum Event {
 pub fn decide(situation: &Situation<'_>) -> Action {
     match situation.want {
         Want::Activate { release, .. } => decide_activate(situation, &release.id),
+        Want::Offer { .. } => decide_offer(situation),
         Want::Revert { .. } => decide_revert(situation.step),
         Want::Hold => decide_hold(situation),
     }
@@ -223,6 +231,29 @@ fn decide_activate(situation: &Situation<'_>, wanted: &ReleaseId) -> Action {
 /// Whether a kill came between the switch and its note.
 fn is_switched_already(situation: &Situation<'_>, wanted: &ReleaseId) -> bool {
     situation.step == Step::Activating && situation.active == Some(wanted)
+}
+
+/// What an earlier order left unproven is not kept for as long as a user thinks it over.
+fn decide_offer(situation: &Situation<'_>) -> Action {
+    match situation.step {
+        Step::Waiting | Step::Offered if situation.is_unproven => Action::Note(Event::Doubted),
+        Step::Waiting | Step::Offered => Action::Note(Event::Begun),
+        Step::Verifying if situation.is_unproven => Action::Check,
+        Step::Verifying => Action::Note(Event::Cleared),
+        Step::Fetching => Action::Stage,
+        // A restored server may not know of the offer, and the user's word would lead nowhere.
+        Step::Staged if situation.is_forgotten => Action::Note(Event::Dropped),
+        Step::Staged => Action::AskUser,
+        Step::Failed => Action::Note(Event::GoingBack),
+        Step::Reverting => Action::PutBack,
+        // An offer activates nothing.
+        Step::Activating
+        | Step::Soaking
+        | Step::Accepted
+        | Step::Reverted
+        | Step::Skipped
+        | Step::Quarantined => Action::Rest,
+    }
 }
 
 fn decide_revert(step: Step) -> Action {
@@ -286,7 +317,8 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
         (S::Waiting | S::Offered, E::Begun) => S::Fetching,
         (S::Waiting | S::Offered, E::GoingBack) => S::Reverting,
         (S::Waiting | S::Offered, E::Doubted) => S::Verifying,
-        (S::Waiting | S::Offered | S::Verifying, E::Dropped) => S::Skipped,
+        (S::Waiting | S::Offered | S::Verifying | S::Staged, E::Dropped) => S::Skipped,
+        (S::Verifying, E::Cleared) => S::Fetching,
         (S::Fetching, E::Staged) => S::Staged,
         (S::Staged, E::Switching) => S::Activating,
         (S::Activating, E::Switched) => S::Verifying,
@@ -308,7 +340,8 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::Soaked
             | E::Broke
             | E::PutBack
-            | E::Stuck,
+            | E::Stuck
+            | E::Cleared,
         )
         | (
             S::Fetching,
@@ -321,6 +354,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         )
         | (
@@ -334,7 +368,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
-            | E::Dropped,
+            | E::Cleared,
         )
         | (
             S::Activating,
@@ -347,6 +381,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         )
         | (
@@ -372,6 +407,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         )
         | (
@@ -386,6 +422,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         )
         | (
@@ -399,6 +436,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::Broke
             | E::GoingBack
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         )
         | (
@@ -414,6 +452,7 @@ pub fn advance(step: Step, event: Event) -> Result<Step, Impossible> {
             | E::PutBack
             | E::Stuck
             | E::Doubted
+            | E::Cleared
             | E::Dropped,
         ) => return Err(Impossible { step, event }),
     };

@@ -8,6 +8,7 @@ use crate::facts::Facts;
 use crate::hold::{Hold, KeptOut};
 use crate::hook::HookDelivery;
 use crate::ids::{DeviceId, RolloutId};
+use crate::offer::{Answer, Offer};
 use crate::order::{Failure, Receipt, Step};
 use crate::rollout::RolloutSummary;
 use crate::time::{Span, Timestamp};
@@ -70,6 +71,12 @@ pub struct DeviceHistory {
     pub step: Step,
     /// When the device said so.
     pub step_at: Timestamp,
+    /// What it offered to the device's user, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<Offer>,
+    /// What the user has answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
     /// Bytes downloaded for it.
     pub bytes_downloaded: u64,
     /// What failed.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::anomaly::Withheld;
 use crate::hold::{Hold, QuarantineCause};
 use crate::ids::{DeviceId, HoldId, ReleaseId, RolloutId};
+use crate::offer::Answer;
 use crate::order::{Failure, Step};
 use crate::release::ReleaseStatus;
 use crate::rollout::{GateInputs, RingState, RolloutState, WantKind};
@@ -136,6 +137,18 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
     },
+    /// The user of a device has answered an offer.
+    #[serde(rename = "device.answered")]
+    DeviceAnswered {
+        /// The device.
+        device: DeviceId,
+        /// The rollout that offers its release.
+        rollout: RolloutId,
+        /// The order's generation.
+        generation: u64,
+        /// What was answered so far.
+        answer: Answer,
+    },
     /// A device has not answered its order in time.
     #[serde(rename = "device.silent")]
     DeviceSilent {
@@ -168,6 +181,17 @@ pub enum Change {
         /// Its name for people.
         name: String,
         /// Who started it.
+        by: String,
+    },
+    /// Users need not be asked any more.
+    #[serde(rename = "rollout.assigned")]
+    RolloutAssigned {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The device, if it is only one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<DeviceId>,
+        /// Who said so.
         by: String,
     },
     /// A rollout changed its state.
@@ -213,10 +237,12 @@ impl Change {
             Self::DeviceFacts { .. } => "device.facts",
             Self::DeviceOrdered { .. } => "device.ordered",
             Self::DeviceStep { .. } => "device.step",
+            Self::DeviceAnswered { .. } => "device.answered",
             Self::DeviceSilent { .. } => "device.silent",
             Self::ReleaseImported { .. } => "release.imported",
             Self::ReleaseDecided { .. } => "release.decided",
             Self::RolloutStarted { .. } => "rollout.started",
+            Self::RolloutAssigned { .. } => "rollout.assigned",
             Self::RolloutState { .. } => "rollout.state",
             Self::RingState { .. } => "rollout.ring",
         }
@@ -231,7 +257,9 @@ impl Change {
             | Self::DeviceLetIn { device, .. }
             | Self::DeviceOrdered { device, .. }
             | Self::DeviceStep { device, .. }
+            | Self::DeviceAnswered { device, .. }
             | Self::DeviceSilent { device, .. } => Some(device),
+            Self::RolloutAssigned { device, .. } => device.as_ref(),
             Self::EmergencyStopped { .. }
             | Self::EmergencyLifted { .. }
             | Self::HoldMade { .. }
@@ -251,7 +279,9 @@ impl Change {
         match self {
             Self::DeviceOrdered { rollout, .. }
             | Self::DeviceStep { rollout, .. }
+            | Self::DeviceAnswered { rollout, .. }
             | Self::DeviceSilent { rollout, .. }
+            | Self::RolloutAssigned { rollout, .. }
             | Self::RolloutStarted { rollout, .. }
             | Self::RolloutState { rollout, .. }
             | Self::RingState { rollout, .. } => Some(rollout),

@@ -105,6 +105,12 @@ guards! {
     PutBackStays,
     /// A person's stop ends the rollout's running.
     StopStops,
+    /// Nothing published is activated before its user has accepted or the deadline is over.
+    UserDecides,
+    /// A user postpones only as often as allowed.
+    PostponesBounded,
+    /// A user postpones nothing beyond its deadline.
+    PostponedWithinDeadline,
     /// A resume lets only those try again that were put back or taken back by order.
     RequeueOnlyPutBack,
 }

@@ -45,6 +45,7 @@ pub mod ids;
 pub mod manifest;
 mod mistake;
 pub mod nearest;
+pub mod offer;
 pub mod order;
 pub mod policy;
 pub mod preparation;

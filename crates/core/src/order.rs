@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::facts::Facts;
 use crate::guard::{Guard, detects};
 use crate::ids::{DeviceId, RolloutId};
+use crate::offer::{Answer, Offer};
 use crate::release::ReleaseRef;
 use crate::time::{Span, Timestamp};
 use crate::ways::WayKind;
@@ -66,6 +67,14 @@ pub enum Want {
         /// When it may be made active, by the device's clock and zone; at any time if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         window: Option<Window>,
+    },
+    /// This release staged, and the user asked whether it may be made active. Nothing is activated
+    /// under this order: another one follows once the user has accepted, or the deadline is over.
+    Offer {
+        /// The release.
+        release: ReleaseRef,
+        /// What the user is asked.
+        offer: Offer,
     },
     /// The earlier release active again; needs no network.
     Revert {
@@ -206,6 +215,9 @@ pub struct Progress {
     /// When the window opens that the device waits for, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_until: Option<Timestamp>,
+    /// What the user has answered to the offer, if the order is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
     /// Bytes downloaded for this order so far.
     pub bytes_downloaded: u64,
     /// How the release came onto the device; none while it has not, or where it was there already.

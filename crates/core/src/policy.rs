@@ -87,7 +87,7 @@ fn value_of(
         Kind::Urls | Kind::Files => {
             Value::List(first.list().map_err(|reason| (first.path(), reason))?)
         }
-        Kind::Url | Kind::Folder | Kind::Hostname | Kind::Limit | Kind::Period => {
+        Kind::Url | Kind::Folder | Kind::Program | Kind::Hostname | Kind::Limit | Kind::Period => {
             Value::Text(text(first)?)
         }
     };

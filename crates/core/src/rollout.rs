@@ -28,7 +28,9 @@ pub mod forecast;
 mod gate;
 mod plan;
 mod preview;
+mod publish;
 mod rings;
+mod silence;
 mod spec;
 mod status;
 mod validate;
@@ -45,6 +47,7 @@ pub use explain::{WaitingOn, status, summary};
 pub use gate::{GateInputs, Verdict, tally};
 pub use plan::{FleetDevice, LeftOutReason, PlanError, Planning, plan};
 pub use preview::{Preview, preview};
+pub use publish::assign;
 pub use rings::{InvalidRing, parse_rings};
 pub use spec::{Gate, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
 pub use status::{

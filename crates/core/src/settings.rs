@@ -63,6 +63,8 @@ pub enum Kind {
     Url,
     /// A folder.
     Folder,
+    /// A program, or the word `none`.
+    Program,
     /// A host name.
     Hostname,
     /// Bytes a second by the hour; see [`Bandwidth`].
@@ -82,7 +84,7 @@ pub enum Kind {
 pub const SIGNALS_EVERY: Span = Span::from_secs(60);
 
 /// Every setting.
-pub const SETTINGS: [Setting; 9] = [
+pub const SETTINGS: [Setting; 10] = [
     Setting {
         name: "server",
         environment: "GOFLEET_SERVER",
@@ -223,6 +225,23 @@ pub const SETTINGS: [Setting; 9] = [
             title: "检查用的构建缓存", meaning: "检查时使用的 Go 构建缓存目录"
         },
     },
+    Setting {
+        name: "notify_command",
+        environment: "GOFLEET_NOTIFY_COMMAND",
+        flag: "--notify-command",
+        policy: "NotifyCommand",
+        kind: Kind::Program,
+        default: "wall, on Windows msg.exe",
+        english: Words {
+            title: "Notifier",
+            meaning: "the program that tells users of published releases, or none; it gets what to \
+                      tell as JSON",
+        },
+        chinese: Words {
+            title: "通知程序",
+            meaning: "向用户通知已发布版本的程序，或 none；通知内容以 JSON 形式提供",
+        },
+    },
 ];
 
 /// What a setting is set to.
@@ -254,9 +273,12 @@ impl Setting {
         let value = match self.kind {
             Kind::Urls | Kind::Files => Value::List(entries().map(str::to_owned).collect()),
             Kind::Labels => Value::Table(entries().map(label).collect::<Result<_, _>>()?),
-            Kind::Url | Kind::Folder | Kind::Hostname | Kind::Limit | Kind::Period => {
-                Value::Text(text.to_owned())
-            }
+            Kind::Url
+            | Kind::Folder
+            | Kind::Program
+            | Kind::Hostname
+            | Kind::Limit
+            | Kind::Period => Value::Text(text.to_owned()),
         };
         self.check(&value).map(|()| value)
     }
@@ -270,6 +292,7 @@ impl Setting {
         match (self.kind, value) {
             (Kind::Url, Value::Text(text)) => url(text),
             (Kind::Folder, Value::Text(text)) => folder(text),
+            (Kind::Program, Value::Text(text)) => file(text),
             (Kind::Hostname, Value::Text(text)) => hostname(text),
             (Kind::Limit, Value::Text(text)) => limit(text),
             (Kind::Period, Value::Text(text)) => period(text),

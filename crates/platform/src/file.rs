@@ -15,7 +15,7 @@ mod system;
 mod system;
 
 #[cfg(windows)]
-pub(crate) use system::wide;
+pub(crate) use system::{set_access_list, wide};
 
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! No decision is taken here and nothing of gofleet is known. It is the only crate with `unsafe`.
 
 pub mod checkpoint;
+pub mod drop_folder;
 pub mod environment;
 pub mod event_log;
 pub mod exec;

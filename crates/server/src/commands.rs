@@ -205,3 +205,22 @@ pub async fn command(
     done.map_err(|refused| Failure::new(ProblemCode::Conflict, refused.to_string()))?;
     views::rollout(state, rollout).await
 }
+
+/// Lets a published rollout, or one device of it, be activated without asking users.
+///
+/// # Errors
+///
+/// [`Failure`] if there is none of this id, or nobody is left to be asked.
+pub async fn assign(
+    state: &AppState,
+    rollout: &RolloutId,
+    device: Option<&DeviceId>,
+    by: &By,
+) -> Answer<RolloutStatus> {
+    let decide = |view: &_| rollout::assign(view, device, &by.name);
+    let decider = Decider::Assigner { by, device };
+    let done =
+        state.storage().decide_rollout(decider, rollout, state.now(), decide, |_| {}).await?;
+    done.map_err(|refused| Failure::new(ProblemCode::Conflict, refused.to_string()))?;
+    views::rollout(state, rollout).await
+}

@@ -5,6 +5,7 @@
 //! whole server in `http`; who calls, in `authentication`.
 
 mod assets;
+mod assign;
 mod audit;
 mod chart;
 mod course;
@@ -62,6 +63,7 @@ pub fn router(state: AppState) -> Router {
         .route("/", get(overview))
         .route("/rollouts", get(rollouts))
         .route("/rollouts/{id}", get(rollout))
+        .route("/rollouts/{id}/assign", get(assign::ask).post(assign::act))
         .route("/rollouts/{id}/{command}", get(ask_command).post(command))
         .route("/planner", get(planner::page))
         .route("/planner/start", post(planner::start))

@@ -87,6 +87,7 @@ fn tell(rollout: &str, actions: &[Action]) {
             }
             Action::MarkSilent { device } => info!(rollout, %device, "silent"),
             Action::Quarantine { device, cause } => info!(rollout, %device, "quarantine: {cause}"),
+            Action::Assign { device, by } => info!(rollout, %device, by, "assigned"),
             Action::Requeue { device } | Action::Waive { device } => {
                 info!(rollout, %device, "resumed");
             }

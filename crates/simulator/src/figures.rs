@@ -268,6 +268,7 @@ fn spec(rings: Vec<RingSpec>, gate: Gate) -> RolloutSpec {
         max_in_flight: 0,
         soak: Span::from_secs(300),
         window: None,
+        publish: None,
         gate,
         silence_after: Span::from_secs(3600),
         offline_after: Span::from_secs(900),

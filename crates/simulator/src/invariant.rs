@@ -78,6 +78,8 @@ invariants! {
     EMERGENCY = 34, "in an emergency nothing new starts, and what has not switched is taken back";
     KEPT_OUT = 35, "who is held or in quarantine starts nothing new, and is taken back";
     BLAME = 36, "a device is blamed only where more of the others do well than fail alike";
+    USER = 37, "nothing published is activated before its user accepts or the deadline is over";
+    POSTPONED = 38, "users postpone only as often as allowed, and not beyond the deadline";
     PICTURE = 32, "with faults ended, the server knows what is active where";
 }
 

@@ -11,6 +11,7 @@ use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::facts::Facts;
 use gofleet_core::hold::{KeptOut, Quarantine};
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
+use gofleet_core::offer::Offer;
 use gofleet_core::order::{Failure, Order, Progress, Step, Want, next_generation};
 use gofleet_core::release::{Archive, ArchiveFormat, Platform, Release, ReleaseRef, ReleaseStatus};
 use gofleet_core::rollout::{
@@ -18,6 +19,7 @@ use gofleet_core::rollout::{
     RolloutPlan, RolloutSpec, RolloutState, RolloutView, Told, WantKind,
 };
 use gofleet_core::time::{Span, Timestamp};
+use gofleet_core::window::Window;
 
 use crate::scenario::VERSIONS;
 
@@ -255,6 +257,8 @@ impl Database {
             last_seen: row.last_seen,
             is_silent: false,
             attempts: 0,
+            offered_at: None,
+            assigned_by: None,
             is_waived: false,
             quarantined_for: None,
             earlier_failures: Vec::new(),
@@ -280,11 +284,19 @@ impl Database {
 
     /// Makes a change that the engine decided; gives the place of the device that got an order.
     pub fn apply(&mut self, rollout: usize, action: &Action, now: Timestamp) -> Option<usize> {
+        let view = &self.rollouts[rollout].view;
+        let window = match action {
+            Action::Order { device, .. } => {
+                let mut devices = view.devices.iter();
+                devices.find(|it| it.device == *device).and_then(|it| view.window_of(it))
+            }
+            _ => None,
+        };
         rollout::apply(&mut self.rollouts[rollout].view, action, now);
         match action {
             Action::Order { device, want } => {
                 let row = self.row_of(device);
-                self.order(rollout, row, *want, now);
+                self.order(rollout, row, (*want, window), now);
                 Some(row)
             }
             Action::Requeue { device } => {
@@ -303,6 +315,7 @@ impl Database {
                 None
             }
             Action::MarkSilent { .. }
+            | Action::Assign { .. }
             | Action::Waive { .. }
             | Action::SetRing { .. }
             | Action::SetState { .. } => None,
@@ -315,7 +328,13 @@ impl Database {
         found.expect("devices stand in the order of their ids")
     }
 
-    fn order(&mut self, rollout: usize, row: usize, want: WantKind, now: Timestamp) {
+    fn order(
+        &mut self,
+        rollout: usize,
+        row: usize,
+        (want, window): (WantKind, Option<Window>),
+        now: Timestamp,
+    ) {
         let generation = next_generation(self.epoch, self.devices[row].generation);
         self.devices[row].generation = generation;
         let place = self.rollouts[rollout].places[row] as usize;
@@ -327,8 +346,14 @@ impl Database {
             WantKind::Hold => Want::Hold,
             WantKind::Activate => {
                 let release = named(&device.release).expect("the plan took it from the catalog");
-                let (soak, window) = (view.spec.soak, view.spec.window.clone());
-                Want::Activate { release: release.release.clone(), soak, window }
+                Want::Activate { release: release.release.clone(), soak: view.spec.soak, window }
+            }
+            WantKind::Offer => {
+                let release = named(&device.release).expect("the plan took it from the catalog");
+                let publish =
+                    view.spec.publish.as_ref().expect("only what is published is offered");
+                let offer = Offer::of(publish, device.offered_at.unwrap_or(now));
+                Want::Offer { release: release.release.clone(), offer }
             }
             WantKind::Revert => match &device.previous {
                 Previous::Release(id) => {
@@ -392,7 +417,8 @@ impl Database {
             self.devices[row].active.clone_from(active);
             self.in_views(row, |device, _| {
                 device.active.clone_from(active);
-                if device.order.is_none() {
+                // While a user thinks it over, something else may become active.
+                if matches!(device.want(), None | Some(WantKind::Offer)) {
                     device.previous.clone_from(&previous);
                 }
             });
@@ -419,14 +445,14 @@ impl Database {
         };
         (order.step, order.sequence) = (step, Some(progress.sequence));
         order.failure.clone_from(&failure);
-        let waits_until = progress.waits_until;
+        let (waits_until, answer) = (progress.waits_until, progress.answer);
         let (of, generation) = (order.order.rollout.clone(), progress.generation);
         self.in_views(row, |device, rollout| {
             let Some(order) = &mut device.order else { return };
             if *rollout != of || order.generation != generation {
                 return;
             }
-            order.waits_until = waits_until;
+            (order.waits_until, order.answer) = (waits_until, answer);
             if has_moved {
                 order.progressed_at = now;
             }

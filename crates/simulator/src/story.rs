@@ -14,6 +14,7 @@ pub fn want_in_words(want: &Want) -> String {
         Want::Activate { release, .. } => format!("activate {}", release.version),
         Want::Revert { release: Some(release) } => format!("go back to {}", release.version),
         Want::Revert { release: None } => "go back to nothing".to_owned(),
+        Want::Offer { release, .. } => format!("offer {}", release.version),
         Want::Hold => "hold".to_owned(),
     }
 }
@@ -51,9 +52,11 @@ fn devices_in(text: &str) -> Vec<&str> {
 
 fn spec_in_words(spec: &RolloutSpec) -> String {
     let rings: Vec<String> = spec.rings.iter().map(|ring| ring.size.to_string()).collect();
+    let publish = spec.publish.as_ref();
+    let published = publish.map(|it| format!("; users are asked for {}", it.deadline));
     format!(
         "{} in rings of {}; at most {} in flight (0: all); soak {}; gate: successes {:?}, failures \
-         at most {}; silent after {}, offline after {}; on failure {:?}",
+         at most {}; silent after {}, offline after {}; on failure {:?}{}",
         spec.version,
         rings.join(", "),
         spec.max_in_flight,
@@ -63,6 +66,7 @@ fn spec_in_words(spec: &RolloutSpec) -> String {
         spec.silence_after,
         spec.offline_after,
         spec.on_failure,
+        published.unwrap_or_default(),
     )
 }
 

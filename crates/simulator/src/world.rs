@@ -8,6 +8,7 @@ mod check;
 mod contact;
 mod ending;
 mod faults;
+mod user;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
@@ -15,6 +16,7 @@ use std::rc::Rc;
 
 use gofleet_core::agent::Memory;
 use gofleet_core::digest::Digest;
+use gofleet_core::ids::{ReleaseId, RolloutId};
 use gofleet_core::order::{Order, Progress, next_generation};
 use gofleet_core::rollout::{Exposure, GateInputs, advance};
 use gofleet_core::time::{Span, Timestamp};
@@ -133,6 +135,8 @@ pub struct World<'a> {
     has_been_put_back: bool,
     /// Orders that their device has claimed to have brought to acceptance, with evidence.
     claims: HashSet<(usize, Digest)>,
+    /// Offers that the user of a device has accepted: rollout and release.
+    agreed: HashSet<(usize, RolloutId, ReleaseId)>,
     last_progress_ms: u64,
     resumed: u32,
     is_over: bool,
@@ -225,6 +229,7 @@ impl<'a> World<'a> {
             has_been_restored: false,
             has_been_put_back: false,
             claims: HashSet::new(),
+            agreed: HashSet::new(),
             last_progress_ms: 0,
             resumed: 0,
             is_over: false,
@@ -442,6 +447,7 @@ impl<'a> World<'a> {
             }
             A::MarkSilent { device } => format!("{who}: r{r} notes that {device} is silent"),
             A::Waive { device } => format!("{who}: r{r} accepts the failure of {device}"),
+            A::Assign { device, by } => format!("{who}: r{r}: {by} assigns {device}"),
             A::Requeue { device } => format!("{who}: r{r} lets {device} wait again"),
             A::Quarantine { device, cause } => {
                 format!("{who}: r{r} puts {device} into quarantine: {cause}")

@@ -269,6 +269,11 @@ fn history(row: &AnyRow) -> Result<DeviceHistory, StorageError> {
         generation: row.number("generation")?,
         rollout: row.parsed("rollout")?,
         wanted: in_words(&order.want),
+        offer: match &order.want {
+            Want::Offer { offer, .. } => Some(offer.clone()),
+            Want::Activate { .. } | Want::Revert { .. } | Want::Hold => None,
+        },
+        answer: row.optional_json("answer")?,
         issued_at: row.time("issued_at")?,
         step: row.word("step")?,
         step_at: row.time("step_at")?,
@@ -281,6 +286,7 @@ fn history(row: &AnyRow) -> Result<DeviceHistory, StorageError> {
 fn in_words(want: &Want) -> String {
     match want {
         Want::Activate { release, .. } => format!("activate {}", release.id),
+        Want::Offer { release, .. } => format!("offer {}", release.id),
         Want::Revert { release: Some(release) } => format!("go back to {}", release.id),
         Want::Revert { release: None } => "go back to none".to_owned(),
         Want::Hold => "begin nothing".to_owned(),

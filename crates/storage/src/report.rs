@@ -3,6 +3,7 @@
 use gofleet_core::event::Change;
 use gofleet_core::facts::Facts;
 use gofleet_core::ids::{DeviceId, RolloutId};
+use gofleet_core::offer::Answer;
 use gofleet_core::order::{Failure, Order, Progress, Report, Step};
 use gofleet_core::rollout::{self, News, Told};
 use gofleet_core::time::Timestamp;
@@ -85,6 +86,7 @@ struct Known {
     sequence: Option<u64>,
     bytes: u64,
     failure: Option<Failure>,
+    answer: Option<Answer>,
     progressed_at: Timestamp,
 }
 
@@ -97,6 +99,7 @@ impl Known {
             sequence: row.optional_number("sequence")?,
             bytes: row.number("bytes_downloaded")?,
             failure: row.optional_json("failure")?,
+            answer: row.optional_json("answer")?,
             progressed_at: row.time("progressed_at")?,
         })
     }
@@ -138,6 +141,13 @@ async fn take_progress(
     let progressed_at = if has_moved { write.now } else { known.progressed_at };
     update_order(write, device, progress, step, failure.as_ref(), progressed_at).await?;
     update_rollout(write, device, &known.rollout, progress, step, failure.as_ref()).await?;
+    if let Some(answer) = progress.answer
+        && answer != known.answer.unwrap_or_default()
+    {
+        let (device, rollout) = (device.clone(), known.rollout.clone());
+        let generation = progress.generation;
+        write.event(&Change::DeviceAnswered { device, rollout, generation, answer }).await?;
+    }
     if has_moved || failure != known.failure {
         write
             .event(&Change::DeviceStep {
@@ -178,7 +188,8 @@ async fn update_order(
     sqlx::query(
         "UPDATE orders SET step_at = CASE WHEN step = $3 THEN step_at ELSE $4 END, step = $3, \
          progressed_at = $5, sequence = $6, bytes_downloaded = $7, failure = $8, \
-         receipt = COALESCE($9, receipt), way = COALESCE($10, way), waits_until = $11 \
+         receipt = COALESCE($9, receipt), way = COALESCE($10, way), waits_until = $11, \
+         answer = $12 \
          WHERE device = $1 AND generation = $2",
     )
     .bind(device.to_string())
@@ -192,6 +203,7 @@ async fn update_order(
     .bind(optional_json(progress.receipt.as_ref()))
     .bind(optional_json(progress.way.as_ref()))
     .bind(progress.waits_until.map(Timestamp::as_millis))
+    .bind(optional_json(progress.answer.as_ref()))
     .execute(&mut *write.transaction)
     .await
     .during("take a report")?;

@@ -12,6 +12,8 @@ mod distribution;
 mod enrolment;
 #[path = "storage/holds.rs"]
 mod holds;
+#[path = "storage/published.rs"]
+mod published;
 #[path = "storage/reports.rs"]
 mod reports;
 #[path = "storage/rollouts.rs"]
@@ -157,6 +159,7 @@ impl Bench {
             Want::Revert { release } => {
                 (Step::Reverted, release.as_ref().map(|release| release.version.clone()))
             }
+            Want::Offer { .. } => (Step::Staged, Some("1.27.2".to_owned())),
             Want::Hold => (Step::Skipped, Some("1.27.2".to_owned())),
         };
         progress.bytes_downloaded = 1000;
@@ -242,6 +245,7 @@ fn progress(generation: u64, sequence: u64, step: Step) -> Progress {
         generation,
         order: None,
         waits_until: None,
+        answer: None,
         sequence,
         step,
         active: Some("1.27.2".to_owned()),

@@ -10,9 +10,10 @@ use reqwest::Method;
 
 use super::{Client, ClientError};
 use crate::types::{
-    AnomalyRules, DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView, Event,
-    Hold, HoldRequest, LoginLink, Measured, NewToken, Overview, QuarantineRequest, QuarantineView,
-    RolloutPlan, RolloutStatus, RolloutSummary, SimulatedPlan, TokenRequest, TokenView,
+    AnomalyRules, AssignRequest, DecisionRequest, Device, DeviceDetail, EmergencyRequest,
+    EmergencyView, Event, Hold, HoldRequest, LoginLink, Measured, NewToken, Overview,
+    QuarantineRequest, QuarantineView, RolloutPlan, RolloutStatus, RolloutSummary, SimulatedPlan,
+    TokenRequest, TokenView,
 };
 
 /// Every function fails with [`ClientError::Problem`] where the server refuses, and with its
@@ -216,5 +217,14 @@ impl Client {
     /// Puts every device of the rollout back.
     pub async fn roll_back(&self, rollout: &RolloutId) -> Result<RolloutStatus, ClientError> {
         self.ask(Method::POST, &format!("/rollouts/{rollout}/rollback")).await
+    }
+
+    /// Asks the users of a published rollout no more, or that of one device of it.
+    pub async fn assign(
+        &self,
+        rollout: &RolloutId,
+        request: &AssignRequest,
+    ) -> Result<RolloutStatus, ClientError> {
+        self.tell(&format!("/rollouts/{rollout}/assign"), request).await
     }
 }

@@ -1,5 +1,6 @@
 //! Bodies about rollouts that the core does not have as they travel.
 
+use gofleet_core::ids::DeviceId;
 use gofleet_core::rollout::forecast::Forecast;
 use gofleet_core::rollout::{Preview, RolloutPlan};
 use serde::{Deserialize, Serialize};
@@ -25,4 +26,14 @@ pub struct PreviewAnswer {
     pub preview: Preview,
     /// In words.
     pub text: String,
+}
+
+/// Ask users of a published rollout no more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AssignRequest {
+    /// Only that of this device; every user, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
 }

@@ -299,6 +299,7 @@ fn flag(setting: &'static Setting) -> Arg {
     let (value_name, is_repeated) = match setting.kind {
         Kind::Url => ("URL", false),
         Kind::Folder => ("DIR", false),
+        Kind::Program => ("PROGRAM", false),
         Kind::Hostname => ("NAME", false),
         Kind::Limit => ("LIMIT", false),
         Kind::Period => ("SPAN", false),
@@ -331,7 +332,7 @@ fn value_of(setting: &Setting, texts: &[&String]) -> Value {
     match setting.kind {
         Kind::Urls | Kind::Files => Value::List(texts.iter().map(|text| (*text).clone()).collect()),
         Kind::Labels => Value::Table(texts.iter().filter_map(|text| label(text).ok()).collect()),
-        Kind::Url | Kind::Folder | Kind::Hostname | Kind::Limit | Kind::Period => {
+        Kind::Url | Kind::Folder | Kind::Program | Kind::Hostname | Kind::Limit | Kind::Period => {
             Value::Text(texts.last().map(|text| (*text).clone()).unwrap_or_default())
         }
     }

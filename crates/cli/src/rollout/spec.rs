@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use gofleet_core::ids::PackageName;
+use gofleet_core::offer::{Postpone, Publish};
 use gofleet_core::rollout::{Gate, OnFailure, Retry, RingSpec, RolloutSpec, parse_rings as parse};
 use gofleet_core::statistics::Share;
 use gofleet_core::time::Span;
@@ -58,6 +59,30 @@ struct Strategy {
     /// Dates on which a window stays closed, like 2026-12-24..2027-01-01; may be repeated
     #[arg(long, value_name = "DATES", requires = "window")]
     closed: Vec<Blackout>,
+    /// Ask users first, and activate without asking so long after the release was offered to them
+    #[arg(long, value_name = "SPAN")]
+    publish: Option<Span>,
+    /// How often a user may postpone
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "publish")]
+    postpone: u32,
+    /// For how long at a time [default: 4h, or until the deadline]
+    #[arg(long, value_name = "SPAN", requires = "publish")]
+    postpone_for: Option<Span>,
+    /// How often users are reminded
+    #[arg(long, value_name = "SPAN", default_value = "1d", requires = "publish")]
+    remind: Span,
+    /// What users are told beside the version and the deadline
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        requires = "publish"
+    )]
+    notice: String,
+    /// A user's acceptance counts as "now": the window does not hold for it
+    #[arg(long, requires = "publish")]
+    accept_opens_window: bool,
     /// Gate: fewest devices of a ring that must accept [default: all that are online]
     #[arg(long, value_name = "N")]
     min_successes: Option<u32>,
@@ -115,6 +140,7 @@ impl SpecArguments {
         let version = version.strip_prefix("go").unwrap_or(&version).to_owned();
         let strategy = self.strategy;
         let rings = parse_rings(&strategy.rings)?;
+        let publish = strategy.publish();
         Ok(RolloutSpec {
             name: strategy.name.unwrap_or_else(|| format!("{} {version}", strategy.package)),
             package: strategy.package,
@@ -125,6 +151,7 @@ impl SpecArguments {
             soak: strategy.soak,
             window: (!strategy.window.is_empty())
                 .then_some(Window { open: strategy.window, closed: strategy.closed }),
+            publish,
             gate: Gate {
                 min_successes: strategy.min_successes,
                 max_failures: strategy.max_failures,
@@ -136,6 +163,21 @@ impl SpecArguments {
             retry: Retry { times: strategy.retries, after: strategy.retry_after },
             on_failure: strategy.on_failure.into(),
             allow_downgrade: strategy.allow_downgrade,
+        })
+    }
+}
+
+impl Strategy {
+    fn publish(&self) -> Option<Publish> {
+        let deadline = self.publish?;
+        let usual = || Postpone::default().at_most.min(deadline);
+        let at_most = self.postpone_for.unwrap_or_else(usual);
+        Some(Publish {
+            deadline,
+            postpone: Postpone { times: self.postpone, at_most },
+            remind: self.remind,
+            notice: self.notice.clone(),
+            accept_opens_window: self.accept_opens_window,
         })
     }
 }

@@ -186,6 +186,7 @@ fn report(player: &mut Player, order: &Order, step: Step) -> Report {
         generation: order.generation,
         order: None,
         waits_until: None,
+        answer: None,
         sequence: player.sequence,
         step,
         bytes_downloaded: DELTA_BYTES,

@@ -5,12 +5,15 @@
 //! the change only then. It never says what is active, which is the disk's to tell: so a lost
 //! memory costs history, but cannot make the agent believe something wrong.
 
+mod asking;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Event, Impossible, Seen, Situation, advance, decide};
 use crate::digest::Digest;
 use crate::guard::{Guard, detects, permits};
 use crate::ids::ReleaseId;
+use crate::offer::Asked;
 use crate::order::{Evidence, Failure, FailureKind, Order, Progress, Receipt, Step, Taken, Want};
 use crate::time::{Span, Timestamp};
 use crate::window::{Opening, Zone};
@@ -72,6 +75,9 @@ pub struct Task {
     pub failure: Option<Failure>,
     /// The evidence for how it ended.
     pub receipt: Option<Receipt>,
+    /// What the user was asked by the order's rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
 }
 
 /// What an action brought.
@@ -135,7 +141,7 @@ impl Memory {
         let Some(task) = &self.task else { return Action::Rest };
         let (soak, window) = match &task.order.want {
             Want::Activate { soak, window, .. } => (*soak, window.as_ref()),
-            Want::Revert { .. } | Want::Hold => (Span::ZERO, None),
+            Want::Offer { .. } | Want::Revert { .. } | Want::Hold => (Span::ZERO, None),
         };
         decide(&Situation {
             want: &task.order.want,
@@ -144,6 +150,7 @@ impl Memory {
             is_unproven: self.unproven.is_some(),
             soak_left: soak.saturating_sub(task.soaked),
             opening: window.map_or(Opening::Open, |window| window.opening(now, zone)),
+            is_forgotten: task.is_forgotten(now),
         })
     }
 
@@ -152,9 +159,9 @@ impl Memory {
         let want = self.task.as_ref().map(|task| &task.order.want)?;
         match (want, &self.unproven) {
             (Want::Revert { release }, _) => Some(release.as_ref().map(|it| it.id.clone())),
-            (Want::Activate { .. } | Want::Hold, Some(unproven)) => Some(unproven.earlier.clone()),
+            (_, Some(unproven)) => Some(unproven.earlier.clone()),
             // It failed before anything was switched.
-            (Want::Activate { .. } | Want::Hold, None) => None,
+            (Want::Activate { .. } | Want::Offer { .. } | Want::Hold, None) => None,
         }
     }
 
@@ -164,7 +171,9 @@ impl Memory {
     /// device with the earlier one; afterwards the order is never asked for again.
     pub fn take_up(&mut self, order: Order, now: Timestamp) {
         self.seen = Some(Seen::of(&order));
+        let asked = asking::asked_after(self.task.take(), &order, now);
         self.task = Some(Task {
+            asked,
             order,
             step: Step::Offered,
             sequence: self.first_sequence,
@@ -212,6 +221,7 @@ impl Memory {
         mark(event, || earlier_than(&task.order.want, disk), &mut self.unproven);
         if !task.step.is_in_flight() {
             task.receipt = Some(task.ends_with(evidence, disk, now));
+            task.tell_end(now);
         }
         self.report(disk.version);
         Ok(())
@@ -277,6 +287,8 @@ impl Task {
             step: self.step,
             active: active.map(str::to_owned),
             waits_until: self.waits_until,
+            answer: matches!(self.order.want, Want::Offer { .. })
+                .then(|| self.asked.as_ref().map(Asked::answer).unwrap_or_default()),
             bytes_downloaded: self.bytes_downloaded,
             way: self.way.clone(),
             failure: self.failure.clone(),
@@ -326,7 +338,7 @@ impl Outcome {
 fn is_accepted_by_mistake(task: &Task, outcome: &Outcome, disk: &OnDisk<'_>) -> bool {
     let is_other = match &task.order.want {
         Want::Activate { release, .. } => disk.active != Some(&release.id),
-        Want::Revert { .. } | Want::Hold => false,
+        Want::Offer { .. } | Want::Revert { .. } | Want::Hold => false,
     };
     detects(Guard::ChangedByHand, outcome.event == Event::Soaked && is_other)
 }
@@ -337,7 +349,9 @@ fn earlier_than(want: &Want, disk: &OnDisk<'_>) -> Option<ReleaseId> {
         Want::Activate { release, .. } if disk.active == Some(&release.id) => {
             disk.fallback.cloned()
         }
-        Want::Activate { .. } | Want::Revert { .. } | Want::Hold => disk.active.cloned(),
+        Want::Activate { .. } | Want::Offer { .. } | Want::Revert { .. } | Want::Hold => {
+            disk.active.cloned()
+        }
     }
 }
 
@@ -354,7 +368,7 @@ fn mark(
                 *unproven = Some(Unproven { earlier: earlier() });
             }
         }
-        Event::Soaked | Event::PutBack | Event::Dropped => *unproven = None,
+        Event::Soaked | Event::PutBack | Event::Cleared | Event::Dropped => *unproven = None,
         Event::Begun
         | Event::Staged
         | Event::Switched

@@ -301,6 +301,15 @@ pub enum Act {
         /// What it was told.
         command: Command,
     },
+    /// A person said that users need not be asked about a published rollout any more.
+    #[serde(rename = "rollout.assigned")]
+    RolloutAssigned {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The device, if it is only one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<DeviceId>,
+    },
     /// The server moved a rollout on, or stopped it.
     #[serde(rename = "rollout.state")]
     RolloutState {
@@ -427,6 +436,7 @@ impl Act {
             }
             Self::RolloutStarted { rollout, .. }
             | Self::RolloutCommanded { rollout, .. }
+            | Self::RolloutAssigned { rollout, .. }
             | Self::RolloutState { rollout, .. }
             | Self::RingState { rollout, .. } => Some(rollout.to_string()),
             Self::AdministratorTokenMade {}

@@ -130,9 +130,11 @@ fn element(setting: &Setting) -> String {
         Kind::Urls | Kind::Files => format!(
             r#"<multiText id="{id}" valueName="{id}" required="true" maxLength="{LONGEST_TEXT}" maxStrings="{MOST_ENTRIES}" />"#
         ),
-        Kind::Url | Kind::Folder | Kind::Hostname | Kind::Limit | Kind::Period => format!(
-            r#"<text id="{id}" valueName="{id}" required="true" maxLength="{LONGEST_TEXT}"{expandable} />"#
-        ),
+        Kind::Url | Kind::Folder | Kind::Program | Kind::Hostname | Kind::Limit | Kind::Period => {
+            format!(
+                r#"<text id="{id}" valueName="{id}" required="true" maxLength="{LONGEST_TEXT}"{expandable} />"#
+            )
+        }
     }
 }
 
@@ -155,7 +157,12 @@ pub fn adml(language: Language) -> String {
             Kind::Urls | Kind::Files => {
                 format!(r#"<multiTextBox refId="{id}">{title}</multiTextBox>"#)
             }
-            Kind::Url | Kind::Folder | Kind::Hostname | Kind::Limit | Kind::Period => {
+            Kind::Url
+            | Kind::Folder
+            | Kind::Program
+            | Kind::Hostname
+            | Kind::Limit
+            | Kind::Period => {
                 format!(r#"<textBox refId="{id}"><label>{title}</label></textBox>"#)
             }
         };

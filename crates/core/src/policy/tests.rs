@@ -26,6 +26,7 @@ fn all() -> BTreeMap<&'static str, Value> {
         ("signals", r"D:\ci\signals.prom,D:\more.prom"),
         ("signals_every", "30s"),
         ("check_cache", r"D:\cache"),
+        ("notify_command", r"C:\Tools\tell.exe"),
     ];
     assert_eq!(texts.len(), SETTINGS.len());
     let parsed = texts.map(|(name, text)| {
@@ -198,6 +199,7 @@ fn samba_reads_what_was_meant() {
         format!(r"('{key}', 'Signals', 7, 'D:\\ci\\signals.prom\x00D:\\more.prom\x00\x00')"),
         format!("('{key}', 'SignalsEvery', 1, '30s')"),
         format!(r"('{key}', 'CheckCache', 2, 'D:\\cache')"),
+        format!(r"('{key}', 'NotifyCommand', 1, 'C:\\Tools\\tell.exe')"),
     ];
     assert_eq!(said.lines().collect::<Vec<_>>(), expect);
 }
@@ -272,7 +274,12 @@ fn every_setting_has_the_element_that_writes_its_type() {
         let tag = match setting.kind {
             Kind::Labels => "list",
             Kind::Urls | Kind::Files => "multiText",
-            Kind::Url | Kind::Folder | Kind::Hostname | Kind::Limit | Kind::Period => "text",
+            Kind::Url
+            | Kind::Folder
+            | Kind::Program
+            | Kind::Hostname
+            | Kind::Limit
+            | Kind::Period => "text",
         };
         let element =
             named(&admx, tag).find(|it| it.attribute("id") == Some(setting.policy)).unwrap();

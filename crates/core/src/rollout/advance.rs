@@ -14,11 +14,7 @@ use crate::guard::{Guard, detects, permits};
 use crate::hold::QuarantineCause;
 use crate::ids::DeviceId;
 use crate::order::Step;
-use crate::time::{Span, Timestamp};
-use crate::window::{Opening, Zone};
-
-/// No zone is farther from UTC (Kiritimati, 14 hours).
-const FARTHEST_ZONE: Span = Span::from_secs(14 * 3600);
+use crate::time::Timestamp;
 
 /// One change of a rollout. All that one call returns belong into one transaction, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +28,13 @@ pub enum Action {
     Waive {
         /// The device.
         device: DeviceId,
+    },
+    /// Ask a device's user no more: a person has said so.
+    Assign {
+        /// The device.
+        device: DeviceId,
+        /// The person.
+        by: String,
     },
     /// Let a device that went back wait for a new order.
     Requeue {
@@ -100,6 +103,7 @@ pub fn apply(view: &mut RolloutView, action: &Action, now: Timestamp) {
         Action::MarkSilent { device }
         | Action::Waive { device }
         | Action::Requeue { device }
+        | Action::Assign { device, .. }
         | Action::Quarantine { device, .. }
         | Action::Order { device, .. } => {
             let place = view.devices.iter().position(|known| known.device == *device);
@@ -149,34 +153,8 @@ impl RolloutView {
     }
 
     /// Whether the device was heard lately enough to be given an order.
-    fn was_heard(&self, device: &DeviceView, now: Timestamp) -> bool {
+    pub(super) fn was_heard(&self, device: &DeviceView, now: Timestamp) -> bool {
         permits(Guard::HeardLately, self.hearing(device, now) == Hearing::Heard)
-    }
-
-    /// Whether the device has been silent for so long that it counts as a failure.
-    fn is_overdue(&self, device: &DeviceView, now: Timestamp) -> bool {
-        let Some(order) = device.order.filter(|_| device.is_in_flight()) else { return false };
-        // Who waits for a window is not silent before it opens, if it is still heard of.
-        let waits_until = order.waits_until.filter(|_| self.was_heard(device, now));
-        let latest = || self.latest_opening(order.progressed_at);
-        let heard = order.progressed_at.max(self.listening_since);
-        let heard = waits_until.map_or(heard, |opens| heard.max(opens.min(latest())));
-        let soak = if device.step == Step::Soaking { self.spec.soak.as_millis() } else { 0 };
-        let patience = self.spec.silence_after.as_millis().saturating_add(soak);
-        detects(Guard::SilenceFails, now.since(heard).as_millis() > patience)
-    }
-
-    /// When the window opens at the latest after `since`, whatever zone a device is in. A device
-    /// whose clock is wrong may tell of any time.
-    fn latest_opening(&self, since: Timestamp) -> Timestamp {
-        let window = self.spec.window.as_ref();
-        let opening = window.map(|window| window.opening(since + FARTHEST_ZONE, &Zone::utc()));
-        let by_utc = match opening {
-            Some(Opening::Closed { opens: Some(opens) }) => opens,
-            // It never opens, which is for a person to end.
-            Some(Opening::Closed { opens: None } | Opening::Open) | None => since,
-        };
-        by_utc + FARTHEST_ZONE + FARTHEST_ZONE
     }
 
     /// Why nothing new may begin, if so.
@@ -458,12 +436,14 @@ impl Engine {
             limit => limit,
         };
         let may_go = |device: &DeviceView| {
-            device.waits()
+            (device.waits() || self.view.is_released(device, self.now))
                 && device.is_let_in()
                 && permits(Guard::OpenRingsOnly, device.ring <= open)
                 && self.view.was_heard(device, self.now)
         };
-        let ready = self.places_where(may_go);
+        let mut ready = self.places_where(may_go);
+        // Who has accepted does not wait behind those who are yet to be asked.
+        ready.sort_by_key(|place| self.view.devices[*place].waits());
         let taken = self.view.places_taken();
         let free =
             if permits(Guard::FreePlaces, false) { limit } else { limit.saturating_sub(taken) };
@@ -472,7 +452,8 @@ impl Engine {
             return self.pause_if_blocked();
         }
         for place in ready.into_iter().take(free) {
-            self.act_on(place, |device| Action::Order { device, want: WantKind::Activate });
+            let want = self.view.next_want(&self.view.devices[place], self.now);
+            self.act_on(place, |device| Action::Order { device, want });
         }
     }
 
@@ -481,13 +462,17 @@ impl Engine {
     fn pause_if_blocked(&mut self) {
         let devices = &self.view.devices;
         let silent = devices.iter().filter(|device| device.blocks()).count() as u32;
-        if silent > 0 && devices.iter().all(DeviceView::is_settled) {
+        let is_stuck = |device: &DeviceView| device.is_settled() || device.awaits_user();
+        if silent > 0 && devices.iter().all(is_stuck) {
             self.set_state(RolloutState::Paused, Some(Cause::OnlySilence { silent }));
         }
     }
 
     fn complete(&mut self) {
         let all_passed = self.view.current_ring() as usize == self.view.rings.len();
+        for place in if all_passed { self.view.offers_in_vain(self.now) } else { Vec::new() } {
+            self.act_on(place, |device| Action::Order { device, want: WantKind::Hold });
+        }
         let all_settled = self.view.devices.iter().all(DeviceView::is_settled);
         let retry = &self.view.spec.retry;
         let is_over = !self.view.devices.iter().any(|device| device.tries_again(retry));

@@ -5,7 +5,7 @@
 //! with each of them more of the other devices did well than failed as it did. What is not shown to
 //! be the device's fault counts against the release.
 
-use super::{DeviceView, RolloutView, WantKind};
+use super::{DeviceView, RolloutView};
 use crate::guard::{Guard, permits};
 use crate::hold::QuarantineCause;
 use crate::ids::ReleaseId;
@@ -56,7 +56,7 @@ impl DeviceView {
             self.step,
             Step::Failed | Step::Reverting | Step::Reverted | Step::Quarantined
         );
-        has_failed && self.want() == Some(WantKind::Activate) && self.superseded_by.is_none()
+        has_failed && self.is_to_upgrade() && self.superseded_by.is_none()
     }
 }
 

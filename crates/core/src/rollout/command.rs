@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::{Action, Cause, DeviceView, RingState, RolloutState, RolloutView, WantKind};
 use crate::guard::{Guard, detects, permits};
+use crate::ids::DeviceId;
 use crate::order::Step;
 
 /// What a person can ask of a rollout.
@@ -46,7 +47,7 @@ impl fmt::Display for Command {
 }
 
 /// The rollout is not in a state in which the command means something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refused {
     /// The command does not fit the state.
     #[error("cannot {command} a rollout that is {}", in_words(*.state))]
@@ -64,6 +65,24 @@ pub enum Refused {
     /// A ring is still being put back.
     #[error("cannot resume while a ring is being put back: wait until it is")]
     RingRollingBack,
+    /// Nobody is asked in an assigned rollout.
+    #[error("the rollout is assigned already: it was started without `publish`")]
+    NotPublished,
+    /// Nobody will be asked any more.
+    #[error("cannot assign the devices of a rollout that is {}", in_words(*.state))]
+    Ended {
+        /// Where the rollout stands.
+        state: RolloutState,
+    },
+    /// The device is not in the rollout.
+    #[error("the device {device} is not part of the rollout")]
+    UnknownDevice {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Every device that is meant was ordered to activate, or was assigned.
+    #[error("no user is left to be asked: the release is assigned there already")]
+    NobodyAsked,
 }
 
 const fn in_words(state: RolloutState) -> &'static str {

@@ -12,6 +12,7 @@ impl DeviceView {
         match action {
             Action::MarkSilent { .. } => self.is_silent = true,
             Action::Waive { .. } => self.is_waived = true,
+            Action::Assign { by, .. } => self.assigned_by = Some(by.clone()),
             Action::Requeue { .. } => self.requeue(now),
             Action::Quarantine { cause, .. } => self.quarantine(cause, now),
             Action::Order { want, .. } => self.order(*want, now),
@@ -20,7 +21,10 @@ impl DeviceView {
     }
 
     fn order(&mut self, want: WantKind, now: Timestamp) {
-        self.attempts += u32::from(want == WantKind::Activate);
+        self.attempts += u32::from(self.begins_attempt(want));
+        if want == WantKind::Offer {
+            self.offered_at.get_or_insert(now);
+        }
         let generation = self.order.map_or(1, |order| order.generation + 1);
         self.order = Some(OrderView {
             generation,
@@ -28,6 +32,7 @@ impl DeviceView {
             ordered_at: now,
             progressed_at: now,
             waits_until: None,
+            answer: None,
         });
         (self.step, self.since) = (Step::Offered, now);
     }
@@ -48,7 +53,7 @@ impl DeviceView {
         let has_failed = matches!(self.step, Step::Failed | Step::Reverting | Step::Reverted);
         let may_pass = self.failure.as_ref().is_some_and(|failure| failure.kind.may_pass());
         let is_answered = !self.is_silent && !self.is_waived && self.superseded_by.is_none();
-        let is_ours = self.want() == Some(WantKind::Activate);
+        let is_ours = self.is_to_upgrade();
         retry.wait(self.attempts).filter(|_| has_failed && may_pass && is_answered && is_ours)
     }
 
@@ -92,17 +97,18 @@ impl DeviceView {
         self.is_silent || !self.is_in_flight()
     }
 
-    /// Whether it takes one of the places in flight. Silence does not free its place, since
+    /// Whether it takes one of the places in flight. Who waits for its user takes none. Silence does not free its place, since
     /// nobody knows what it does; a person can, by accepting the failure.
     pub fn takes_a_place(&self) -> bool {
         let is_given_up =
             self.is_silent && (self.is_waived || !detects(Guard::SilenceKeepsPlace, true));
-        self.is_in_flight() && !is_given_up
+        self.is_in_flight() && !is_given_up && !self.awaits_user()
     }
 
-    /// Whether it was told to begin nothing, and has answered; it may have switched by then.
+    /// Whether it was told to begin nothing, and has answered; it may have switched by then. Or it
+    /// was offered something, and has given up waiting for what follows.
     pub(super) fn was_taken_back(&self) -> bool {
-        self.want() == Some(WantKind::Hold)
+        matches!(self.want(), Some(WantKind::Hold | WantKind::Offer))
             && self.step == Step::Skipped
             && self.superseded_by.is_none()
     }
@@ -136,6 +142,6 @@ impl DeviceView {
     /// Whether its order can still be taken back before anything changes for the user.
     pub(super) fn is_to_be_held(&self) -> bool {
         let not_switched = matches!(self.step, Step::Offered | Step::Fetching | Step::Staged);
-        not_switched && self.superseded_by.is_none() && self.want() == Some(WantKind::Activate)
+        not_switched && self.superseded_by.is_none() && self.is_to_upgrade()
     }
 }

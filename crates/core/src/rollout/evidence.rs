@@ -46,6 +46,7 @@ pub fn take_report(told: &Told<'_>, progress: &Progress) -> Option<News> {
         Want::Activate { release, .. } => {
             accept_progress(WantKind::Activate, &release.version, progress)
         }
+        Want::Offer { .. } => accept_offered(progress),
         Want::Revert { .. } | Want::Hold => (progress.step, progress.failure.clone()),
     };
     let in_receipt = progress.receipt.as_ref().and_then(|receipt| receipt.failure.clone());
@@ -83,6 +84,19 @@ fn accept_progress(want: WantKind, version: &str, progress: &Progress) -> (Step,
             let failure = Failure { step: Step::Accepted, kind: FailureKind::Check, message };
             (Step::Failed, Some(failure))
         }
+    }
+}
+
+/// The step that a report about an offer stands for: nothing is activated under one, whatever the
+/// device says.
+fn accept_offered(progress: &Progress) -> (Step, Option<Failure>) {
+    match progress.step {
+        Step::Activating | Step::Soaking | Step::Accepted => {
+            let message = format!("the device says {}, and was only offered it", progress.step);
+            let failure = Failure { step: progress.step, kind: FailureKind::Check, message };
+            (Step::Failed, Some(failure))
+        }
+        step => (step, progress.failure.clone()),
     }
 }
 
@@ -150,6 +164,7 @@ mod tests {
             step: Step::Accepted,
             active: receipt.active.clone(),
             waits_until: None,
+            answer: None,
             bytes_downloaded: 0,
             way: None,
             failure: None,

@@ -5,12 +5,14 @@ use std::fmt;
 
 use super::gate::{Shown, inputs, tallies};
 use super::{
-    Cause, DeviceStatus, DeviceView, GateFailure, Hearing, Previous, Reason, RingState, RingStatus,
-    RolloutState, RolloutStatus, RolloutSummary, RolloutView, Tally, Traffic, WantKind, WayTraffic,
+    Cause, DeviceStatus, DeviceView, GateFailure, Hearing, OrderView, Previous, Reason, RingState,
+    RingStatus, RolloutState, RolloutStatus, RolloutSummary, RolloutView, Tally, Traffic, WantKind,
+    WayTraffic,
 };
 use crate::device::ONLINE_WITHIN;
 use crate::hold::KeptOut;
 use crate::ids::RolloutId;
+use crate::offer::Answer;
 use crate::order::{Failure, Step};
 use crate::time::Timestamp;
 use crate::ways::WayKind;
@@ -66,6 +68,13 @@ pub enum WaitingOn {
     Window {
         /// When it opens, by the device's clock and zone.
         opens: Timestamp,
+    },
+    /// It has staged the release, and its user is asked.
+    User {
+        /// When the release is activated without asking.
+        deadline: Timestamp,
+        /// What the user has answered.
+        answer: Answer,
     },
     /// It is on its way.
     Step {
@@ -142,6 +151,7 @@ impl WaitingOn {
             Self::Order => "order",
             Self::Answer { .. } => "answer",
             Self::Window { .. } => "window",
+            Self::User { .. } => "user",
             Self::Step { .. } => "step",
             Self::Silent { .. } => "silent",
             Self::Retry { .. } => "retry",
@@ -178,6 +188,9 @@ impl fmt::Display for WaitingOn {
             Self::Order => f.write_str("is next"),
             Self::Answer { since } => write!(f, "has not answered its order of {since} yet"),
             Self::Window { opens } => write!(f, "outside its window, which opens next at {opens}"),
+            Self::User { deadline, answer } => {
+                write!(f, "offered to the user until {deadline}: {answer}")
+            }
             Self::Step { step, since } => write!(f, "{step} since {since}"),
             Self::Silent { since } => {
                 write!(f, "silent (last heard {since}), which counts as failure")
@@ -383,6 +396,7 @@ impl Words<'_> {
                 self.cannot_go_back(device)
             }
             Step::Accepted => None,
+            Step::Staged if device.awaits_user() => Some(self.waits_for_user_on(device, order)),
             Step::Offered => Some(WaitingOn::Answer { since: order.ordered_at }),
             Step::Fetching | Step::Staged | Step::Activating | Step::Verifying | Step::Soaking => {
                 if let Some(opens) = order.waits_until {
@@ -399,6 +413,18 @@ impl Words<'_> {
             }
             // It was told to begin nothing, and waits for whatever the rollout waits for.
             Step::Waiting | Step::Skipped => Some(self.waits_for_order_on(device)),
+        }
+    }
+
+    /// What a device waits for whose user was asked: the answer, or its turn.
+    fn waits_for_user_on(&self, device: &DeviceView, order: OrderView) -> WaitingOn {
+        let deadline = self.view.deadline_of(device).unwrap_or(order.ordered_at);
+        match self.view.is_released(device, self.now) {
+            true => self.waits_for_order_on(device),
+            false if self.view.asks_in_vain(device, self.now) => {
+                WaitingOn::Offline { since: device.last_seen }
+            }
+            false => WaitingOn::User { deadline, answer: order.answer.unwrap_or_default() },
         }
     }
 

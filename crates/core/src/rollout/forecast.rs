@@ -248,6 +248,10 @@ fn basis(fleet: &Fleet<'_>, model: &Model, plan: &RolloutPlan) -> Vec<Basis> {
         let value = format!("told by {told} of {devices}{rest}");
         basis.push(Basis::new("time zones of devices", value, told));
     }
+    if plan.spec.publish.is_some() {
+        let value = "none: each device activates at its deadline".to_owned();
+        basis.push(Basis::new("answers of users", value, 0));
+    }
     let value = "each device takes the cheapest way from what it has".to_owned();
     basis.push(Basis::new("bytes to download", value, devices));
     basis

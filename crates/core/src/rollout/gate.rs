@@ -214,11 +214,14 @@ pub(super) fn standing(view: &RolloutView, device: &DeviceView, now: Timestamp) 
         return if is_out { Standing::Out } else { waits() };
     };
     let (failed, under_way) = match order.want {
-        WantKind::Activate => (Standing::Failure, Standing::Failure),
+        WantKind::Activate | WantKind::Offer => (Standing::Failure, Standing::Failure),
         WantKind::Revert | WantKind::Hold => (Standing::Out, Standing::InFlight),
     };
     if device.is_silent && device.is_in_flight() {
         return failed;
+    }
+    if view.asks_in_vain(device, now) {
+        return Standing::Offline;
     }
     if device.tries_again(&view.spec.retry) {
         return Standing::InFlight;

@@ -473,6 +473,12 @@ fn warnings(planning: &Planning<'_>, rings: &[PlannedRing]) -> Vec<String> {
             ));
         }
     }
+    if let Some(publish) = &planning.spec.publish {
+        warnings.push(format!(
+            "published: each device may wait for its user for {}, and so may each ring",
+            publish.deadline
+        ));
+    }
     let devices = || rings.iter().flat_map(|ring| &ring.devices);
     let offline = devices().filter(|device| device.offline_since.is_some()).count();
     if offline > 0 {

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::guard::{Guard, permits};
 use crate::ids::PackageName;
+use crate::offer::Publish;
 use crate::statistics::Share;
 use crate::time::Span;
 use crate::window::Window;
@@ -41,6 +42,10 @@ pub struct RolloutSpec {
     /// staging, and going back, need no window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// Whether users are asked before the release is activated, and until when; if absent it is
+    /// assigned, which means that it installs by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<Publish>,
     /// When a ring counts as good, where the ring itself says nothing else.
     #[serde(default)]
     pub gate: Gate,

@@ -273,7 +273,7 @@ pub struct Tally {
     pub devices: u32,
     /// Not ordered yet, and online.
     pub waiting: u32,
-    /// Not ordered, and held apart as offline.
+    /// Not ordered or only offered, and held apart as offline.
     pub offline: u32,
     /// Not ordered, and held apart because of a hold or a quarantine.
     #[serde(default)]

@@ -3,6 +3,7 @@
 mod decisions;
 mod model;
 mod planning;
+mod publishing;
 mod scenarios;
 
 use std::collections::BTreeMap;
@@ -136,7 +137,7 @@ impl World {
         if order.generation > machine.generation {
             (machine.generation, machine.want) = (order.generation, Some(order.want));
             machine.step = match order.want {
-                WantKind::Activate => Step::Fetching,
+                WantKind::Activate | WantKind::Offer => Step::Fetching,
                 WantKind::Revert => Step::Reverting,
                 WantKind::Hold => Step::Skipped,
             };
@@ -144,6 +145,7 @@ impl World {
         }
         machine.step = match machine.step {
             Step::Fetching => Step::Staged,
+            Step::Staged if machine.want == Some(WantKind::Offer) => Step::Staged,
             Step::Staged => Step::Activating,
             Step::Activating => Step::Verifying,
             Step::Verifying if machine.is_bad => Step::Failed,
@@ -240,6 +242,8 @@ fn device_view(id: &str, ring: u32, now: Timestamp) -> DeviceView {
         last_seen: now,
         is_silent: false,
         attempts: 0,
+        offered_at: None,
+        assigned_by: None,
         is_waived: false,
         quarantined_for: None,
         earlier_failures: Vec::new(),

@@ -6,10 +6,14 @@ use std::fmt;
 use thiserror::Error;
 
 use super::{RingSize, RolloutSpec};
+use crate::offer::{LONGEST_NOTICE, Publish};
 use crate::selector::{Selector, SelectorError};
+use crate::time::Span;
 
 /// Percentages are written by people with at most a few decimals: closer than this is equal.
 const PERCENT_TOLERANCE: f64 = 1e-6;
+/// Nobody asks for longer than that.
+const LONGEST_DEADLINE: Span = Span::from_secs(366 * 24 * 3600);
 
 /// A specification with mistakes, all of them.
 #[derive(Debug, Clone, PartialEq, Error)]
@@ -99,6 +103,28 @@ pub enum Mistake {
     /// A window without a stretch: nothing would ever be activated.
     #[error("`window` has nothing in `open`: it would never open")]
     NeverOpen,
+    /// A span of what is published that would leave nobody the time to answer.
+    #[error("`publish`: `{0}` is 0s: users need time to answer")]
+    NoTimeToAnswer(&'static str),
+    /// A postponement that the deadline never lets be.
+    #[error(
+        "`publish`: `postpone` is for {at_most}, but the deadline is after {deadline}: postpone for \
+         less, or set a later deadline"
+    )]
+    PostponedBeyondDeadline {
+        /// How long it may be postponed.
+        at_most: Span,
+        /// When the deadline is.
+        deadline: Span,
+    },
+    /// A deadline that no calendar has.
+    #[error("`publish`: the deadline is after {0}, which is more than a year")]
+    FarDeadline(Span),
+    /// A note for users that can't be shown.
+    #[error(
+        "`publish`: `notice` is longer than {LONGEST_NOTICE} characters, or has control characters"
+    )]
+    UnfitNotice,
     /// A span that would count every order as failed at once.
     #[error("`{0}` is 0s: a device needs time to answer")]
     NoTime(&'static str),
@@ -116,6 +142,9 @@ pub fn validate(spec: &RolloutSpec) -> Result<(), InvalidSpec> {
     check_sizes(spec, &mut mistakes);
     check_percentages(spec, &mut mistakes);
     check_gates(spec, &mut mistakes);
+    if let Some(publish) = &spec.publish {
+        check_publish(publish, &mut mistakes);
+    }
     if mistakes.is_empty() { Ok(()) } else { Err(InvalidSpec { mistakes }) }
 }
 
@@ -194,6 +223,27 @@ fn check_percentages(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
         mistakes.push(Mistake::PercentOver(sum));
     } else if !percentages.is_empty() && !has_rest && sum < 100.0 - PERCENT_TOLERANCE {
         mistakes.push(Mistake::PercentUnder(sum));
+    }
+}
+
+fn check_publish(publish: &Publish, mistakes: &mut Vec<Mistake>) {
+    let Publish { deadline, postpone, remind, notice, accept_opens_window: _ } = publish;
+    let spans = [(*deadline, "deadline"), (*remind, "remind")];
+    let postpones = (postpone.times > 0).then_some((postpone.at_most, "postpone: for"));
+    for (span, name) in spans.into_iter().chain(postpones) {
+        if span == Span::ZERO {
+            mistakes.push(Mistake::NoTimeToAnswer(name));
+        }
+    }
+    let (deadline, at_most) = (*deadline, postpone.at_most);
+    if deadline > LONGEST_DEADLINE {
+        mistakes.push(Mistake::FarDeadline(deadline));
+    }
+    if postpone.times > 0 && deadline != Span::ZERO && at_most > deadline {
+        mistakes.push(Mistake::PostponedBeyondDeadline { at_most, deadline });
+    }
+    if notice.chars().count() > LONGEST_NOTICE || notice.contains(char::is_control) {
+        mistakes.push(Mistake::UnfitNotice);
     }
 }
 
@@ -279,5 +329,27 @@ mod tests {
             ],
         );
         check("{name: r, version: 1.27.3, rings: []}", &["there are no rings"]);
+    }
+
+    #[test]
+    fn what_is_published_leaves_users_time() {
+        let check_publish = |publish: &str, expect| {
+            check(
+                &format!(
+                    "{{name: r, version: 1.27.3, rings: [{{name: a, rest: true}}], publish: {publish}}}"
+                ),
+                expect,
+            );
+        };
+        check_publish("{deadline: 7d}", &[]);
+        check_publish("{deadline: 7d, postpone: {times: 3, for: 4h}, notice: 'Save first.'}", &[]);
+        check_publish("{deadline: 1h, postpone: {times: 0, for: 4h}}", &[]);
+        check_publish("{deadline: 0s, remind: 0s}", &["`deadline` is 0s", "`remind` is 0s"]);
+        check_publish("{deadline: 1d, postpone: {times: 1, for: 0s}}", &["`postpone: for` is 0s"]);
+        check_publish("{deadline: 1h}", &["`postpone` is for 4h, but the deadline is after 1h"]);
+        check_publish("{deadline: 10000d}", &["more than a year"]);
+        check_publish("{deadline: 1d, notice: \"a\\nb\"}", &["control characters"]);
+        let long = "x".repeat(501);
+        check_publish(&format!("{{deadline: 1d, notice: {long}}}"), &["longer than 500"]);
     }
 }

@@ -9,6 +9,7 @@ use super::{Devices, EarlierFailure, Exposure, LeftOut, RingState, RolloutSpec, 
 use crate::emergency::EmergencyStop;
 use crate::hold::{KeptOut, QuarantineCause};
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
+use crate::offer::Answer;
 use crate::order::{Failure, Step, Taken};
 use crate::statistics::Share;
 use crate::time::{Span, Timestamp};
@@ -84,6 +85,10 @@ pub struct DeviceView {
     pub is_silent: bool,
     /// How often the rollout has ordered it to activate.
     pub attempts: u32,
+    /// When the rollout first offered its release to the device's user, if it did.
+    pub offered_at: Option<Timestamp>,
+    /// Who has said that its user need not be asked, if somebody has.
+    pub assigned_by: Option<String>,
     /// Whether a person has accepted its failure by resuming.
     pub is_waived: bool,
     /// What the engine has put it into quarantine for, because of this rollout.
@@ -148,6 +153,8 @@ pub struct OrderView {
     pub progressed_at: Timestamp,
     /// When the window opens that the device waits for, by its own word.
     pub waits_until: Option<Timestamp>,
+    /// What its user has answered, by its own word, if the order is an offer.
+    pub answer: Option<Answer>,
 }
 
 /// What an order wants, without the details.
@@ -157,6 +164,8 @@ pub struct OrderView {
 pub enum WantKind {
     /// The rollout's release active.
     Activate,
+    /// The rollout's release staged, and the user asked.
+    Offer,
     /// The earlier release active again.
     Revert,
     /// Nothing begun.
@@ -168,6 +177,7 @@ impl WantKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Activate => "activate",
+            Self::Offer => "offer",
             Self::Revert => "revert",
             Self::Hold => "hold",
         }

@@ -136,7 +136,12 @@ pub fn identity(file: &File, _metadata: &Metadata) -> io::Result<(Identity, u64)
 }
 
 pub fn make_private(path: &Path) -> io::Result<()> {
-    let text: Vec<u16> = OWNER_ONLY.encode_utf16().chain([0]).collect();
+    set_access_list(path, OWNER_ONLY)
+}
+
+/// Gives a file or folder the access list that is written so (SDDL).
+pub fn set_access_list(path: &Path, list: &str) -> io::Result<()> {
+    let text: Vec<u16> = list.encode_utf16().chain([0]).collect();
     let mut descriptor: PSECURITY_DESCRIPTOR = null_mut();
     // SAFETY: the text is NUL-terminated; the descriptor is written before success is told.
     let parsed = unsafe {

@@ -1,9 +1,11 @@
-//! Rollouts: plan, start, look, pause, resume, stop, roll back.
+//! Rollouts: plan, start, look, pause, resume, stop, roll back, assign.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use gofleet_api::{Event, PreviewAnswer, Problem, RolloutStatus, RolloutSummary, SimulatedPlan};
+use gofleet_api::{
+    AssignRequest, Event, PreviewAnswer, Problem, RolloutStatus, RolloutSummary, SimulatedPlan,
+};
 use gofleet_core::ids::RolloutId;
 use gofleet_core::rollout::{Command, RolloutSpec};
 use serde::Deserialize;
@@ -26,6 +28,7 @@ pub fn routes() -> Routes {
         .add(Access::Administrator, Pace::Quick, routes!(resume))
         .add(Access::Administrator, Pace::Quick, routes!(stop))
         .add(Access::Administrator, Pace::Quick, routes!(rollback))
+        .add(Access::Administrator, Pace::Quick, routes!(assign))
 }
 
 /// What is asked for besides the plan.
@@ -138,6 +141,25 @@ async fn decisions(
     Path(rollout): Path<RolloutId>,
 ) -> Answer<Json<Vec<Event>>> {
     Ok(Json(state.storage().decisions(&rollout).await?))
+}
+
+/// Lets a published rollout, or one device of it, be activated without asking users.
+#[utoipa::path(
+    post, path = "/rollouts/{id}/assign", tag = "rollouts", params(("id" = RolloutId, Path)),
+    request_body = AssignRequest,
+    responses(
+        (status = 200, body = RolloutStatus),
+        (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "Nobody is left to be asked"),
+    )
+)]
+async fn assign(
+    State(state): State<AppState>,
+    CallingAdministrator(by): CallingAdministrator,
+    Path(rollout): Path<RolloutId>,
+    extract::Json(request): extract::Json<AssignRequest>,
+) -> Answer<Json<RolloutStatus>> {
+    commands::assign(&state, &rollout, request.device.as_ref(), &by).await.map(Json)
 }
 
 macro_rules! command_routes {

@@ -341,6 +341,8 @@ pub(super) struct DevicePage {
     /// Why it is ordered nothing new; empty if nothing keeps it out.
     kept_out: String,
     is_quarantined: bool,
+    /// The rollout that asks its user, if one does.
+    asked_by: String,
     active: String,
     latest: String,
     platform: String,
@@ -371,6 +373,7 @@ impl DevicePage {
             seen: Moment::new(device.last_seen, now),
             kept_out: kept_out(device),
             is_quarantined: device.kept_out.as_ref().is_some_and(KeptOut::is_quarantine),
+            asked_by: asked_by(device),
             active,
             latest: latest.to_owned(),
             platform: facts.platform.to_string(),
@@ -381,6 +384,13 @@ impl DevicePage {
             found: facts.found.iter().map(Found::new).collect(),
         }
     }
+}
+
+/// The rollout whose release waits for the word of the device's user; empty if none does.
+fn asked_by(device: &Device) -> String {
+    let waits = |latest: &&DeviceHistory| latest.offer.is_some() && latest.step == Step::Staged;
+    let latest = device.latest.as_ref().filter(waits);
+    latest.map_or(String::new(), |latest| latest.rollout.to_string())
 }
 
 /// Why it is ordered nothing new; empty if nothing keeps it out.
@@ -418,6 +428,10 @@ impl Entry {
             Fact::new("order", format!("generation {}", history.generation)),
             Fact::new("downloaded", format::bytes(history.bytes_downloaded)),
         ];
+        facts.extend(history.offer.as_ref().map(|offer| {
+            let answer = history.answer.unwrap_or_default();
+            Fact::new("user", format!("{answer}; activated by itself after {}", offer.deadline))
+        }));
         if let Some(failure) = &history.failure {
             facts.push(Fact::new("failed", format!("while {}: {}", failure.step, failure.message)));
         }

@@ -93,14 +93,22 @@ fn text(change: &Change) -> String {
         },
         Change::DeviceOrdered { want, .. } => match want {
             WantKind::Activate => "is ordered to upgrade".to_owned(),
+            WantKind::Offer => "is offered the release".to_owned(),
             WantKind::Revert => "is ordered to go back".to_owned(),
             WantKind::Hold => "is ordered to hold".to_owned(),
         },
         Change::DeviceStep { step, failure, .. } => device_step(*step, failure.as_ref()),
+        Change::DeviceAnswered { answer, .. } => format!("its user: {answer}"),
         Change::DeviceSilent { .. } => "has not answered in time".to_owned(),
         Change::ReleaseImported { .. } => "imported".to_owned(),
         Change::ReleaseDecided { status, by, .. } => format!("{status} by {by}"),
         Change::RolloutStarted { by, .. } => format!("started by {by}"),
+        Change::RolloutAssigned { by, device: None, .. } => {
+            format!("assigned by {by}: no user is asked any more")
+        }
+        Change::RolloutAssigned { by, .. } => {
+            format!("is assigned by {by}: its user is not asked any more")
+        }
         Change::RolloutState { state, reason, .. } => with_reason(in_words(*state), reason),
         Change::RingState { ring, state, reason, .. } => {
             with_reason(&format!("ring {ring} {}", ring_in_words(*state)), reason)
@@ -156,8 +164,10 @@ fn tone(change: &Change) -> String {
         | Change::DeviceEnrolled { .. }
         | Change::DeviceFacts { .. }
         | Change::RolloutStarted { .. }
+        | Change::RolloutAssigned { .. }
         | Change::ReleaseImported { .. } => "g-note",
         Change::DeviceOrdered { .. } => "s-offered",
+        Change::DeviceAnswered { .. } => "g-note",
         Change::DeviceSilent { .. } => "s-failed",
         Change::ReleaseDecided { status, .. } => match status {
             ReleaseStatus::Imported => "s-waiting",

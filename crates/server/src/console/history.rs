@@ -72,10 +72,12 @@ const fn is_notable(change: &Change) -> bool {
         | Change::DeviceLetIn { .. }
         | Change::AnomalyWithheld { .. }
         | Change::DeviceEnrolled { .. }
+        | Change::DeviceAnswered { .. }
         | Change::DeviceSilent { .. }
         | Change::ReleaseImported { .. }
         | Change::ReleaseDecided { .. }
         | Change::RolloutStarted { .. }
+        | Change::RolloutAssigned { .. }
         | Change::RolloutState { .. }
         | Change::RingState { .. } => true,
     }

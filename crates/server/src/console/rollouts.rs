@@ -252,7 +252,7 @@ impl RolloutPage {
             reason: reason(summary),
             reason_tone: if state.tone == "info" { "" } else { state.tone },
             state,
-            actions: actions(summary.state),
+            actions: actions(status),
             accepted: format::count(accepted),
             total: format::count(total),
             in_flight: format::count(in_flight),
@@ -333,12 +333,15 @@ fn announce(status: &RolloutStatus, accepted: u64, total: u64) -> String {
     format!("{} {state}{place}: {accepted} of {total} accepted", summary.name)
 }
 
-fn actions(state: RolloutState) -> Vec<Action> {
+fn actions(status: &RolloutStatus) -> Vec<Action> {
+    let state = status.summary.state;
+    let is_asking = status.spec.publish.is_some() && !state.is_final();
+    let assign = Action { verb: "assign", label: "Ask nobody", tone: "", is_immediate: false };
     let action = |command: &Command| {
         let (label, tone) = label(*command);
         Action { verb: command.as_str(), label, tone, is_immediate: is_immediate(*command) }
     };
-    commands(state).iter().map(action).collect()
+    commands(state).iter().map(action).chain(is_asking.then_some(assign)).collect()
 }
 
 fn legend(summary: &RolloutSummary) -> Vec<LegendItem> {
@@ -382,7 +385,12 @@ fn rules(spec: &RolloutSpec) -> Vec<Fact> {
         OnFailure::RollBackAll => "put every device back",
     };
     let downgrade = if spec.allow_downgrade { "allowed" } else { "left out" };
+    let users = match &spec.publish {
+        None => "not asked: it installs by itself".to_owned(),
+        Some(publish) => format!("asked for {}", format::spell(publish.deadline)),
+    };
     vec![
+        Fact::new("users", users),
         Fact::new("at once", flight),
         Fact::new("soak", format::spell(spec.soak)),
         Fact::new("gate", gate_rule(&spec.gate)),

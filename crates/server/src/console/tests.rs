@@ -3,7 +3,9 @@
 use askama::Template;
 use gofleet_core::anomaly::Class;
 use gofleet_core::device::Overview;
-use gofleet_core::time::Timestamp;
+use gofleet_core::offer::{Answer, Offer, Postpone};
+use gofleet_core::order::Step;
+use gofleet_core::time::{Span, Timestamp};
 
 use super::audit::{AuditPage, AuditQuery};
 use super::course::Course;
@@ -197,6 +199,27 @@ fn a_device_shows_its_evidence() {
     ] {
         assert!(text.contains(expect), "{expect}: {text}");
     }
+}
+
+#[test]
+fn a_device_shows_what_its_user_was_asked_and_answered() {
+    let mut detail = sample::device();
+    let latest = &mut detail.history[0];
+    (latest.step, latest.receipt) = (Step::Staged, None);
+    latest.offer = Some(Offer {
+        since: NOW,
+        deadline: NOW + Span::from_secs(3600),
+        postpone: Postpone::default(),
+        remind: Span::from_secs(600),
+        notice: String::new(),
+    });
+    latest.answer = Some(Answer { postponed: 1, until: Some(NOW), ..Answer::default() });
+    detail.device.latest = Some(latest.clone());
+    let html = html(&DevicePage::new(&detail, NOW));
+    assert!(html.contains("action=\"/rollouts/r-0007/assign\""), "{html}");
+    let text = text(&html);
+    assert!(text.contains("user postponed once, until "), "{text}");
+    assert!(text.contains("Activate without asking"), "{text}");
 }
 
 #[test]

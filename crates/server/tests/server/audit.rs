@@ -5,18 +5,20 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use gofleet_api::{
-    Client, DecisionRequest, EmergencyRequest, EnrolRequest, HoldRequest, Key, LoginRequest,
-    ProblemCode, QuarantineRequest, RenewalRequest, TokenRequest,
+    AssignRequest, Client, DecisionRequest, EmergencyRequest, EnrolRequest, HoldRequest, Key,
+    LoginRequest, ProblemCode, QuarantineRequest, RenewalRequest, TokenRequest,
 };
 use gofleet_core::audit::{AuditKey, Fault, Head, Verified, Verifier, verify};
 use gofleet_core::order::{Report, Want};
 use reqwest::StatusCode;
 use sqlx::{AnyConnection, Connection as _};
 
-use crate::support::{Papers, TestServer, edge_report, everybody, facts, refused, within};
+use crate::support::{
+    Papers, TestServer, edge_report, everybody, facts, published, refused, within,
+};
 
 /// Every route that is no mere reading, and what the log tells of it. A new route must be added.
-const ROUTES: [(&str, &str, Option<&str>); 28] = [
+const ROUTES: [(&str, &str, Option<&str>); 29] = [
     ("POST", "/session", Some("session.opened")),
     ("DELETE", "/session", Some("session.closed")),
     ("POST", "/session/link", Some("session.link_made")),
@@ -33,6 +35,7 @@ const ROUTES: [(&str, &str, Option<&str>); 28] = [
     ("POST", "/rollouts/{id}/resume", Some("rollout.commanded")),
     ("POST", "/rollouts/{id}/stop", Some("rollout.commanded")),
     ("POST", "/rollouts/{id}/rollback", Some("rollout.commanded")),
+    ("POST", "/rollouts/{id}/assign", Some("rollout.assigned")),
     ("POST", "/holds", Some("hold.made")),
     ("DELETE", "/holds/{id}", Some("hold.lifted")),
     ("PUT", "/devices/{id}/quarantine", Some("device.quarantined")),
@@ -100,7 +103,8 @@ async fn use_everything(server: &TestServer) -> Vec<String> {
     device.report(&Report { facts: Some(facts("renamed")), ..Report::default() }).await.unwrap();
     let release = server.import_approved("1.27.3").await.release.id;
     admin.plan(&everybody("1.27.3")).await.unwrap();
-    let rollout = admin.start(&everybody("1.27.3")).await.unwrap().summary.id;
+    let rollout = admin.start(&published("1.27.3")).await.unwrap().summary.id;
+    admin.assign(&rollout, &AssignRequest::default()).await.unwrap();
     admin.pause(&rollout).await.unwrap();
     admin.resume(&rollout).await.unwrap();
     admin.roll_back(&rollout).await.unwrap();

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use gofleet_api::{
-    DecisionRequest, EmergencyRequest, HoldRequest, ProblemCode, QuarantineRequest, RolloutState,
+    AssignRequest, DecisionRequest, EmergencyRequest, HoldRequest, ProblemCode, QuarantineRequest,
+    RolloutState,
 };
-use gofleet_core::order::Want;
-use gofleet_core::time::Timestamp;
+use gofleet_core::offer::Answer;
+use gofleet_core::order::{Order, Progress, Report, Step, Want};
+use gofleet_core::time::{Span, Timestamp};
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, everybody, http, refused, spec};
+use crate::support::{TestServer, everybody, http, published, refused, spec};
 
 async fn check(server: &TestServer, asked: Value, code: ProblemCode, text: &str) {
     let asked = spec(asked);
@@ -272,4 +274,75 @@ async fn the_planner_plans_plays_advises_and_starts() {
     let again = start(form).await;
     assert_eq!(again.status(), 422);
     assert!(again.text().await.unwrap().contains(started[0].id.as_str()), "it says which");
+}
+
+#[tokio::test]
+async fn a_published_release_is_activated_when_its_user_or_an_operator_says_so() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let release = server.import_approved("1.27.3").await.release;
+    let (device, client, _) = server.enrol("one").await;
+    let (second, other, _) = server.enrol("two").await;
+    let id = admin.start(&published("1.27.3")).await.unwrap().summary.id;
+    let order = client.order(None, Duration::from_secs(20)).await.unwrap().unwrap();
+    let Want::Offer { release: offered, offer } = &order.want else { panic!("{order:?}") };
+    assert_eq!((offered, offer.notice.as_str()), (&release, "Save your work."));
+    assert_eq!(offer.deadline.since(offer.since), Span::from_secs(3600));
+
+    let told = |order: &Order, sequence, answer| Report {
+        progress: Some(Progress {
+            generation: order.generation,
+            order: None,
+            sequence,
+            step: Step::Staged,
+            active: None,
+            waits_until: None,
+            answer: Some(answer),
+            bytes_downloaded: 0,
+            way: None,
+            failure: None,
+            receipt: None,
+        }),
+        ..Report::default()
+    };
+    let until = Some(offer.deadline);
+    let postponed = Answer { postponed: 1, until, ..Answer::default() };
+    client.report(&told(&order, 1, postponed)).await.unwrap();
+    let status = admin.rollout(&id).await.unwrap();
+    let devices = &status.rings_detail[0].devices;
+    let reason = devices.iter().find(|it| it.device == device).unwrap().reason.clone().unwrap();
+    assert_eq!(reason.code, "user");
+    assert!(reason.text.contains("postponed once"), "{reason}");
+    let latest = admin.device(&device).await.unwrap().device.latest.unwrap();
+    assert_eq!((latest.answer, latest.offer.as_ref()), (Some(postponed), Some(offer)));
+
+    let accepted = Answer { accepted_at: Some(offer.since), ..postponed };
+    client.report(&told(&order, 2, accepted)).await.unwrap();
+    let next = client.order(Some(order.generation), Duration::from_secs(20)).await.unwrap();
+    assert!(matches!(next.unwrap().want, Want::Activate { .. }));
+
+    let offer = other.order(None, Duration::from_secs(20)).await.unwrap().unwrap();
+    assert!(matches!(offer.want, Want::Offer { .. }));
+    other.report(&told(&offer, 1, Answer::default())).await.unwrap();
+    let one = AssignRequest { device: Some(second) };
+    admin.assign(&id, &one).await.unwrap();
+    let next = other.order(Some(offer.generation), Duration::from_secs(20)).await.unwrap();
+    assert!(matches!(next.unwrap().want, Want::Activate { .. }));
+    refused(admin.assign(&id, &one).await, ProblemCode::Conflict, "no user is left to be asked");
+    let absent = AssignRequest { device: Some("d-0".parse().unwrap()) };
+    refused(admin.assign(&id, &absent).await, ProblemCode::Conflict, "d-0 is not part");
+}
+
+#[tokio::test]
+async fn an_assigned_rollout_has_nobody_to_ask() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    server.import_approved("1.27.3").await;
+    server.enrol("one").await;
+    let id = admin.start(&everybody("1.27.3")).await.unwrap().summary.id;
+    let refusal = admin.assign(&id, &AssignRequest::default()).await;
+    refused(refusal, ProblemCode::Conflict, "started without `publish`");
+    let mut hasty = published("1.27.3");
+    hasty.publish.as_mut().unwrap().deadline = Span::ZERO;
+    refused(admin.plan(&hasty).await, ProblemCode::InvalidRollout, "`deadline` is 0s");
 }

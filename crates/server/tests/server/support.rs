@@ -14,6 +14,7 @@ use gofleet_core::artifact::Artifact;
 use gofleet_core::digest::Digest;
 use gofleet_core::facts::Facts;
 use gofleet_core::ids::DeviceId;
+use gofleet_core::offer::{Postpone, Publish};
 use gofleet_core::release::{Platform, Release};
 use gofleet_core::rollout::RolloutSpec;
 use gofleet_core::time::{Span, Timestamp};
@@ -316,6 +317,19 @@ pub fn everybody(version: &str) -> RolloutSpec {
         "rings": [{"name": "all", "rest": true}],
         "soak": "0s",
     }))
+}
+
+/// The same, published: its users are asked for an hour.
+pub fn published(version: &str) -> RolloutSpec {
+    let mut spec = everybody(version);
+    spec.publish = Some(Publish {
+        deadline: Span::from_secs(3600),
+        postpone: Postpone { times: 1, at_most: Span::from_secs(600) },
+        remind: Span::from_secs(600),
+        notice: "Save your work.".to_owned(),
+        accept_opens_window: false,
+    });
+    spec
 }
 
 /// A rollout from its JSON.

@@ -4,6 +4,7 @@
 //! testing*, 2012): a story with all of them at once stops early, and hides what only a long quiet
 //! stretch with one of them would show.
 
+use gofleet_core::offer::{Postpone, Publish};
 use gofleet_core::rollout::{Command, Gate, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
 use gofleet_core::time::Span;
 use gofleet_core::window::Window;
@@ -124,6 +125,21 @@ fn spec(dice: &mut Dice, name: &str, version: &str, devices: u32) -> RolloutSpec
             OnFailure::RollBackAll,
         ]),
         allow_downgrade: dice.chance(500),
+        publish: dice.chance(250).then(|| publish(dice)),
+    }
+}
+
+fn publish(dice: &mut Dice) -> Publish {
+    let deadline = dice.between(10 * MINUTE, 3 * HOUR);
+    Publish {
+        deadline: Span::from_millis(deadline),
+        postpone: Postpone {
+            times: dice.below(3) as u32,
+            at_most: Span::from_millis(dice.between(MINUTE, deadline)),
+        },
+        remind: Span::from_millis(dice.between(10 * MINUTE, HOUR)),
+        notice: String::new(),
+        accept_opens_window: dice.chance(300),
     }
 }
 

@@ -19,6 +19,8 @@ const SLICE_MS: u64 = 5 * 60_000;
 pub(super) const FACTS_EVERY_MS: u64 = 60 * 60_000;
 /// How often a device looks whether its window is open.
 const WINDOW_LOOKED_AT_EVERY_MS: u64 = 10 * 60_000;
+/// How often a user looks at what is offered.
+const USER_LOOKS_EVERY_MS: u64 = 5 * 60_000;
 /// How often a download is tried before it counts as failed.
 const TRIES: u32 = 8;
 
@@ -150,6 +152,9 @@ impl World<'_> {
                     }
                 }
                 action => {
+                    if action == Action::AskUser && self.can_write(device) {
+                        self.user_looks(device)?;
+                    }
                     if let Action::Await { opens } = action
                         && self.can_write(device)
                     {
@@ -177,6 +182,7 @@ impl World<'_> {
                 let left = opens.map_or(u64::MAX, |it| it.since(self.clock(device)).as_millis());
                 left.clamp(1000, WINDOW_LOOKED_AT_EVERY_MS)
             }
+            Action::AskUser => dice.between(1000, USER_LOOKS_EVERY_MS),
             Action::Rest | Action::Note(_) | Action::NoticeChange => 0,
         };
         let it = &mut self.devices[device];
@@ -196,7 +202,11 @@ impl World<'_> {
             Action::Check => self.check(device)?,
             Action::Soak(left) => self.soak(device, left)?,
             Action::PutBack => self.put_back(device)?,
-            Action::Rest | Action::Await { .. } | Action::Note(_) | Action::NoticeChange => true,
+            Action::Rest
+            | Action::Await { .. }
+            | Action::AskUser
+            | Action::Note(_)
+            | Action::NoticeChange => true,
         };
         if goes_on { self.think(device) } else { Ok(()) }
     }
@@ -265,9 +275,14 @@ impl World<'_> {
     /// The release that an action is about.
     fn concerned(&self, device: usize) -> Option<ReleaseId> {
         let it = &self.devices[device];
-        match it.memory.task().map(|task| &task.order.want) {
+        let task = it.memory.task();
+        let is_fetching = task.is_some_and(|task| task.step == Step::Fetching);
+        match task.map(|task| &task.order.want) {
             Some(Want::Activate { release, .. }) => Some(release.id.clone()),
-            Some(Want::Revert { .. } | Want::Hold) | None => it.disk.active.clone(),
+            Some(Want::Offer { release, .. }) if is_fetching => Some(release.id.clone()),
+            Some(Want::Offer { .. } | Want::Revert { .. } | Want::Hold) | None => {
+                it.disk.active.clone()
+            }
         }
     }
 
@@ -338,12 +353,14 @@ impl World<'_> {
 
     fn check(&mut self, device: usize) -> GoesOn {
         let concerned = self.concerned(device);
-        let is_hold =
-            self.devices[device].memory.task().is_some_and(|it| it.order.want == Want::Hold);
+        let event = match self.devices[device].memory.task().map(|it| &it.order.want) {
+            Some(Want::Hold) => Happened::Dropped,
+            Some(Want::Offer { .. }) => Happened::Cleared,
+            Some(Want::Activate { .. } | Want::Revert { .. }) | None => Happened::Passed,
+        };
         let outcome = if concerned.is_none() {
             self.changed_by_somebody(device)
         } else if self.passes(device, concerned.as_ref()) {
-            let event = if is_hold { Happened::Dropped } else { Happened::Passed };
             Outcome { evidence: Some(self.devices[device].evidence()), ..Outcome::of(event) }
         } else {
             Outcome::failed(self.devices[device].failure(FailureKind::Check, "it does not work"))

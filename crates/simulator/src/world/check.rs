@@ -25,9 +25,9 @@ impl World<'_> {
     /// Before a server makes a change.
     pub(super) fn check_action(&self, server: usize, rollout: usize, action: &Action) -> Held {
         match action {
-            Action::Order { device, want: WantKind::Activate } => {
+            Action::Order { device, want: want @ (WantKind::Activate | WantKind::Offer) } => {
                 let row = self.servers[server].database.row_of(device);
-                self.check_start(server, rollout, row)
+                self.check_start(server, rollout, (row, *want))
             }
             Action::Order { device, want: WantKind::Revert | WantKind::Hold } => {
                 let view = self.view(server, rollout);
@@ -64,6 +64,7 @@ impl World<'_> {
                     may_pass && it.attempts <= self.view(server, rollout).spec.retry.times
                         || (it.want(), it.step) == (Some(WantKind::Revert), Step::Reverted)
                         || (it.want(), it.step) == (Some(WantKind::Hold), Step::Skipped)
+                        || (it.want(), it.step) == (Some(WantKind::Offer), Step::Skipped)
                 };
                 match known.find(|it| it.device == *device).filter(|it| was_put_back(it)) {
                     Some(_) => Ok(()),
@@ -78,6 +79,7 @@ impl World<'_> {
             Action::SetRing { .. }
             | Action::SetState { .. }
             | Action::MarkSilent { .. }
+            | Action::Assign { .. }
             | Action::Quarantine { .. }
             | Action::Waive { .. } => Ok(()),
         }
@@ -105,7 +107,7 @@ impl World<'_> {
     }
 
     /// Whether a device may be ordered the rollout's release now.
-    fn check_start(&self, server: usize, rollout: usize, row: usize) -> Held {
+    fn check_start(&self, server: usize, rollout: usize, (row, want): (usize, WantKind)) -> Held {
         let kept = &self.servers[server].database.rollouts[rollout];
         let view = &kept.view;
         let id = &self.devices[row].id;
@@ -136,7 +138,12 @@ impl World<'_> {
         if !planned.iter().any(|it| it.device == *id) {
             return self.broke(must::MEMBERSHIP, format!("{id} was planned for another ring"));
         }
-        if kept.attempts_left[place as usize] == 0 {
+        // What was offered is activated in the same attempt.
+        let was_offered = want == WantKind::Activate && device.want() == Some(WantKind::Offer);
+        if want == WantKind::Activate {
+            self.check_user(view, row, device)?;
+        }
+        if kept.attempts_left[place as usize] == 0 && !was_offered {
             return self
                 .broke(must::ATTEMPTS, format!("{id} is ordered once more than was allowed"));
         }
@@ -158,12 +165,27 @@ impl World<'_> {
         Ok(())
     }
 
+    /// Whether the user was asked, and has answered or had the time to.
+    fn check_user(&self, view: &RolloutView, row: usize, device: &DeviceView) -> Held {
+        let Some(publish) = &view.spec.publish else { return Ok(()) };
+        let agreed = (row, view.id.clone(), device.release.clone());
+        let deadline = device.offered_at.map(|since| since + publish.deadline);
+        let is_over = deadline.is_some_and(|deadline| deadline <= self.server_now());
+        if is_over || self.agreed.contains(&agreed) {
+            return Ok(());
+        }
+        self.broke(
+            must::USER,
+            format!("{} is ordered to activate, and was not asked", device.device),
+        )
+    }
+
     /// How many devices of a ring have failed that nobody has waived, counted plainly.
     fn failures(view: &RolloutView, ring: u32) -> usize {
         let failed = |it: &&DeviceView| {
             let gone_wrong = [Step::Failed, Step::Reverting, Step::Reverted, Step::Quarantined];
             it.ring == ring
-                && it.want() == Some(WantKind::Activate)
+                && it.is_to_upgrade()
                 && it.superseded_by.is_none()
                 && !it.is_waived
                 && !is_blamed(it)
@@ -199,10 +221,7 @@ impl World<'_> {
         });
         let could = here().filter(|it| {
             let is_out = matches!(it.step, Step::Skipped | Step::Quarantined) && it.order.is_none();
-            !it.is_waived
-                && !is_out
-                && !is_blamed(it)
-                && (it.order.is_none() || it.want() == Some(WantKind::Activate))
+            !it.is_waived && !is_out && !is_blamed(it) && (it.order.is_none() || it.is_to_upgrade())
         });
         let needed = could.count().min(gate.min_successes.unwrap_or(1) as usize);
         let proven = proven.count();
@@ -240,8 +259,10 @@ impl World<'_> {
                     && view.hearing(it, now) != Hearing::Offline
             }
             Some(_) => {
+                let is_apart = asks(it) && view.hearing(it, now) == Hearing::Offline;
                 it.step.is_in_flight()
                     && !it.is_silent
+                    && !is_apart
                     && !matches!(it.step, Step::Failed | Step::Reverting)
             }
         };
@@ -261,10 +282,18 @@ impl World<'_> {
         let row = self.servers[server].database.row_of(device);
         self.check_counters(server, row)?;
         self.check_one_order(server, row)?;
-        if *want == WantKind::Activate {
+        if matches!(want, WantKind::Activate | WantKind::Offer) {
+            let orders = &self.servers[server].database.devices[row].orders;
+            let goes_on = matches!(
+                orders.as_slice(),
+                [.., offer, activate] if matches!(offer.order.want, Want::Offer { .. })
+                    && matches!(activate.order.want, Want::Activate { .. })
+                    && offer.order.rollout == activate.order.rollout
+            );
             let kept = &mut self.servers[server].database.rollouts[rollout];
             let place = kept.places[row] as usize;
-            kept.attempts_left[place] = kept.attempts_left[place].saturating_sub(1);
+            let counts = u32::from(!goes_on);
+            kept.attempts_left[place] = kept.attempts_left[place].saturating_sub(counts);
             self.check_places(server, rollout)?;
             self.check_blast_radius(server)?;
         }
@@ -278,6 +307,7 @@ impl World<'_> {
             it.order.is_some()
                 && it.superseded_by.is_none()
                 && it.step.is_in_flight()
+                && !asks(it)
                 && !(it.is_silent && it.is_waived)
         });
         let in_flight = in_flight.count();
@@ -297,7 +327,10 @@ impl World<'_> {
         let is_exposed = |it: &&DeviceView| {
             let is_ours = it.order.is_some() && it.superseded_by.is_none();
             let is_accepted = it.is_waived && (it.is_silent || it.step == Step::Quarantined);
-            is_ours && !is_accepted && (it.step.is_in_flight() || it.step == Step::Quarantined)
+            is_ours
+                && !asks(it)
+                && !is_accepted
+                && (it.step.is_in_flight() || it.step == Step::Quarantined)
         };
         let exposed = moving.flat_map(|it| &it.view.devices).filter(is_exposed).count();
         if exposed > max as usize {
@@ -439,8 +472,13 @@ impl World<'_> {
     fn may_yet_switch(it: &DeviceView) -> bool {
         matches!(it.step, Step::Offered | Step::Fetching | Step::Staged)
             && it.superseded_by.is_none()
-            && it.want() == Some(WantKind::Activate)
+            && it.is_to_upgrade()
     }
+}
+
+/// Whether nothing has changed on it but that a release is staged, and its user is asked.
+fn asks(it: &DeviceView) -> bool {
+    it.want() == Some(WantKind::Offer) && it.step == Step::Staged
 }
 
 /// Whether the engine has said that its failure is its own.

@@ -70,7 +70,10 @@ impl World<'_> {
         let spans = self.scenario.rollouts.iter().map(|(_, spec)| {
             let window_ms = if spec.window.is_some() { LONGEST_CLOSED_MS } else { 0 };
             let retries_ms = spec.retry.after.as_millis() << spec.retry.times;
+            let publish = spec.publish.as_ref();
+            let asked_ms = publish.map_or(0, |publish| 3 * publish.deadline.as_millis());
             window_ms
+                + asked_ms
                 + retries_ms
                 + spec.silence_after.as_millis()
                 + spec.soak.as_millis()

@@ -6,6 +6,7 @@ use gofleet_core::audit::{Act, By, Deed};
 use gofleet_core::event::Change;
 use gofleet_core::hold::QuarantineCause;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
+use gofleet_core::offer::Offer;
 use gofleet_core::order::{Order, Want, next_generation};
 use gofleet_core::release::ReleaseRef;
 use gofleet_core::rollout::{
@@ -35,6 +36,13 @@ pub enum Decider<'a> {
         /// The command.
         command: Command,
     },
+    /// A person, who says that users need not be asked any more.
+    Assigner {
+        /// The person.
+        by: &'a By,
+        /// The device, if it is only one.
+        device: Option<&'a DeviceId>,
+    },
 }
 
 impl Decider<'_> {
@@ -44,6 +52,11 @@ impl Decider<'_> {
         let deeds: Vec<Deed> = match self {
             Self::Person { by, command } => {
                 let act = Act::RolloutCommanded { rollout: view.id.clone(), command };
+                vec![Deed { at, by: by.clone(), act }]
+            }
+            Self::Assigner { by, device } => {
+                let (rollout, device) = (view.id.clone(), device.cloned());
+                let act = Act::RolloutAssigned { rollout, device };
                 vec![Deed { at, by: by.clone(), act }]
             }
             Self::Server => {
@@ -82,6 +95,7 @@ fn decision(view: &RolloutView, action: &Action) -> Option<Act> {
         }
         Action::Order { .. }
         | Action::MarkSilent { .. }
+        | Action::Assign { .. }
         | Action::Requeue { .. }
         | Action::Waive { .. } => None,
     }
@@ -114,6 +128,10 @@ impl Storage {
             return Ok(Ok(actions));
         }
         let devices: Devices<'_> = view.devices.iter().map(|it| (&it.device, it)).collect();
+        if let Decider::Assigner { by, device } = decider {
+            let (rollout, device, by) = (id.clone(), device.cloned(), by.name.clone());
+            write.event(&Change::RolloutAssigned { rollout, device, by }).await?;
+        }
         for action in &actions {
             write.apply(&view, &devices, action).await?;
         }
@@ -136,6 +154,7 @@ impl Write<'_> {
                            WHERE rollout = $1 AND device = $2";
                 self.update_device(sql, &view.id, device).await
             }
+            Action::Assign { device, by } => self.assign(&view.id, device, by).await,
             Action::Requeue { device } => self.requeue(&view.id, device).await,
             Action::Quarantine { device, cause } => {
                 self.quarantine_for(&view.id, device, cause).await
@@ -174,6 +193,24 @@ impl Write<'_> {
         self.update_device(sql, rollout, device).await?;
         let (device, rollout) = (device.clone(), rollout.clone());
         self.event(&Change::DeviceSilent { device, rollout }).await
+    }
+
+    async fn assign(
+        &mut self,
+        rollout: &RolloutId,
+        device: &DeviceId,
+        by: &str,
+    ) -> Result<(), StorageError> {
+        sqlx::query(
+            "UPDATE rollout_devices SET assigned_by = $3 WHERE rollout = $1 AND device = $2",
+        )
+        .bind(rollout.to_string())
+        .bind(device.to_string())
+        .bind(by.to_owned())
+        .execute(&mut *self.transaction)
+        .await
+        .during("note that a user need not be asked")?;
+        Ok(())
     }
 
     async fn requeue(
@@ -342,9 +379,18 @@ impl Write<'_> {
             WantKind::Hold => Want::Hold,
             WantKind::Activate => {
                 let release = self.release_ref(&device.release).await?;
-                let window = view.spec.window.clone();
+                let window = view.window_of(device);
                 Want::Activate { release, soak: view.spec.soak, window }
             }
+            WantKind::Offer => match &view.spec.publish {
+                Some(publish) => {
+                    let release = self.release_ref(&device.release).await?;
+                    let since = device.offered_at.unwrap_or(self.now);
+                    Want::Offer { release, offer: Offer::of(publish, since) }
+                }
+                // The engine offers nothing that is not published.
+                None => Want::Hold,
+            },
             WantKind::Revert => match &device.previous {
                 Previous::Release(id) => {
                     Want::Revert { release: Some(self.release_ref(id).await?) }
@@ -389,14 +435,17 @@ impl Write<'_> {
     ) -> Result<(), StorageError> {
         sqlx::query(
             "UPDATE rollout_devices SET step = 'offered', since = $3, generation = $4, \
-             previous = $5, attempts = attempts + $6 WHERE rollout = $1 AND device = $2",
+             previous = $5, attempts = attempts + $6, \
+             offered_at = COALESCE(offered_at, $7) WHERE rollout = $1 AND device = $2",
         )
         .bind(view.id.to_string())
         .bind(device.device.to_string())
         .bind(self.now.as_millis())
         .bind(to_i64(generation))
-        .bind(to_json(&device.previous))
-        .bind(i64::from(want == WantKind::Activate))
+        // While a user thinks it over, something else may become active.
+        .bind((want != WantKind::Offer).then(|| to_json(&device.previous)))
+        .bind(i64::from(device.begins_attempt(want)))
+        .bind((want == WantKind::Offer).then(|| self.now.as_millis()))
         .execute(&mut *self.transaction)
         .await
         .during("note an order")?;

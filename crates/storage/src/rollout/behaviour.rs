@@ -118,7 +118,7 @@ fn timed(row: &AnyRow) -> Result<Timed, StorageError> {
     let facts: Facts = row.json("facts")?;
     let (soak, has_window) = match &order.want {
         Want::Activate { soak, window, .. } => (*soak, window.is_some()),
-        Want::Revert { .. } | Want::Hold => (Span::ZERO, false),
+        Want::Offer { .. } | Want::Revert { .. } | Want::Hold => (Span::ZERO, false),
     };
     let of = |wanted: &[Step]| {
         let steps = receipt.steps.iter().filter(|(step, _)| wanted.contains(step));

@@ -159,6 +159,8 @@ pub(super) async fn exposure(
         "SELECT COUNT(DISTINCT m.device) FROM rollout_devices m \
          JOIN rollouts r ON r.id = m.rollout \
          WHERE m.rollout <> $1 AND m.generation IS NOT NULL \
+         AND NOT (m.step = 'staged' AND EXISTS (SELECT 1 FROM orders o WHERE \
+         o.device = m.device AND o.generation = m.generation AND o.want = 'offer')) \
          AND NOT (m.is_waived = 1 AND (m.is_silent = 1 OR m.step = 'quarantined')) \
          AND r.state NOT IN ('completed', 'stopped', 'rolled_back') \
          AND m.step NOT IN ('waiting', 'accepted', 'reverted', 'skipped')",
@@ -243,7 +245,8 @@ async fn devices(
 ) -> Result<Vec<DeviceView>, StorageError> {
     let rows = sqlx::query(
         "SELECT m.*, d.hostname, d.platform, d.active, d.last_seen, d.quarantine, \
-         o.want, o.issued_at, o.progressed_at, o.waits_until, l.rollout AS latest_rollout \
+         o.want, o.issued_at, o.progressed_at, o.waits_until, o.answer, \
+         l.rollout AS latest_rollout \
          FROM rollout_devices m JOIN devices d ON d.id = m.device \
          LEFT JOIN orders o ON o.device = m.device AND o.generation = m.generation \
          LEFT JOIN orders l ON l.device = m.device AND l.generation = \
@@ -287,6 +290,8 @@ fn device(
         last_seen: row.time("last_seen")?,
         is_silent: row.flag("is_silent")?,
         attempts: row.number("attempts")? as u32,
+        offered_at: row.optional_time("offered_at")?,
+        assigned_by: row.optional_text("assigned_by")?,
         is_waived: row.flag("is_waived")?,
         quarantined_for: row.optional_json("quarantined_for")?,
         earlier_failures: Vec::new(),
@@ -306,6 +311,7 @@ fn order(row: &AnyRow) -> Result<Option<OrderView>, StorageError> {
         ordered_at: row.time("issued_at")?,
         progressed_at: row.time("progressed_at")?,
         waits_until: row.optional_time("waits_until")?,
+        answer: row.optional_json("answer")?,
     }))
 }
 

@@ -48,6 +48,12 @@ impl Fate {
         let is_passing = now.chance(truth.retries);
         Self { is_bad, is_silent, is_passing, took: Model::draw(times, &mut now) }
     }
+
+    /// The same on a device that has fetched the release already.
+    pub(super) fn with_release_staged(mut self) -> Self {
+        (self.is_passing, self.took.fetch) = (false, Span::ZERO);
+        self
+    }
 }
 
 /// An order as it goes through a device.
@@ -79,6 +85,9 @@ pub(super) fn obey(
     let device = &fleet.devices[place];
     let order = match want {
         WantKind::Activate => &fleet.orders[device.order].activate,
+        WantKind::Offer => {
+            fleet.orders[device.order].offer.as_ref().expect("only what is published is offered")
+        }
         WantKind::Revert => &fleet.orders[device.order].revert,
         WantKind::Hold => &fleet.orders[device.order].hold,
     };
@@ -102,7 +111,7 @@ impl Course<'_> {
     fn go(&mut self, fleet: &Fleet<'_>, zone: usize, windows: &mut Windows) -> bool {
         let release = match &self.order.want {
             Want::Activate { release, .. } => Some(&release.id),
-            Want::Revert { .. } | Want::Hold => None,
+            Want::Offer { .. } | Want::Revert { .. } | Want::Hold => None,
         };
         let situation = Situation {
             want: &self.order.want,
@@ -111,9 +120,11 @@ impl Course<'_> {
             is_unproven: false,
             soak_left: fleet.soak(),
             opening: fleet.opening(zone, self.at, windows),
+            is_forgotten: false,
         };
         let event = match agent::decide(&situation) {
-            Action::Rest => return false,
+            // What users will say is not known: the deadline answers for them.
+            Action::Rest | Action::AskUser => return false,
             Action::Note(event) => event,
             Action::Stage => self.stage(fleet.patience()),
             Action::Await { opens } => return self.wait(opens),

@@ -8,6 +8,7 @@ use super::{Forecasting, RolloutPlan};
 use crate::anomaly::Class;
 use crate::facts::Facts;
 use crate::ids::{DeviceId, ReleaseId};
+use crate::offer::Offer;
 use crate::order::{Evidence, Order, Receipt, Step, Want};
 use crate::release::ReleaseRef;
 use crate::rollout::estimate::Estimate;
@@ -55,6 +56,8 @@ pub(super) struct Device<'a> {
 /// What a device that gets a release may be ordered.
 pub(super) struct Orders {
     pub(super) activate: Order,
+    /// If the rollout is published.
+    pub(super) offer: Option<Order>,
     pub(super) revert: Order,
     pub(super) hold: Order,
     /// What proves that the release was activated.
@@ -204,6 +207,8 @@ fn waiting(device: &FleetDevice, ring: u32, release: &ReleaseId, now: Timestamp)
         step: Step::Waiting,
         since: now,
         order: None,
+        offered_at: None,
+        assigned_by: None,
         previous: Previous::Nothing,
         active: None,
         last_seen: device.last_seen,
@@ -236,6 +241,10 @@ impl Orders {
                 release: release.clone(),
                 soak: view.spec.soak,
                 window: view.spec.window.clone(),
+            }),
+            offer: view.spec.publish.as_ref().map(|publish| {
+                let offer = Offer::of(publish, view.started_at);
+                order(Want::Offer { release: release.clone(), offer })
             }),
             revert: order(Want::Revert { release: None }),
             hold: order(Want::Hold),

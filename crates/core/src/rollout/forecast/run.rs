@@ -200,6 +200,7 @@ impl Runner<'_> {
                     self.run.passed[*ring as usize].get_or_insert(at);
                 }
                 Action::SetRing { .. }
+                | Action::Assign { .. }
                 | Action::MarkSilent { .. }
                 | Action::Waive { .. }
                 | Action::Requeue { .. }
@@ -217,7 +218,13 @@ impl Runner<'_> {
         let generation = device.order.map_or(0, |order| order.generation);
         let dice = self.dice.about(place as u64);
         let times = self.fleet.devices[place].times;
-        let fate = Fate::draw(times, self.truth, dice, device.attempts);
+        let mut fate = Fate::draw(times, self.truth, dice, device.attempts);
+        if want == WantKind::Activate && device.offered_at.is_some() {
+            fate = fate.with_release_staged();
+        }
+        if let (WantKind::Offer, Some(at)) = (want, self.fleet.view.deadline_of(device)) {
+            self.due.push(Reverse(Due { at, place, what: What::Wake }));
+        }
         let told = obey(self.fleet, place, want, fate, self.now, self.windows);
         self.expect(place, generation, &told);
         self.told[place] = told;
@@ -303,6 +310,7 @@ impl Runner<'_> {
         let orders = &self.fleet.orders[self.fleet.devices[place].order];
         let wanted: &Order = match order.want {
             WantKind::Activate => &orders.activate,
+            WantKind::Offer => orders.offer.as_ref().expect("only what is published is offered"),
             WantKind::Revert => &orders.revert,
             WantKind::Hold => &orders.hold,
         };
@@ -373,6 +381,7 @@ fn progress(told: &Told, generation: u64, number: usize, receipt: Option<Receipt
         step: told.step,
         active: None,
         waits_until: told.waits_until,
+        answer: None,
         bytes_downloaded: told.bytes,
         way: None,
         failure: told.failure.map(failure),

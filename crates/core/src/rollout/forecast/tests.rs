@@ -127,6 +127,17 @@ fn places_in_flight_make_waves() {
 }
 
 #[test]
+fn users_who_are_asked_are_taken_not_to_answer() {
+    let yaml = "soak: 5m, publish: {deadline: 8h}, rings: [{name: all, rest: true}]";
+    let forecast = played(yaml, &fleet(4), &faultless(60, 30));
+    assert_eq!(finish(&forecast), ["8h 5m 30s", "8h 5m 30s"]);
+    let bytes: Vec<_> = forecast.hours.iter().map(|it| it.bytes).filter(|it| *it > 0).collect();
+    assert_eq!(bytes, [4 * ARCHIVE_BYTES], "it was fetched once, before anybody was asked");
+    let basis = forecast.basis.iter().find(|it| it.what == "answers of users").unwrap();
+    assert!(!basis.is_measured && basis.value.contains("deadline"), "{basis:?}");
+}
+
+#[test]
 fn bytes_are_told_by_hour_and_site() {
     let yaml = "soak: 0s, max_in_flight: 10, rings: [{name: all, rest: true}]";
     let forecast = played(yaml, &fleet(31), &faultless(2400, 0));

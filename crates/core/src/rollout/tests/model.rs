@@ -84,7 +84,7 @@ fn checked_tick(world: &mut World) {
 
 fn check_action(world: &World, action: &Action) {
     match action {
-        Action::Order { device, want: WantKind::Activate } => {
+        Action::Order { device, want: WantKind::Activate | WantKind::Offer } => {
             assert_eq!(world.view.state, RolloutState::Running);
             let device = world.view.devices.iter().find(|it| it.device == *device).unwrap();
             assert_eq!((device.step, device.order), (Step::Waiting, None));
@@ -108,6 +108,7 @@ fn check_action(world: &World, action: &Action) {
         | Action::MarkSilent { .. }
         | Action::Waive { .. }
         | Action::Requeue { .. }
+        | Action::Assign { .. }
         | Action::Quarantine { .. } => {}
     }
 }

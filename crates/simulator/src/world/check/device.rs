@@ -48,7 +48,10 @@ impl World<'_> {
         let it = &self.devices[device];
         let is_unchecked =
             it.memory.task().is_some_and(|task| matches!(task.step, Step::Waiting | Step::Offered));
-        if event == Happened::Dropped && is_unchecked && it.memory.unproven().is_some() {
+        let is_offer =
+            it.memory.task().is_some_and(|task| matches!(task.order.want, Want::Offer { .. }));
+        let rests = event == Happened::Dropped || event == Happened::Begun && is_offer;
+        if rests && is_unchecked && it.memory.unproven().is_some() {
             let seen =
                 format!("{} rests with {:?}, which no check has passed", it.id, it.disk.active);
             return self.broke(must::EARLIER, seen);
@@ -61,7 +64,7 @@ impl World<'_> {
         let it = &self.devices[device];
         match it.memory.task().map(|task| &task.order.want) {
             Some(Want::Activate { window, .. }) => self.check_window(device, window.as_ref()),
-            Some(Want::Revert { .. } | Want::Hold) | None => {
+            Some(Want::Offer { .. } | Want::Revert { .. } | Want::Hold) | None => {
                 self.broke(must::STOP, format!("{} switches without an order for it", it.id))
             }
         }
@@ -140,7 +143,7 @@ impl World<'_> {
                 it.good.clone_from(&it.disk.active);
             }
             (Happened::PutBack, Some(Want::Revert { .. })) => it.good.clone_from(&it.disk.active),
-            (Happened::PutBack, Some(Want::Activate { .. } | Want::Hold))
+            (Happened::PutBack, Some(Want::Activate { .. } | Want::Offer { .. } | Want::Hold))
                 if it.disk.active != it.good && !it.is_meddled_with =>
             {
                 let seen = format!(
@@ -149,7 +152,7 @@ impl World<'_> {
                 );
                 return self.broke(must::EARLIER, seen);
             }
-            (Happened::Dropped, _) if it.memory.unproven().is_none() => {
+            (Happened::Dropped | Happened::Cleared, _) if it.memory.unproven().is_none() => {
                 it.good.clone_from(&it.disk.active);
             }
             _ => {}
