@@ -71,11 +71,11 @@ async fn users_words_count_as_far_as_the_policy_lets_them_and_nothing_else_does(
                 (0, 0) => {
                     bed.leave_hostile_notes();
                     bed.leave("first", postpone);
+                    bed.leave("second", r#"{"generation": 1, "word": {"postpone": "1h"}}"#);
                 }
                 // The same note once more, as after a kill before it was removed.
                 (1, 1) => {
                     bed.leave("first", postpone);
-                    bed.leave("second", r#"{"generation": 1, "word": {"postpone": "1h"}}"#);
                     bed.leave("third", r#"{"generation": 1, "word": "accept"}"#);
                 }
                 _ => return answer.accepted_at.map(|_| answer),

@@ -470,7 +470,8 @@ impl Engine {
 
     fn complete(&mut self) {
         let all_passed = self.view.current_ring() as usize == self.view.rings.len();
-        for place in if all_passed { self.view.offers_in_vain(self.now) } else { Vec::new() } {
+        let in_vain = all_passed.then(|| self.view.offers_in_vain(self.now));
+        for place in in_vain.into_iter().flatten() {
             self.act_on(place, |device| Action::Order { device, want: WantKind::Hold });
         }
         let all_settled = self.view.devices.iter().all(DeviceView::is_settled);

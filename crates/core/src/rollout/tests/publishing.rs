@@ -61,7 +61,6 @@ fn after_the_deadline_nobody_is_asked() {
     let status = status(&world.view, 0, world.now);
     let reason = status.rings_detail[0].devices[0].reason.clone().unwrap();
     assert!(reason.text.starts_with("offered to the user until "), "{reason}");
-    world.run_until(|view| view.devices.iter().all(|it| it.awaits_user()));
     world.pass(Span::from_secs(3600));
     world.run_until(|view| view.state == RolloutState::Completed);
     assert_eq!(world.steps(), [Step::Accepted; 3]);
