@@ -8,6 +8,7 @@ mod enrolment;
 mod hold;
 mod release;
 mod session;
+mod trust;
 
 pub use anomaly::{AnomalyRule, AnomalyRules, Baseline};
 pub use audit::AuditHead;
@@ -17,6 +18,7 @@ pub use enrolment::{EnrolRequest, EnrolResponse, IssuedCertificate, RenewalReque
 pub use hold::{HoldRequest, QuarantineRequest, QuarantineView};
 pub use release::{DecisionRequest, UploadOutcome};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
+pub use trust::{ImportTrust, SealedOrder, TrustKeys, TrustStanding, TrustView};
 
 pub use gofleet_core::advice::Measured;
 pub use gofleet_core::anomaly::{
