@@ -11,7 +11,7 @@ mod fleet;
 mod install;
 mod mirror;
 mod place;
-mod programs;
+pub mod programs;
 mod startup;
 
 use anyhow::{Result, ensure};

@@ -27,6 +27,8 @@ pub enum Part {
     Wine,
     /// Programs that the benchmarks compare with
     Peers,
+    /// python-tuf, which reads our trust metadata independently
+    PythonTuf,
 }
 
 #[derive(clap::Args)]
@@ -75,6 +77,7 @@ pub fn install(part: Part) -> Result<String> {
         Part::Windows => windows_target::install(),
         Part::Wine => wine::install().map(|wine| wine.to_string()),
         Part::Peers => packages::peers(),
+        Part::PythonTuf => packages::python_tuf().map(|python| python.display().to_string()),
     }
 }
 

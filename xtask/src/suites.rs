@@ -55,7 +55,8 @@ impl Suite {
     const fn needs(self) -> &'static [Part] {
         match self {
             Self::Lint | Self::Fuzz | Self::Simulation | Self::Docs => &[],
-            Self::Unit | Self::E2e | Self::Trust => &[Part::Archives],
+            Self::Unit | Self::E2e => &[Part::Archives],
+            Self::Trust => &[Part::Archives, Part::PythonTuf],
             Self::Browser => &[Part::Archives, Part::Chromium],
             Self::Windows => &[Part::Archives, Part::Windows, Part::Wine],
         }

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use gofleet_api::{ClientError, ProblemCode};
+use gofleet_api::{ClientError, ProblemCode, SealedOrder};
 use gofleet_core::agent::{Novelty, accept_order};
 use gofleet_core::facts::Facts;
-use gofleet_core::order::{Order, Report};
+use gofleet_core::order::Report;
 use tokio::time::Instant;
 
 use crate::AgentError;
@@ -14,6 +14,7 @@ use crate::backoff::{Backoff, random};
 use crate::device::{Device, blocking};
 use crate::facts::{gather, has_changed};
 use crate::signals::Sampler;
+use crate::soak::with_causes;
 
 /// How long the server may hold a question for orders open. Any proxy keeps an idle connection
 /// for so long, and a dead one is noticed soon enough.
@@ -52,8 +53,8 @@ impl Device {
         let mut after = None;
         loop {
             let asked = Instant::now();
-            match self.client.order(after, LONG_POLL).await {
-                Ok(Some(order)) if self.consider(&order) => {
+            match self.client.sealed_order(after, LONG_POLL).await {
+                Ok(Some(answer)) if self.consider(&answer).await => {
                     backoff.reset();
                     after = self.seen().map(|seen| seen.generation);
                 }
@@ -78,10 +79,17 @@ impl Device {
     }
 
     /// Whether the order may be obeyed; if it is new, it is passed on.
-    fn consider(&self, order: &Order) -> bool {
-        match accept_order(&self.identity.borrow().device, self.seen().as_ref(), order) {
+    async fn consider(&self, answer: &SealedOrder) -> bool {
+        let order = &answer.order;
+        let accepted = accept_order(&self.identity.borrow().device, self.seen().as_ref(), order);
+        match accepted {
             Ok(Novelty::Known) => true,
             Ok(Novelty::New) => {
+                if let Err(error) = self.may_take_up(answer).await {
+                    let reason = with_causes(&error);
+                    tracing::warn!(generation = order.generation, "order refused: {reason}");
+                    return false;
+                }
                 self.pending.replace(Some(order.clone()));
                 self.order_news.notify_one();
                 true

@@ -20,7 +20,8 @@ use tokio::sync::{Notify, watch};
 use crate::facts::Places;
 use crate::identity::Identity;
 use crate::ledger::{Found, Ledger};
-use crate::{AgentConfig, AgentError, enrol, offer};
+use crate::trust::Trust;
+use crate::{AgentConfig, AgentError, enrol, offer, trust};
 
 /// How often a depot is asked for that another program has, an installation by hand for example.
 const LOCKED_RETRY: Duration = Duration::from_millis(500);
@@ -34,6 +35,8 @@ pub struct Device {
     pub key: Key,
     pub client: Client,
     pub ledger: RefCell<Ledger>,
+    /// Who must have signed what this device runs.
+    pub trust: Trust,
     /// An order that was accepted and is not taken up yet.
     pub pending: RefCell<Option<Order>>,
     /// What the check that has just passed found, and for which release.
@@ -103,6 +106,7 @@ impl Device {
                 "the ledger is damaged and was put aside: going on with what is active on the disk"
             );
         }
+        let trust = Trust::new(trust::store(&config));
         let places = Places::of_this_process();
         let (identity, key, client) = enrol::identity(&config, &root, &places).await?;
         let client = client.of_run(&run());
@@ -118,6 +122,7 @@ impl Device {
             key,
             client,
             ledger: RefCell::new(ledger),
+            trust,
             pending: RefCell::new(None),
             just_checked: RefCell::new(None),
             order_news: Notify::new(),

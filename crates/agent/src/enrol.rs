@@ -11,6 +11,7 @@ use crate::backoff::{Backoff, random};
 use crate::device::{Device, agent_folder, now};
 use crate::facts::{self, Places};
 use crate::identity::{Identity, IdentityError, load_or_make_key};
+use crate::trust::pin;
 use crate::{AgentConfig, AgentError};
 
 /// How often it is looked whether the certificate is due to be renewed, by the clock of this
@@ -47,6 +48,7 @@ pub async fn identity(
         Some(identity) => identity,
         None => {
             let identity = enrol(config, root, places, &public, &key, authority).await?;
+            pin(config, &public).await?;
             identity.save(&path).map_err(AgentError::Identity)?;
             checkpoint("agent-enrolled");
             identity

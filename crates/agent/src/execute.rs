@@ -128,9 +128,9 @@ impl Device {
     async fn bring_forward(&self, task: &Task, action: Action, release: &ReleaseId) -> Outcome {
         let step = task.step;
         match action {
-            Action::Switch => match self.switch(release).await {
+            Action::Switch => match self.switch_wanted(task, release).await {
                 Ok(()) => Outcome::of(Event::Switched),
-                Err(error) => Outcome::failed(depot_failure(step, &error)),
+                Err(failure) => Outcome::failed(failure),
             },
             Action::Check => match self.check(release).await {
                 Ok(evidence) => {
@@ -167,6 +167,9 @@ impl Device {
         else {
             return Outcome::failed(changed_by_somebody(task.step));
         };
+        if let Err(error) = self.authorize(&task.order, release).await {
+            return Outcome::failed(error.at(task.step));
+        }
         match self.stage(release).await {
             Ok(Staged { files, way }) => {
                 Outcome { files_verified: Some(files), way, ..Outcome::of(Event::Staged) }
@@ -177,6 +180,14 @@ impl Device {
                 message: with_causes(&error),
             }),
         }
+    }
+
+    async fn switch_wanted(&self, task: &Task, release: &ReleaseId) -> Result<(), Failure> {
+        if let Want::Activate { release, .. } = &task.order.want {
+            // Again: what was unpacked may have waited for days.
+            self.authorize(&task.order, release).await.map_err(|error| error.at(task.step))?;
+        }
+        self.switch(release).await.map_err(|error| depot_failure(task.step, &error))
     }
 
     async fn switch(&self, release: &ReleaseId) -> Result<(), DepotError> {

@@ -22,6 +22,7 @@ mod notify;
 mod signals;
 mod soak;
 mod stage;
+pub mod trust;
 mod ways;
 
 use std::collections::BTreeMap;
@@ -120,6 +121,17 @@ pub enum AgentError {
         #[source]
         source: ClientError,
     },
+    /// The trust store of this device cannot be used.
+    #[error("cannot keep the root of trust")]
+    Trust(#[source] gofleet_trust::StoreError),
+    /// The server does not have the root of trust that the token tells of.
+    #[error("{server} has not the root of trust {expected} that the token tells of")]
+    OtherRoot {
+        /// The server.
+        server: String,
+        /// The root's digest.
+        expected: gofleet_core::digest::Digest,
+    },
     /// The server does not know the key any more, or the certificate has ended.
     #[error("{server} does not know this device any more: its certificate was refused")]
     Unknown {
@@ -154,7 +166,11 @@ impl AgentError {
             | Self::Lock { .. }
             | Self::Depot(_)
             | Self::Ledger(_)
-            | Self::Identity(_) => None,
+            | Self::Identity(_)
+            | Self::Trust(_) => None,
+            Self::OtherRoot { .. } => {
+                Some("get a new token with `gofleet token create`".to_owned())
+            }
         }
     }
 }

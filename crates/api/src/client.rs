@@ -11,6 +11,7 @@ mod edge;
 mod error;
 mod events;
 mod manifest;
+mod metadata;
 mod upload;
 
 use std::fmt;

@@ -20,13 +20,29 @@ use rustls::{
 
 /// The SHA-256 of its server's authority that a token carries, if it does.
 pub fn authority_in(token: &str) -> Option<Digest> {
-    token.trim().splitn(3, '_').nth(2)?.parse().ok()
+    pins_in(token)?.0
+}
+
+/// The SHA-256 of the root of trust that a token carries, if it does.
+pub fn root_in(token: &str) -> Option<Digest> {
+    pins_in(token)?.1
+}
+
+/// What a token tells behind its secret: `AUTHORITY`, `AUTHORITY.ROOT` or `.ROOT`.
+fn pins_in(token: &str) -> Option<(Option<Digest>, Option<Digest>)> {
+    let pins = token.trim().splitn(3, '_').nth(2)?;
+    let (authority, root) = match pins.split_once('.') {
+        Some((authority, root)) => (authority, Some(root.parse().ok()?)),
+        None => (pins, None),
+    };
+    let authority = if authority.is_empty() { None } else { Some(authority.parse().ok()?) };
+    (authority.is_some() || root.is_some()).then_some((authority, root))
 }
 
 /// What of a token is the secret: all of it but the authority.
 pub fn secret_in(token: &str) -> &str {
     let token = token.trim();
-    match authority_in(token) {
+    match pins_in(token) {
         Some(_) => token.rsplit_once('_').map_or(token, |(secret, _)| secret),
         None => token,
     }
@@ -35,6 +51,13 @@ pub fn secret_in(token: &str) -> &str {
 /// A token that tells of its server's authority.
 pub fn with_authority(secret: &str, authority: &Digest) -> String {
     format!("{secret}_{authority}")
+}
+
+/// A token that tells of its server's root of trust too.
+pub fn with_root(token: &str, root: &Digest) -> String {
+    let secret = secret_in(token);
+    let authority = authority_in(token).map(|it| it.to_string()).unwrap_or_default();
+    format!("{secret}_{authority}.{root}")
 }
 
 /// A key that never leaves the machine that made it: ECDSA on the curve P-256.
@@ -221,7 +244,14 @@ mod tests {
         assert_eq!(authority_in(&token), Some(authority));
         assert_eq!(secret_in(&token), secret);
         assert_eq!(authority_in(&format!(" {token}\n")), Some(authority));
-        for other in [secret.as_str(), "", "gfenrol_a_b", "a_b_c_d"] {
+        let root = Digest::of(b"root");
+        for (token, expected) in [(token, Some(authority)), (secret.clone(), None)] {
+            let token = with_root(&token, &root);
+            assert_eq!(root_in(&token), Some(root), "{token}");
+            assert_eq!(authority_in(&token), expected, "{token}");
+            assert_eq!(secret_in(&token), secret, "{token}");
+        }
+        for other in [secret.as_str(), "", "gfenrol_a_b", "a_b_c_d", "a_b_."] {
             assert_eq!(authority_in(other), None, "{other}");
             assert_eq!(secret_in(other), other);
         }

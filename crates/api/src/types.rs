@@ -9,6 +9,7 @@ mod hold;
 mod release;
 mod rollout;
 mod session;
+mod trust;
 
 pub use anomaly::{AnomalyRule, AnomalyRules, Baseline};
 pub use audit::AuditHead;
@@ -19,6 +20,7 @@ pub use hold::{HoldRequest, QuarantineRequest, QuarantineView};
 pub use release::{DecisionRequest, UploadOutcome};
 pub use rollout::{AssignRequest, PreviewAnswer, SimulatedPlan};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
+pub use trust::{ImportTrust, SealedOrder, TrustKeys, TrustStanding, TrustView};
 
 pub use gofleet_core::advice::Measured;
 pub use gofleet_core::anomaly::{

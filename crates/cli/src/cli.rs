@@ -23,6 +23,7 @@ use crate::release::ReleaseArguments;
 use crate::rollout::RolloutArguments;
 use crate::server::Server;
 use crate::token::Token;
+use crate::trust::TrustArguments;
 
 /// Upgrades Go across fleets of Windows and Linux machines: ring by ring, proven, undone where it fails.
 #[derive(Debug, Parser)]
@@ -67,6 +68,7 @@ pub enum Command {
     Advise(Advise),
     Export(Export),
     Token(Token),
+    Trust(TrustArguments),
     Login(Login),
     Server(Server),
     Agent(AgentArguments),
@@ -107,6 +109,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "advise",
             "export",
             "token",
+            "trust",
             "login",
         ],
     ),

@@ -33,6 +33,7 @@ mod release;
 mod rollout;
 mod server;
 mod token;
+mod trust;
 
 use anyhow::Context;
 use cli::{Cli, Command};
@@ -93,6 +94,7 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Advise(arguments) => advise::run(arguments, printer).await,
         Command::Export(arguments) => export::run(arguments, printer),
         Command::Token(arguments) => token::run(arguments, printer).await,
+        Command::Trust(arguments) => trust::run(arguments, printer).await,
         Command::Login(arguments) => login::run(arguments, printer).await,
         Command::Server(arguments) => server::run(arguments, printer).await,
         Command::Agent(arguments) => agent::run(arguments, printer).await,

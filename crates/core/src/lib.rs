@@ -53,6 +53,7 @@ pub mod release;
 pub mod resolve;
 pub mod rollout;
 pub mod runs;
+pub mod seal;
 pub mod selector;
 pub mod settings;
 pub mod statistics;

@@ -258,15 +258,19 @@ impl Manifest {
         self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok()
     }
 
-    /// The digest that stands for the whole tree: SHA-256 over one line a file,
-    /// `<sha256> <x or -> <size> <path>\n`, in the order of the paths.
+    /// The digest that stands for the whole tree: SHA-256 over its [`listing`](Self::listing).
     pub fn digest(&self) -> Digest {
+        Digest::of(self.listing().as_bytes())
+    }
+
+    /// One line a file, `<sha256> <x or -> <size> <path>\n`, in the order of the paths.
+    pub fn listing(&self) -> String {
         let mut lines = String::with_capacity(self.files.len() * 120);
         for ManifestFile { path, size, executable, sha256 } in &self.files {
             let mode = if *executable { 'x' } else { '-' };
             writeln!(lines, "{sha256} {mode} {size} {path}").expect("a string takes any text");
         }
-        Digest::of(lines.as_bytes())
+        lines
     }
 }
 

@@ -291,14 +291,18 @@ pub enum FailureKind {
     Check,
     /// What would be needed to go back is not there.
     NothingToRevertTo,
+    /// The approvers have not signed it, or the server has not signed the order.
+    Unapproved,
+    /// What says whether it may be run has expired, or cannot be fetched or believed.
+    Untrusted,
 }
 
 impl FailureKind {
     /// Whether it says nothing of the release, and may pass by itself.
     pub const fn may_pass(self) -> bool {
         match self {
-            Self::Network | Self::DiskFull | Self::FileSystem => true,
-            Self::Integrity | Self::Check | Self::NothingToRevertTo => false,
+            Self::Network | Self::DiskFull | Self::FileSystem | Self::Untrusted => true,
+            Self::Integrity | Self::Check | Self::NothingToRevertTo | Self::Unapproved => false,
         }
     }
 }

@@ -14,6 +14,7 @@ mod meta;
 mod releases;
 mod rollouts;
 mod sessions;
+mod trust;
 
 use axum::body::Bytes;
 use axum::{Router, middleware};
@@ -41,6 +42,7 @@ fn routes() -> Routes {
         .merge(anomaly::routes())
         .merge(events::routes())
         .merge(audit::routes())
+        .merge(trust::routes())
 }
 
 /// The API's router, mounted below its prefix.

@@ -15,6 +15,7 @@ use crate::anomaly;
 use crate::failure::{Answer, Failure, chain};
 use crate::forecast::{self, Inputs};
 use crate::state::AppState;
+use crate::trust;
 use crate::views;
 
 /// The longest reason that is kept.
@@ -24,7 +25,8 @@ const MAX_REASON_CHARS: usize = 1000;
 ///
 /// # Errors
 ///
-/// [`Failure`] if there is none of this id, or the reason is too long.
+/// [`Failure`] if there is none of this id, the reason is too long, or approvers have not signed a
+/// release that is to be approved.
 pub async fn decide_release(
     state: &AppState,
     release: &ReleaseId,
@@ -37,6 +39,9 @@ pub async fn decide_release(
             ProblemCode::InvalidRequest,
             format!("the reason is longer than {MAX_REASON_CHARS} characters"),
         ));
+    }
+    if status == ReleaseStatus::Approved {
+        trust::allows(state, &state.storage().release(release).await?.release).await?;
     }
     let (name, reason) = (by.name.clone(), reason.to_owned());
     let decision = ReleaseDecision { by: name, at: state.now(), reason };

@@ -8,6 +8,7 @@
 //! DATA/authority-key.pem  its key; its owner only
 //! DATA/audit-key          the seed of the key that signs the audit log's head; its owner only
 //! DATA/audit-head         the last signed head of the audit log, outside of the database
+//! DATA/trust-keys         the seeds of the keys for metadata and orders; its owner only
 //! DATA/artifacts/<sha256> the archives of the catalog, and the packs and deltas made of them
 //! DATA/incoming/          what is being uploaded or made; at a start all of it is left over
 //! ```
@@ -173,6 +174,35 @@ impl DataFolder {
     /// [`DataError::Unusable`]
     pub fn write_audit_seed(&self, seed: &[u8; 32]) -> Result<(), DataError> {
         self.write("audit-key", &Digest::from_bytes(*seed).to_string(), Access::Private)
+    }
+
+    /// The seeds of the keys that sign metadata and orders, if there are some.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unusable`] if they cannot be read, or are none.
+    pub fn trust_seeds(&self) -> Result<Option<[[u8; 32]; 2]>, DataError> {
+        let path = self.root.join("trust-keys");
+        let invalid = || io::Error::new(io::ErrorKind::InvalidData, "it does not hold two keys");
+        let seeds = read_optional(&path).and_then(|text| match text {
+            None => Ok(None),
+            Some(text) => {
+                let seeds: Result<Vec<Digest>, _> = text.lines().map(str::parse).collect();
+                let seeds = seeds.ok().and_then(|seeds| <[Digest; 2]>::try_from(seeds).ok());
+                Ok(Some(seeds.ok_or_else(invalid)?.map(|seed| *seed.as_bytes())))
+            }
+        });
+        seeds.map_err(|source| DataError::Unusable { path, source })
+    }
+
+    /// Writes the seeds of the keys that sign metadata and orders.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Unusable`]
+    pub fn write_trust_seeds(&self, seeds: &[[u8; 32]; 2]) -> Result<(), DataError> {
+        let lines = seeds.map(|seed| Digest::from_bytes(seed).to_string());
+        self.write("trust-keys", &lines.join("\n"), Access::Private)
     }
 
     /// The last signed head of the audit log, if there is one.

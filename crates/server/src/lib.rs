@@ -30,6 +30,7 @@ mod send;
 mod serve;
 pub mod state;
 pub mod tls;
+pub mod trust;
 mod upload;
 pub mod views;
 mod ways;

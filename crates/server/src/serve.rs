@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use gofleet_api::trust;
+use gofleet_api::trust::{secret_in, with_authority};
 use gofleet_core::artifact::Artifact;
 use gofleet_core::digest::Digest;
 use gofleet_core::time::Timestamp;
@@ -26,7 +26,7 @@ use crate::hooks::{HookError, Hooks};
 use crate::secret::{Secret, SecretKind};
 use crate::state::{AppState, Clock, system_clock};
 use crate::tls::{self, Authority, Caller, Shown, TlsError, TlsListener};
-use crate::{anomaly, api, audit, console, hooks, http, preparer, reconciler};
+use crate::{anomaly, api, audit, console, hooks, http, preparer, reconciler, trust};
 
 /// How long requests that are under way may take to end when the server stops; the archives of
 /// slow devices are cut then, and taken up again where they were cut.
@@ -125,7 +125,8 @@ pub async fn serve_with_clock(
     let authority = Authority::open(data.root()).map_err(ServeError::Tls)?;
     let told = config.tls_files.is_none().then(|| authority.digest());
     let (administrator, new_admin_token) = administrator(&data, &storage, told, clock()).await?;
-    let state = AppState::new(config, data, storage, administrator, signer, authority, clock);
+    let vouchers = (authority, trust::Keys::open(&data).map_err(ServeError::Data)?);
+    let state = AppState::new(config, data, storage, administrator, signer, vouchers, clock);
     anomaly::begin(&state).await.map_err(ServeError::Storage)?;
     let address = state.config().listen;
     let listener = TcpListener::bind(address)
@@ -148,6 +149,7 @@ pub async fn serve_with_clock(
     let hooks = tokio::spawn(hooks::run(state.clone(), hooks));
     let head = tokio::spawn(audit::keep_head(state.clone()));
     let orders = tokio::spawn(announce_orders(state.clone()));
+    let fresh = tokio::spawn(trust::keep_fresh(state.clone()));
     let preparer = state.config().prepare.then(|| tokio::spawn(preparer::run(state.clone())));
     state.data().write_address(&url).map_err(ServeError::Data)?;
     let admin_token_file = state.data().admin_token_file();
@@ -157,6 +159,7 @@ pub async fn serve_with_clock(
     end(reconciler).await;
     end(orders).await;
     end(certificates).await;
+    end(fresh).await;
     end(hooks).await;
     end(monitoring).await;
     if let Some(preparer) = preparer {
@@ -235,9 +238,9 @@ async fn administrator(
 ) -> Result<(Digest, Option<String>), ServeError> {
     if let Some(known) = storage.admin_token().await.map_err(ServeError::Storage)? {
         if let Some(written) = data.admin_token().map_err(ServeError::Data)? {
-            let secret = trust::secret_in(&written);
-            let told = authority
-                .map_or_else(|| secret.to_owned(), |it| trust::with_authority(secret, &it));
+            let secret = secret_in(&written);
+            let told =
+                authority.map_or_else(|| secret.to_owned(), |it| with_authority(secret, &it));
             if written.trim() != told {
                 data.write_admin_token(&told).map_err(ServeError::Data)?;
             }

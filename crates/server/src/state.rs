@@ -16,6 +16,7 @@ use crate::data::DataFolder;
 use crate::login_link::LoginLinks;
 use crate::orders::OrderNews;
 use crate::tls::Authority;
+use crate::trust::Keys;
 
 /// Tells the time; a test may hold it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -31,6 +32,7 @@ struct Shared {
     administrator: Digest,
     signer: AuditSigner,
     authority: Authority,
+    trust_keys: Keys,
     clock: Clock,
     stopping: CancellationToken,
     imports: Mutex<()>,
@@ -44,14 +46,14 @@ struct Shared {
 impl AppState {
     /// The state of a server on this data folder and storage; `administrator` is the digest of the
     /// administrator's token, `signer` signs the head of the audit log, `authority` vouches for the
-    /// server and its devices.
+    /// server and its devices, `trust_keys` sign metadata and orders.
     pub fn new(
         config: ServerConfig,
         data: DataFolder,
         storage: Arc<Storage>,
         administrator: Digest,
         signer: AuditSigner,
-        authority: Authority,
+        (authority, trust_keys): (Authority, Keys),
         clock: Clock,
     ) -> Self {
         let monitoring = Monitoring::new(config.anomaly.clone());
@@ -62,6 +64,7 @@ impl AppState {
             administrator,
             signer,
             authority,
+            trust_keys,
             clock,
             stopping: CancellationToken::new(),
             imports: Mutex::new(()),
@@ -96,6 +99,11 @@ impl AppState {
     /// Vouches for the server, devices and distribution points.
     pub(crate) fn authority(&self) -> &Authority {
         &self.0.authority
+    }
+
+    /// The keys by which the server signs metadata and orders.
+    pub(crate) fn trust_keys(&self) -> &Keys {
+        &self.0.trust_keys
     }
 
     /// The authority by which others know the server: none if it shows a certificate of somebody

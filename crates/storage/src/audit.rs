@@ -71,6 +71,8 @@ pub(crate) enum Routine {
     Learned,
     /// A hook was told of what is in the log.
     Told,
+    /// The server signed anew what it has signed before, for its time was over soon.
+    Renewed,
     /// A rollout went on as was decided before: orders, silence.
     Advanced,
     /// What was forecast of a rollout was kept.
@@ -236,6 +238,7 @@ impl Write<'_> {
                 | Routine::Prepared
                 | Routine::Learned
                 | Routine::Told
+                | Routine::Renewed
                 | Routine::Advanced
                 | Routine::Forecast,
             ) => {

@@ -24,6 +24,7 @@ mod release;
 mod report;
 mod revocation;
 mod rollout;
+mod trust;
 mod write;
 
 use std::path::Path;
@@ -46,6 +47,7 @@ pub use hook::DueCall;
 pub use identity::{NewDevice, Token};
 pub use release::Imported;
 pub use rollout::Decider;
+pub use trust::TrustDocument;
 pub use write::Moment;
 
 /// The file in the data folder.

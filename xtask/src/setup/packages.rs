@@ -1,8 +1,11 @@
 //! Programs of the system that some suites and benchmarks need.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use super::debian;
+use crate::bench::programs::python_package;
 use crate::run::find_program;
 
 /// Names under which systems install it.
@@ -20,6 +23,12 @@ pub fn chromium() -> Result<String> {
 pub fn peers() -> Result<String> {
     programs(&[("unzip", "unzip"), ("python3", "python3")])?;
     Ok("unzip, python3".to_owned())
+}
+
+/// A Python that has the package `tuf`.
+pub fn python_tuf() -> Result<PathBuf> {
+    programs(&[("python3", "python3")])?;
+    Ok(python_package("tuf")?.join("bin").join("python"))
 }
 
 /// Installs the packages of those programs, given as (program, package), that are not on the PATH.

@@ -6,20 +6,27 @@
 //! are marked `#[ignore]`, with their suite's name as the reason.
 
 use std::collections::BTreeSet;
+use std::env;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
 use cargo_metadata::{MetadataCommand, TargetKind};
 
-use crate::run::{cargo, find_program, root, run, target_folder};
+use crate::run::{cargo, find_program, quiet, root, run, target_folder};
 use crate::setup::windows_target::TARGET;
-use crate::setup::wine;
+use crate::setup::{packages, wine};
 use crate::{docs as references, threats, tidy};
 
 /// Environment variable by which the Windows tests learn of the runner.
 const WINE_RUNNER: &str = "GOFLEET_WINE";
 /// Environment variable by which they learn where the Windows programs lie.
 const WINDOWS_PROGRAMS: &str = "GOFLEET_WINDOWS_PROGRAMS";
+
+/// Environment variable by which the tests learn of a Python that has the package `tuf`.
+const PYTHON_TUF: &str = "GOFLEET_TUF_PYTHON";
+/// Environment variable that may name a checkout of `theupdateframework/tuf-conformance`.
+const TUF_CONFORMANCE: &str = "GOFLEET_TUF_CONFORMANCE";
 
 /// Tests of the program that are suites of their own.
 const SUITES_OF_THEIR_OWN: [&str; 2] = ["browser", "windows"];
@@ -106,7 +113,29 @@ pub fn trust() -> Result<()> {
         selection.push("--".to_owned());
     }
     selection.extend(threats::tests(root())?);
-    test(&selection, Ignored::LeftOut, &mut cargo())
+    test(&selection, Ignored::LeftOut, &mut cargo())?;
+    let python = packages::python_tuf()?;
+    let client = words(&["--package", "gofleet-trust", "--test", "client"]);
+    test(&client, Ignored::Included, cargo().env(PYTHON_TUF, &python))?;
+    match env::var_os(TUF_CONFORMANCE) {
+        Some(suite) => tuf_conformance(Path::new(&suite), &python),
+        None => {
+            eprintln!("tuf-conformance is not run: {TUF_CONFORMANCE} names no checkout of it");
+            Ok(())
+        }
+    }
+}
+
+/// The official suite for TUF clients, from a checkout of it, against ours.
+fn tuf_conformance(suite: &Path, python: &Path) -> Result<()> {
+    packages::programs(&[("faketime", "faketime")])?;
+    let needs = ["pytest", "pytest-json-report", "securesystemslib[crypto]"];
+    quiet(Command::new(python).args(["-m", "pip", "install", "--quiet"]).args(needs))?;
+    run(cargo().args(["build", "--package", "gofleet-trust", "--example", "conformance"]))?;
+    let client = target_folder()?.join("debug").join("examples").join("conformance");
+    let mut pytest = Command::new(python);
+    pytest.current_dir(suite).args(["-m", "pytest", "-q", "tuf_conformance", "--entrypoint"]);
+    run(pytest.arg(client))
 }
 
 fn clippy(target: &[&str]) -> Result<()> {

@@ -6,15 +6,16 @@ use cargo_metadata::{DependencyKind, Metadata};
 use super::Findings;
 
 /// Crate and those of ours that it may depend on. For tests every one may use the testkit.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("core", &[]),
     ("platform", &[]),
     ("depot", &["core", "platform"]),
     ("api", &["core"]),
     ("storage", &["core"]),
     ("feeds", &["core"]),
-    ("server", &["core", "api", "storage", "feeds", "depot", "platform"]),
-    ("agent", &["core", "api", "depot", "platform"]),
+    ("trust", &["core", "platform"]),
+    ("server", &["core", "api", "storage", "feeds", "depot", "platform", "trust"]),
+    ("agent", &["core", "api", "depot", "platform", "trust"]),
     ("simulator", &["core", "api"]),
     ("shim", &["core", "platform"]),
     (
@@ -30,6 +31,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "agent",
             "simulator",
             "shim",
+            "trust",
         ],
     ),
     ("testkit", &[]),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gofleet_core::order::{Order, Report};
 use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
 
 use super::{Client, ClientError, REQUEST_TIMEOUT};
 use crate::types::{
@@ -41,6 +42,14 @@ impl Client {
         after: Option<u64>,
         wait: Duration,
     ) -> Result<Option<Order>, ClientError> {
+        self.ask_for_order(after, wait).await
+    }
+
+    pub(super) async fn ask_for_order<Answer: DeserializeOwned>(
+        &self,
+        after: Option<u64>,
+        wait: Duration,
+    ) -> Result<Option<Answer>, ClientError> {
         let mut request = self
             .request(Method::GET, "/agent/order")
             .query(&[("wait", wait.as_secs())])

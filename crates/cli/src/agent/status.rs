@@ -11,6 +11,7 @@ use gofleet_core::time::Timestamp;
 use gofleet_depot::Root;
 use gofleet_platform::service;
 use gofleet_platform::{FileLock, LockError};
+use gofleet_trust::Store;
 use serde::{Deserialize, Serialize};
 
 use super::service::NAME;
@@ -26,6 +27,8 @@ pub struct Status {
     device: Option<DeviceId>,
     /// When its certificate ends; it is renewed before that.
     certificate_until: Option<Timestamp>,
+    /// Which root of trust is pinned; none: what the server orders is run without more.
+    trust: Option<String>,
     active: Option<ReleaseId>,
     fallback: Option<ReleaseId>,
     installed: Vec<ReleaseId>,
@@ -62,6 +65,7 @@ impl Status {
             service: service::state(NAME).ok().map(service::State::as_str),
             certificate_until: identity.as_ref().map(|identity| identity.issued.expires_at),
             device: identity.map(|identity| identity.device),
+            trust: trust_of(&folder),
             active: active.as_ref().map(|active| active.active.clone()),
             fallback: active.and_then(|active| active.fallback),
             installed: root.installed()?,
@@ -84,6 +88,7 @@ impl Status {
             format!("agent      {state} on {}", self.root.display()),
             format!("service    {}", self.service.unwrap_or("can't be told")),
             format!("device     {}", or_none(self.device.as_ref())),
+            format!("trust      {}", self.trust.as_deref().unwrap_or(TRUST_OFF)),
             format!("active     {}", or_none(self.active.as_ref())),
             format!("fallback   {}", or_none(self.fallback.as_ref())),
         ];
@@ -105,6 +110,16 @@ impl Status {
         lines.push(String::new());
         lines.push(self.report.table());
         lines.join("\n")
+    }
+}
+
+const TRUST_OFF: &str = "off: runs what its server orders (see `gofleet trust`)";
+
+/// What is pinned; a store that can't be used is told too, for then nothing is run.
+fn trust_of(folder: &Path) -> Option<String> {
+    match gofleet_agent::trust::describe(&Store::of_agent(folder)) {
+        Ok(told) => told,
+        Err(error) => Some(format!("NOT USABLE, nothing new is run: {error}")),
     }
 }
 

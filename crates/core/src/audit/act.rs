@@ -279,6 +279,14 @@ pub enum Act {
         /// The digest of its manifest: what exactly was decided on.
         manifest: Digest,
     },
+    /// What approvers signed was taken in.
+    #[serde(rename = "trust.imported")]
+    TrustImported {
+        /// Which roles, each with its version, like `go 7`.
+        documents: Vec<String>,
+        /// The digest of the root of trust since then.
+        root: Digest,
+    },
     /// A rollout was started.
     #[serde(rename = "rollout.started")]
     RolloutStarted {
@@ -439,6 +447,7 @@ impl Act {
             | Self::RolloutAssigned { rollout, .. }
             | Self::RolloutState { rollout, .. }
             | Self::RingState { rollout, .. } => Some(rollout.to_string()),
+            Self::TrustImported { root, .. } => Some(short(root)),
             Self::AdministratorTokenMade {}
             | Self::LoginLinkMade { .. }
             | Self::EmergencyStopped { .. }

@@ -7,12 +7,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gofleet_api::{
     EnrolRequest, EnrolResponse, IssuedCertificate, MAX_WAIT_SECS, Problem, RenewalRequest,
-    WaysAnswer, WaysRequest,
+    SealedOrder, WaysAnswer, WaysRequest,
 };
 use gofleet_core::audit::{Act, By};
 use gofleet_core::ids::{DeviceId, ReleaseId};
 use gofleet_core::manifest::Manifest;
-use gofleet_core::order::{Order, Report};
+use gofleet_core::order::Report;
 use gofleet_storage::NewDevice;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -27,6 +27,7 @@ use crate::extract::{Json, Path, Query};
 use crate::failure::Answer;
 use crate::secret::random_below;
 use crate::state::AppState;
+use crate::trust;
 
 pub fn routes() -> Routes {
     Routes::default()
@@ -106,7 +107,7 @@ struct OrderQuery {
 #[utoipa::path(
     get, path = "/agent/order", tag = "agent", params(OrderQuery),
     responses(
-        (status = 200, body = Order),
+        (status = 200, body = SealedOrder),
         (status = 204, description = "No news"),
         (status = 401, body = Problem),
     )
@@ -127,7 +128,7 @@ async fn order(
         }
         let order = state.storage().order_after(&device, query.after.unwrap_or(0)).await?;
         if let Some(order) = order {
-            return Ok(axum::Json(order).into_response());
+            return Ok(axum::Json(trust::sealed(&state, order).await?).into_response());
         }
         let is_over = tokio::select! {
             () = news.changed() => false,

@@ -128,6 +128,9 @@ async fn create_token(
     let now = state.now();
     let expires_at = now + lifetime;
     state.storage().add_token(&by, &token.hash(), (&note, &request.scope), expires_at, now).await?;
-    let token = token.reveal_for(state.told_authority().as_ref());
+    let mut token = token.reveal_for(state.told_authority().as_ref());
+    if let Some(root) = crate::trust::root(&state).await? {
+        token = gofleet_api::trust::with_root(&token, &root);
+    }
     Ok((StatusCode::CREATED, axum::Json(NewToken { token, expires_at })))
 }

@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 /// Every route that is no mere reading, and what the log tells of it. A new route must be added.
-const ROUTES: [(&str, &str, Option<&str>); 29] = [
+const ROUTES: [(&str, &str, Option<&str>); 30] = [
     ("POST", "/session", Some("session.opened")),
     ("DELETE", "/session", Some("session.closed")),
     ("POST", "/session/link", Some("session.link_made")),
@@ -44,6 +44,7 @@ const ROUTES: [(&str, &str, Option<&str>); 29] = [
     ("POST", "/edges/{id}/revoke", Some("edge.revoked")),
     ("PUT", "/emergency", Some("emergency.stopped")),
     ("DELETE", "/emergency", Some("emergency.lifted")),
+    ("POST", "/trust", Some("trust.imported")),
     // Nobody decides anything by these.
     ("POST", "/agent/report", None),
     ("POST", "/agent/ways", None),
@@ -112,6 +113,7 @@ async fn use_everything(server: &TestServer) -> Vec<String> {
     admin.stop_everything(&reason).await.unwrap();
     admin.lift_emergency().await.unwrap();
     admin.block(&release, &DecisionRequest::default()).await.unwrap();
+    crate::trust::Approver::begin(server).await;
     let stolen = QuarantineRequest { reason: "stolen".to_owned() };
     admin.revoke(&id, &stolen).await.unwrap();
     let edge_id = admin.edges().await.unwrap()[0].id.clone();

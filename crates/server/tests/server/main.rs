@@ -20,4 +20,5 @@ mod orders;
 mod requests;
 mod rollouts;
 mod support;
+mod trust;
 mod ways;

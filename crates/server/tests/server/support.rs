@@ -100,6 +100,11 @@ impl TestServer {
         self.folder.path()
     }
 
+    /// The time by the server's clock.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock_ms.load(Ordering::SeqCst))
+    }
+
     /// Moves the server's clock.
     pub fn pass(&self, span: Span) {
         self.clock_ms.fetch_add(span.as_millis() as i64, Ordering::SeqCst);
