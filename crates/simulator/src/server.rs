@@ -224,7 +224,7 @@ impl Database {
             started_at: now,
             changed_at: now,
             rings: vec![ring; plan.rings.len()],
-            devices,
+            devices: devices.into(),
             left_out: plan.left_out.clone(),
             unapproved: Vec::new(),
             emergency: None,

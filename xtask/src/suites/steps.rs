@@ -44,12 +44,9 @@ pub fn unit() -> Result<()> {
 }
 
 pub fn fuzz() -> Result<()> {
-    // Compiled otherwise than everything else, so beside it.
-    let folder = target_folder()?.join("fuzzing");
+    // Of the whole workspace, so that everything but the depot has been compiled already.
     run(cargo()
-        .env("RUSTFLAGS", "--cfg fuzzing")
-        .args(["test", "--package", "gofleet-depot", "--test", "fuzz", "--target-dir"])
-        .arg(folder)
+        .args(["test", "--workspace", "--features", "gofleet-depot/fuzzing", "--test", "fuzz"])
         .args(["--", "--ignored", "--show-output"]))
 }
 

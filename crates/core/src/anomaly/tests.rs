@@ -347,3 +347,24 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<Watch>(&text).unwrap(), watch);
     }
 }
+
+#[test]
+fn a_sample_that_comes_early_after_a_late_one_stands_for_its_whole_span() {
+    let mut fleet = Fleet::new("errors > 100/min for 1m", 20);
+    fleet.minutes(1, 0, &[("errors", 0.0)]);
+    // Each was on its way for as long as it liked.
+    fleet.pass(58);
+    fleet.tell(0, &[("errors", 1000.0)]);
+    assert!(fleet.is_out(0));
+}
+
+#[test]
+fn samples_that_come_at_once_stand_for_no_more_than_the_time_between() {
+    let mut fleet = Fleet::new("busy: processor > 95% for 5m", 20);
+    fleet.minutes(1, 0, &[("processor", 10.0)]);
+    for _ in 0..10 {
+        fleet.pass(1);
+        fleet.tell(0, &[("processor", 99.0)]);
+    }
+    assert!(!fleet.is_out(0));
+}

@@ -79,7 +79,10 @@ impl Watch {
         // One lost sample is forgiven; more leave a time of which nobody knows anything.
         let is_interrupted =
             last.is_none_or(|last| begin.since(last) > over.saturating_add(LATENESS));
-        begin = begin.max(self.begin.unwrap_or(begin)).max(last.unwrap_or(begin));
+        // Its span is the device's measure. The times of arrival, from which it seems shorter where
+        // the sample before was late, only keep it from reaching far into that one.
+        let earliest = last.map(|last| last - LATENESS);
+        begin = begin.max(self.begin.unwrap_or(begin)).max(earliest.unwrap_or(begin));
         let since = measure.rules.conditions().enumerate().map(|(at, condition)| {
             let holds = match condition {
                 Condition::Silent(_) => false,

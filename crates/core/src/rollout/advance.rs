@@ -102,8 +102,9 @@ pub fn apply(view: &mut RolloutView, action: &Action, now: Timestamp) {
         | Action::Requeue { device }
         | Action::Quarantine { device, .. }
         | Action::Order { device, .. } => {
-            let known = view.devices.iter_mut().find(|known| known.device == *device);
-            known.expect("an action names a device of its rollout").change(action, now);
+            let place = view.devices.iter().position(|known| known.device == *device);
+            let place = place.expect("an action names a device of its rollout");
+            view.devices[place].change(action, now);
         }
         Action::SetRing { ring, state, inputs: _ } => {
             view.rings[*ring as usize].change(*state, now);
@@ -111,8 +112,12 @@ pub fn apply(view: &mut RolloutView, action: &Action, now: Timestamp) {
         Action::SetState { state, cause } => {
             (view.state, view.cause, view.changed_at) = (*state, cause.clone(), now);
             if state.is_final() {
-                let waiting = view.devices.iter_mut().filter(|device| device.waits());
-                waiting.for_each(|device| (device.step, device.since) = (Step::Skipped, now));
+                for place in 0..view.devices.len() {
+                    if view.devices[place].waits() {
+                        let device = &mut view.devices[place];
+                        (device.step, device.since) = (Step::Skipped, now);
+                    }
+                }
             }
         }
     }
@@ -417,10 +422,8 @@ impl Engine {
             if self.view.rings[ring].state != RingState::RollingBack {
                 continue;
             }
-            let is_here = |device: &DeviceView| device.ring as usize == ring;
-            self.revert_where(is_here);
-            if self.view.devices.iter().filter(|device| is_here(device)).all(DeviceView::is_settled)
-            {
+            self.revert_where(|device| device.ring as usize == ring);
+            if self.view.devices.of_ring(ring as u32).all(DeviceView::is_settled) {
                 self.set_ring(ring, RingState::RolledBack, None);
             }
         }

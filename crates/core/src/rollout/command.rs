@@ -129,7 +129,7 @@ fn resume(view: &RolloutView) -> Result<Vec<Action>, Refused> {
             RingState::Waiting | RingState::Running | RingState::Passed => false,
         };
         let makes_room = matches!(view.cause, Some(Cause::OnlySilence { .. }));
-        for device in view.devices.iter().filter(|device| device.ring as usize == place) {
+        for device in view.devices.of_ring(place as u32) {
             let id = device.device.clone();
             if reopens && was_put_back(device) || device.was_taken_back() {
                 actions.push(Action::Requeue { device: id });

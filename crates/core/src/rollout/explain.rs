@@ -295,7 +295,7 @@ struct Words<'a> {
 impl Words<'_> {
     fn ring(&self, place: usize) -> RingStatus {
         let ring = self.view.rings[place];
-        let here = self.view.devices.iter().filter(|device| device.ring as usize == place);
+        let here = self.view.devices.of_ring(place as u32);
         RingStatus {
             name: self.view.spec.rings[place].name.clone(),
             state: ring.state,

@@ -34,13 +34,6 @@ pub struct GateInputs {
 }
 
 impl RolloutView {
-    /// The devices of a ring, which stand together.
-    pub(super) fn devices_of(&self, ring: usize) -> &[DeviceView] {
-        let begin = self.devices.partition_point(|device| (device.ring as usize) < ring);
-        let end = self.devices.partition_point(|device| (device.ring as usize) <= ring);
-        &self.devices[begin..end]
-    }
-
     /// The gate of a ring: its own, or the rollout's.
     pub(super) fn gate(&self, ring: usize) -> &Gate {
         self.spec.rings[ring].gate.as_ref().unwrap_or(&self.spec.gate)
@@ -176,7 +169,7 @@ pub(super) fn tallies(view: &RolloutView, now: Timestamp) -> Vec<Tally> {
 /// Counts the devices of a ring by what the gate makes of them at `now`.
 pub fn tally(view: &RolloutView, ring: usize, now: Timestamp) -> Tally {
     let mut tally = Tally::default();
-    for device in view.devices_of(ring) {
+    for device in view.devices.of_ring(ring as u32) {
         tally.devices += 1;
         match standing(view, device, now) {
             Standing::Waiting => tally.waiting += 1,

@@ -6,7 +6,8 @@
 
 mod error;
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 
 pub use error::PlanError;
@@ -169,14 +170,15 @@ fn find_releases<'a>(
     Err(PlanError::NotApproved { release: first.release.id.clone(), status: first.status })
 }
 
-/// The devices that the rollout's selector picks.
+/// The devices that the rollout's selector picks, in the order of their ids.
 fn pick<'a>(planning: &Planning<'a>) -> Result<Vec<&'a FleetDevice>, PlanError> {
     if planning.fleet.is_empty() {
         return Err(PlanError::EmptyFleet);
     }
     let selector = parsed(&planning.spec.devices);
-    let picked: Vec<&FleetDevice> =
+    let mut picked: Vec<&FleetDevice> =
         planning.fleet.iter().filter(|it| selector.matches(&it.id, &it.facts)).collect();
+    picked.sort_by(|a, b| a.id.cmp(&b.id));
     if picked.is_empty() {
         let selector = planning.spec.devices.clone();
         return Err(PlanError::EmptyCollection { selector, devices: planning.fleet.len() });
@@ -201,10 +203,10 @@ pub(super) fn position(seed: &str, device: &DeviceId) -> f64 {
 struct Rings {
     /// For each ring, those that move.
     moving: Vec<Vec<usize>>,
-    /// For each ring, how many fall into it but do not move.
+    /// For each ring, those that fall into it but do not move.
     staying: Vec<Vec<usize>>,
-    /// Why a device does not move.
-    reasons: HashMap<usize, LeftOutReason>,
+    /// For each picked device, why it does not move, if so.
+    reasons: Vec<Option<LeftOutReason>>,
 }
 
 impl Rings {
@@ -213,29 +215,21 @@ impl Rings {
         releases: &BTreeMap<&Platform, &Release>,
         picked: &[&FleetDevice],
     ) -> Self {
-        let mut reasons = HashMap::new();
-        for (place, device) in picked.iter().enumerate() {
-            if let Some(reason) = reason_to_stay(planning.spec, releases, device) {
-                reasons.insert(place, reason);
-            }
-        }
-        let mut order: Vec<(f64, usize)> = picked
-            .iter()
-            .enumerate()
-            .map(|(place, device)| (position(planning.seed, &device.id), place))
-            .collect();
-        order.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| picked[a.1].id.cmp(&picked[b.1].id)));
+        let reason = |device: &&FleetDevice| reason_to_stay(planning.spec, releases, device);
+        let mut reasons: Vec<Option<LeftOutReason>> = picked.iter().map(reason).collect();
+        let positions = picked.iter().map(|device| position(planning.seed, &device.id)).collect();
+        let mut left = Left { picked, positions, places: (0..picked.len()).collect() };
         let (mut moving, mut staying) = (Vec::new(), Vec::new());
         let mut percent_before = 0.0;
         for ring in &planning.spec.rings {
-            let taken = take(&ring.size, &mut percent_before, &mut order, picked, &reasons);
+            let taken = left.take(&ring.size, &mut percent_before, &reasons);
             let (stays, moves): (Vec<_>, Vec<_>) =
-                taken.into_iter().partition(|place| reasons.contains_key(place));
+                taken.into_iter().partition(|place| reasons[*place].is_some());
             moving.push(moves);
             staying.push(stays);
         }
-        for (_, place) in order {
-            reasons.entry(place).or_insert(LeftOutReason::NoRing);
+        for place in left.places {
+            reasons[place].get_or_insert(LeftOutReason::NoRing);
         }
         Self { moving, staying, reasons }
     }
@@ -253,8 +247,7 @@ impl Rings {
         self.check(planning.spec)?;
         let (mut rings, mut estimate) = (Vec::new(), Estimate::new(planning));
         for (spec, moving) in planning.spec.rings.iter().zip(&self.moving) {
-            let mut devices: Vec<&FleetDevice> = moving.iter().map(|at| picked[*at]).collect();
-            devices.sort_by(|a, b| a.id.cmp(&b.id));
+            let devices: Vec<&FleetDevice> = moving.iter().map(|at| picked[*at]).collect();
             rings.push(planned_ring(planning, &mut estimate, &spec.name, releases, &devices));
         }
         Ok(RolloutPlan {
@@ -274,9 +267,11 @@ impl Rings {
         let mut left_out: Vec<LeftOut> = self
             .reasons
             .iter()
-            .map(|(place, reason)| LeftOut {
-                device: picked[*place].id.clone(),
-                hostname: picked[*place].facts.hostname.clone(),
+            .zip(picked)
+            .filter_map(|(reason, device)| Some((reason.as_ref()?, device)))
+            .map(|(reason, device)| LeftOut {
+                device: device.id.clone(),
+                hostname: device.facts.hostname.clone(),
                 reason: reason.into(),
             })
             .collect();
@@ -289,7 +284,8 @@ impl Rings {
     /// already.
     fn check(&self, spec: &RolloutSpec) -> Result<(), PlanError> {
         for (place, ring) in spec.rings.iter().enumerate() {
-            let has_it = |at| matches!(self.reasons.get(at), Some(LeftOutReason::AlreadyActive(_)));
+            let has_it =
+                |at: &usize| matches!(self.reasons[*at], Some(LeftOutReason::AlreadyActive(_)));
             let all_have_it =
                 !self.staying[place].is_empty() && self.staying[place].iter().all(has_it);
             let devices = self.moving[place].len();
@@ -343,56 +339,84 @@ fn reason_to_stay(
     }
     if let Some(active) = &facts.active {
         match version::compare(active, &spec.version) {
-            std::cmp::Ordering::Equal => return Some(LeftOutReason::AlreadyActive(active.clone())),
-            std::cmp::Ordering::Greater if detects(Guard::NewerStays, !spec.allow_downgrade) => {
+            Ordering::Equal => return Some(LeftOutReason::AlreadyActive(active.clone())),
+            Ordering::Greater if detects(Guard::NewerStays, !spec.allow_downgrade) => {
                 return Some(LeftOutReason::NewerActive(active.clone()));
             }
-            std::cmp::Ordering::Greater | std::cmp::Ordering::Less => {}
+            Ordering::Greater | Ordering::Less => {}
         }
     }
     let busy = device.busy_with.clone().filter(|_| detects(Guard::BusyElsewhere, true));
     busy.map(LeftOutReason::InAnotherRollout)
 }
 
-/// Takes a ring's devices out of those that are left, which stand in the order of their positions.
-/// A count takes devices that move, since it is asked for as a sample; a percentage takes whoever
-/// stands in its interval, so that nobody's ring depends on anybody else.
-fn take(
-    size: &RingSize,
-    percent_before: &mut f64,
-    left: &mut Vec<(f64, usize)>,
-    picked: &[&FleetDevice],
-    reasons: &HashMap<usize, LeftOutReason>,
-) -> Vec<usize> {
-    let selector = match size {
-        RingSize::Select(selector) => Some(parsed(selector)),
-        RingSize::Count(_) | RingSize::Percent(_) | RingSize::Rest => None,
-    };
-    let from = *percent_before / 100.0;
-    if let RingSize::Percent(percent) = size {
-        *percent_before += percent;
-    }
-    // What adds up to 100 reaches the end, whatever binary fractions make of it.
-    let to = if *percent_before >= 100.0 - 1e-6 { 1.0 } else { *percent_before / 100.0 };
-    let mut taken = Vec::new();
-    left.retain(|(position, place)| {
-        let is_in = match size {
+/// The devices that no ring has taken yet.
+struct Left<'a> {
+    picked: &'a [&'a FleetDevice],
+    /// Where each picked device stands in [0, 1).
+    positions: Vec<f64>,
+    /// Their places in the list of picked devices, lowest first.
+    places: Vec<usize>,
+}
+
+impl Left<'_> {
+    /// Takes a ring's devices out. A count takes devices that move, since it is asked for as a
+    /// sample; a percentage takes whoever stands in its interval, so that nobody's ring depends on
+    /// anybody else.
+    fn take(
+        &mut self,
+        size: &RingSize,
+        percent_before: &mut f64,
+        reasons: &[Option<LeftOutReason>],
+    ) -> Vec<usize> {
+        match size {
             RingSize::Count(count) => {
-                let may_move = !reasons.contains_key(place) && picked[*place].kept_out.is_none();
-                taken.len() < *count as usize && may_move
+                let last = self.last_of(*count as usize, reasons);
+                self.take_where(|left, place| {
+                    let is_among = |last| left.by_position(place, last).is_le();
+                    last.is_some_and(is_among) && left.may_move(place, reasons)
+                })
             }
-            RingSize::Percent(_) => *position >= from && *position < to,
-            RingSize::Select(_) => selector
-                .as_ref()
-                .is_some_and(|it| it.matches(&picked[*place].id, &picked[*place].facts)),
-            RingSize::Rest => true,
-        };
-        if is_in {
-            taken.push(*place);
+            RingSize::Percent(percent) => {
+                let from = *percent_before / 100.0;
+                *percent_before += percent;
+                // What adds up to 100 reaches the end, whatever binary fractions make of it.
+                let is_all = *percent_before >= 100.0 - 1e-6;
+                let to = if is_all { 1.0 } else { *percent_before / 100.0 };
+                self.take_where(|left, place| (from..to).contains(&left.positions[place]))
+            }
+            RingSize::Select(selector) => {
+                let selector = parsed(selector);
+                let matches = |it: &FleetDevice| selector.matches(&it.id, &it.facts);
+                self.take_where(|left, place| matches(left.picked[place]))
+            }
+            RingSize::Rest => std::mem::take(&mut self.places),
         }
-        !is_in
-    });
-    taken
+    }
+
+    fn may_move(&self, place: usize, reasons: &[Option<LeftOutReason>]) -> bool {
+        reasons[place].is_none() && self.picked[place].kept_out.is_none()
+    }
+
+    /// The last of the first so many devices that may move, by their positions; none if there are
+    /// none.
+    fn last_of(&self, count: usize, reasons: &[Option<LeftOutReason>]) -> Option<usize> {
+        let may_move = |place: &usize| self.may_move(*place, reasons);
+        let mut movers: Vec<usize> = self.places.iter().copied().filter(may_move).collect();
+        let last = count.min(movers.len()).checked_sub(1)?;
+        Some(*movers.select_nth_unstable_by(last, |a, b| self.by_position(*a, *b)).1)
+    }
+
+    fn by_position(&self, a: usize, b: usize) -> Ordering {
+        self.positions[a].total_cmp(&self.positions[b]).then(a.cmp(&b))
+    }
+
+    fn take_where(&mut self, is_in: impl Fn(&Self, usize) -> bool) -> Vec<usize> {
+        let places = std::mem::take(&mut self.places);
+        let (taken, left) = places.into_iter().partition(|place| is_in(self, *place));
+        self.places = left;
+        taken
+    }
 }
 
 fn approved(releases: &BTreeMap<&Platform, &Release>) -> Vec<ReleaseId> {

@@ -73,7 +73,7 @@ impl World {
             author: "tester".to_owned(),
             started_at: now,
             changed_at: now,
-            devices,
+            devices: devices.into(),
             left_out: Vec::new(),
             unapproved: Vec::new(),
             emergency: None,

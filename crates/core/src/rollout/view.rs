@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EarlierFailure, Exposure, LeftOut, RingState, RolloutSpec, RolloutState};
+use super::{Devices, EarlierFailure, Exposure, LeftOut, RingState, RolloutSpec, RolloutState};
 use crate::emergency::EmergencyStop;
 use crate::hold::{KeptOut, QuarantineCause};
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
@@ -33,7 +33,7 @@ pub struct RolloutView {
     /// One for each ring of the specification, in its order.
     pub rings: Vec<RingView>,
     /// Its devices, in the order of their rings and then of their ids.
-    pub devices: Vec<DeviceView>,
+    pub devices: Devices,
     /// Devices that the plan left out.
     pub left_out: Vec<LeftOut>,
     /// The releases of the rollout that are not approved any more: nobody new may get them.

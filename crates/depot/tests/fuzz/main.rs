@@ -1,5 +1,5 @@
 //! The targets of `fuzz/` without a fuzzer: each reads harmed bytes for a minute. Compiled with
-//! `--cfg fuzzing`, so that checksums do not keep the harm from the readers.
+//! the feature `fuzzing`, so that checksums do not keep the harm from the readers.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 

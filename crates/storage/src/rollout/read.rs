@@ -135,7 +135,7 @@ pub(super) async fn view(
         left_out: row.json("left_out")?,
         spec,
         rings,
-        devices,
+        devices: devices.into(),
         unapproved,
         emergency,
         exposure,

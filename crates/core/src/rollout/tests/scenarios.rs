@@ -58,7 +58,7 @@ fn a_failure_in_the_first_ring_keeps_the_second_from_starting() {
     assert_eq!(cause, "the gate of ring `test` failed: 1 failed, at most 0 may");
     assert_eq!(world.reason(2).as_deref(), Some("paused"));
     world.run_until(|view| view.devices[0].step == Step::Reverted);
-    assert!(world.view.devices[1..].iter().all(|device| device.order.is_none()));
+    assert!(world.view.devices.iter().skip(1).all(|device| device.order.is_none()));
     assert_eq!(world.reason(0).as_deref(), Some("failed"));
 }
 
@@ -427,7 +427,7 @@ fn an_emergency_stops_everything_and_its_end_lets_a_person_go_on() {
     let wants: Vec<_> = world.view.devices.iter().map(DeviceView::want).collect();
     assert_eq!(wants[0], Some(WantKind::Activate), "what has come through stays");
     assert_eq!(wants[1..], [Some(WantKind::Hold); 3]);
-    world.run_until(|view| view.devices[1..].iter().all(|it| it.step == Step::Skipped));
+    world.run_until(|view| view.devices.iter().skip(1).all(|it| it.step == Step::Skipped));
     assert!(world.machines.values().skip(1).all(|machine| !machine.has_new));
 
     assert_eq!(world.command(Command::Resume), Err(Refused::Emergency));
