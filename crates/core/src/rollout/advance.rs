@@ -242,7 +242,10 @@ impl Engine {
     /// What follows in the same pass when a gate has just failed.
     fn after_failure(&mut self) {
         match self.view.state {
-            RolloutState::Paused => self.put_rings_back(),
+            RolloutState::Paused => {
+                self.take_back();
+                self.put_rings_back();
+            }
             RolloutState::RollingBack => self.roll_back(),
             RolloutState::Running
             | RolloutState::Stopping
