@@ -5,18 +5,18 @@
 //! when others join, and two plans of the same thing agree.
 
 mod error;
+mod left;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
 pub use error::PlanError;
+use left::Left;
 
 use super::estimate::Estimate;
 use super::validate::validate;
-use super::{
-    Gate, Hearing, LeftOut, PlannedDevice, PlannedRing, Reason, RingSize, RolloutPlan, RolloutSpec,
-};
+use super::{Gate, Hearing, LeftOut, PlannedDevice, PlannedRing, Reason, RolloutPlan, RolloutSpec};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::facts::Facts;
@@ -218,7 +218,7 @@ impl Rings {
         let reason = |device: &&FleetDevice| reason_to_stay(planning.spec, releases, device);
         let mut reasons: Vec<Option<LeftOutReason>> = picked.iter().map(reason).collect();
         let positions = picked.iter().map(|device| position(planning.seed, &device.id)).collect();
-        let mut left = Left { picked, positions, places: (0..picked.len()).collect() };
+        let mut left = Left::new(picked, positions);
         let (mut moving, mut staying) = (Vec::new(), Vec::new());
         let mut percent_before = 0.0;
         for ring in &planning.spec.rings {
@@ -228,7 +228,7 @@ impl Rings {
             moving.push(moves);
             staying.push(stays);
         }
-        for place in left.places {
+        for place in left.places() {
             reasons[place].get_or_insert(LeftOutReason::NoRing);
         }
         Self { moving, staying, reasons }
@@ -348,75 +348,6 @@ fn reason_to_stay(
     }
     let busy = device.busy_with.clone().filter(|_| detects(Guard::BusyElsewhere, true));
     busy.map(LeftOutReason::InAnotherRollout)
-}
-
-/// The devices that no ring has taken yet.
-struct Left<'a> {
-    picked: &'a [&'a FleetDevice],
-    /// Where each picked device stands in [0, 1).
-    positions: Vec<f64>,
-    /// Their places in the list of picked devices, lowest first.
-    places: Vec<usize>,
-}
-
-impl Left<'_> {
-    /// Takes a ring's devices out. A count takes devices that move, since it is asked for as a
-    /// sample; a percentage takes whoever stands in its interval, so that nobody's ring depends on
-    /// anybody else.
-    fn take(
-        &mut self,
-        size: &RingSize,
-        percent_before: &mut f64,
-        reasons: &[Option<LeftOutReason>],
-    ) -> Vec<usize> {
-        match size {
-            RingSize::Count(count) => {
-                let last = self.last_of(*count as usize, reasons);
-                self.take_where(|left, place| {
-                    let is_among = |last| left.by_position(place, last).is_le();
-                    last.is_some_and(is_among) && left.may_move(place, reasons)
-                })
-            }
-            RingSize::Percent(percent) => {
-                let from = *percent_before / 100.0;
-                *percent_before += percent;
-                // What adds up to 100 reaches the end, whatever binary fractions make of it.
-                let is_all = *percent_before >= 100.0 - 1e-6;
-                let to = if is_all { 1.0 } else { *percent_before / 100.0 };
-                self.take_where(|left, place| (from..to).contains(&left.positions[place]))
-            }
-            RingSize::Select(selector) => {
-                let selector = parsed(selector);
-                let matches = |it: &FleetDevice| selector.matches(&it.id, &it.facts);
-                self.take_where(|left, place| matches(left.picked[place]))
-            }
-            RingSize::Rest => std::mem::take(&mut self.places),
-        }
-    }
-
-    fn may_move(&self, place: usize, reasons: &[Option<LeftOutReason>]) -> bool {
-        reasons[place].is_none() && self.picked[place].kept_out.is_none()
-    }
-
-    /// The last of the first so many devices that may move, by their positions; none if there are
-    /// none.
-    fn last_of(&self, count: usize, reasons: &[Option<LeftOutReason>]) -> Option<usize> {
-        let may_move = |place: &usize| self.may_move(*place, reasons);
-        let mut movers: Vec<usize> = self.places.iter().copied().filter(may_move).collect();
-        let last = count.min(movers.len()).checked_sub(1)?;
-        Some(*movers.select_nth_unstable_by(last, |a, b| self.by_position(*a, *b)).1)
-    }
-
-    fn by_position(&self, a: usize, b: usize) -> Ordering {
-        self.positions[a].total_cmp(&self.positions[b]).then(a.cmp(&b))
-    }
-
-    fn take_where(&mut self, is_in: impl Fn(&Self, usize) -> bool) -> Vec<usize> {
-        let places = std::mem::take(&mut self.places);
-        let (taken, left) = places.into_iter().partition(|place| is_in(self, *place));
-        self.places = left;
-        taken
-    }
 }
 
 fn approved(releases: &BTreeMap<&Platform, &Release>) -> Vec<ReleaseId> {
