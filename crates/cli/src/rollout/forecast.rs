@@ -213,7 +213,7 @@ mod tests {
             "through after 2h in the median, 2h 30m at most for 95% of runs\n  200 runs: 150 through",
             "50 stop at ring `rest`, 1h after the start in the median: 1 failed, at most 0 may",
             "2m     8         7-9",
-            "1-3    3.0 MB  4.0 MB        4               ████████████████████████████████████████",
+            "1-3    3.0 MB    4.0 MB        4               ████████████████████████████████████████",
             "70-72",
             "right to about 18s",
         ] {

@@ -194,9 +194,10 @@ async fn what_was_to_be_expected_is_shown_beside_what_happens() {
     server.import_approved("1.27.3").await;
     server.enrol("one").await;
     let id = server.admin().start(&everybody("1.27.3")).await.unwrap().summary.id;
-    let words = "The forecast made at the start expects";
-    let page = server.page_when(&format!("/rollouts/{id}"), words).await;
-    assert!(page.contains("class=\"c-band\"") && page.contains("ring all opened"), "{page}");
+    let page = format!("/rollouts/{id}");
+    server.page_when(&page, "ring all opened").await;
+    let page = server.page_when(&page, "The forecast made at the start expects").await;
+    assert!(page.contains("class=\"c-band\""), "{page}");
 }
 
 #[tokio::test]
