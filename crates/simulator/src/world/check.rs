@@ -232,8 +232,11 @@ impl World<'_> {
             );
             return self.broke(must::RINGS, seen);
         }
-        // What a person has accepted needs no further proof.
-        let is_accepted = here().any(|it| it.is_waived);
+        // What a person has accepted needs no further proof, in its ring and, while nothing else
+        // fails, in those after it.
+        let is_clean = (0..=ring).all(|ring| Self::failures(view, ring) == 0);
+        let is_accepted = here().any(|it| it.is_waived)
+            || is_clean && view.devices.iter().any(|it| it.ring < ring && it.is_waived);
         if let Some(rate) = gate.max_failure_rate.filter(|_| here().count() > 0 && !is_accepted) {
             let passed = |it: &&DeviceView| {
                 it.ring <= ring

@@ -131,6 +131,13 @@ impl World<'_> {
         let it = &mut self.devices[device];
         let task = it.memory.task();
         let is_accepted = task.is_some_and(|task| task.step == Step::Accepted);
+        let wanted = match task.map(|task| &task.order.want) {
+            Some(Want::Activate { release, .. } | Want::Offer { release, .. }) => Some(&release.id),
+            Some(Want::Revert { .. } | Want::Hold) | None => None,
+        };
+        // A release that worked while it was held, and fails under its next order, is not what a
+        // device can go back to.
+        let is_known = it.good.is_none() || it.good.as_ref() != wanted;
         match (event, task.map(|task| &task.order.want)) {
             (Happened::Soaked, Some(Want::Activate { release, .. })) if is_accepted => {
                 if it.disk.active.as_ref() != Some(&release.id) {
@@ -144,7 +151,7 @@ impl World<'_> {
             }
             (Happened::PutBack, Some(Want::Revert { .. })) => it.good.clone_from(&it.disk.active),
             (Happened::PutBack, Some(Want::Activate { .. } | Want::Offer { .. } | Want::Hold))
-                if it.disk.active != it.good && !it.is_meddled_with =>
+                if it.disk.active != it.good && is_known && !it.is_meddled_with =>
             {
                 let seen = format!(
                     "{} went back to {:?}, and what worked was {:?}",
