@@ -80,10 +80,13 @@ impl RolloutView {
     }
 
     /// The releases with which the device failed alike while most others did well, that of the
-    /// rollout first; none if that is not among them.
+    /// rollout first; none if that is not among them, or the only one.
     fn releases_failed_alike(&self, device: &DeviceView, failure: &Failure) -> Vec<ReleaseId> {
         let mut releases = Vec::new();
-        if !self.comparison(device, failure).blames_the_device() {
+        // Looking at all others is only worth it where there is a second release.
+        if device.earlier_failures.is_empty()
+            || !self.comparison(device, failure).blames_the_device()
+        {
             return releases;
         }
         releases.push(device.release.clone());
