@@ -40,13 +40,6 @@ impl Devices {
         let end = self.0.partition_point(|device| device.ring <= ring);
         Iter(self.0[begin..end].iter())
     }
-
-    /// Takes in another, in its place.
-    pub fn insert(&mut self, device: DeviceView) {
-        let key = |it: &DeviceView| (it.ring, it.device.clone());
-        let place = self.0.partition_point(|it| key(it) < key(&device));
-        self.0.insert(place, Arc::new(device));
-    }
 }
 
 impl FromIterator<DeviceView> for Devices {
