@@ -38,7 +38,7 @@ pub mod environment;
 pub mod event;
 pub mod facts;
 pub mod guard;
-mod hex;
+pub mod hex;
 pub mod hold;
 pub mod hook;
 pub mod ids;

@@ -6,6 +6,7 @@ use std::fmt;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use gofleet_core::digest::Digest;
+use gofleet_core::hex;
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
@@ -83,14 +84,14 @@ impl PublicKey {
 
     /// Whether it signed `message`. A key of a kind that is not known here signs nothing.
     pub fn verifies(&self, message: &[u8], signature: &str) -> bool {
-        from_hex(signature).is_some_and(|signature| self.verifies_bytes(message, &signature))
+        hex::decode(signature).is_some_and(|signature| self.verifies_bytes(message, &signature))
     }
 
     /// The same for a signature as bytes.
     pub fn verifies_bytes(&self, message: &[u8], signature: &[u8]) -> bool {
         let algorithm: &'static dyn VerificationAlgorithm = match self.scheme.as_str() {
             "ed25519" => {
-                let key = from_hex(&self.keyval.public).unwrap_or_default();
+                let key = hex::decode(&self.keyval.public).unwrap_or_default();
                 return UnparsedPublicKey::new(&ED25519, key).verify(message, signature).is_ok();
             }
             "ecdsa-sha2-nistp256" => &ECDSA_P256_SHA256_ASN1,
@@ -135,7 +136,7 @@ impl SecretKey {
 
     /// A signature, in hexadecimal digits.
     pub fn sign(&self, message: &[u8]) -> String {
-        to_hex(&self.0.sign(message).to_bytes())
+        hex::encode(&self.0.sign(message).to_bytes())
     }
 }
 
@@ -149,17 +150,6 @@ impl fmt::Debug for SecretKey {
 /// The key as a person passes it on: one line of JSON.
 pub fn to_line(key: &PublicKey) -> String {
     json!(key).to_string()
-}
-
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |digit: u8| char::from(digit).to_digit(16).map(|digit| digit as u8);
-    let (pairs, rest) = text.as_bytes().as_chunks();
-    let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
-    pairs.iter().map(byte).collect::<Option<Vec<u8>>>().filter(|_| rest.is_empty())
 }
 
 #[cfg(test)]
@@ -183,7 +173,7 @@ mod tests {
     #[test]
     fn a_secret_key_is_not_printed() {
         let key = SecretKey::from_seed(&[7; 32]);
-        assert!(!format!("{key:?}").contains(&to_hex(&[7; 32])));
+        assert!(!format!("{key:?}").contains(&hex::encode(&[7; 32])));
         assert_eq!(SecretKey::from_seed(&key.seed()).public(), key.public());
     }
 }

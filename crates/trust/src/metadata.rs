@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gofleet_core::digest::Digest;
+use gofleet_core::hex;
 use gofleet_core::time::Timestamp as Time;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::canonical::canonical;
-use crate::key::{KeyId, PublicKey, SecretKey, to_hex};
+use crate::key::{KeyId, PublicKey, SecretKey};
 
 /// The version of TUF's specification that metadata is made by; any other 1.x is read too.
 pub const SPECIFICATION: &str = "1.0.34";
@@ -312,7 +313,7 @@ fn has_hashes(bytes: &[u8], hashes: &BTreeMap<String, String>) -> bool {
         "sha256" => Digest::of(bytes).to_string() == *expected,
         "sha512" => {
             let found = ring::digest::digest(&ring::digest::SHA512, bytes);
-            found.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>() == *expected
+            hex::encode(found.as_ref()) == *expected
         }
         _ => false,
     };
@@ -423,7 +424,7 @@ impl Envelope {
 
     /// Adds a signature that was made elsewhere, in the same way.
     pub fn attach(&mut self, keyid: KeyId, signature: &[u8]) {
-        self.put(Signature { keyid, sig: to_hex(signature) });
+        self.put(Signature { keyid, sig: hex::encode(signature) });
     }
 
     fn put(&mut self, signature: Signature) {
