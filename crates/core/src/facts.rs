@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::release::Platform;
+use crate::window::Zone;
 
 /// What a device tells of itself when it enrols and whenever it changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,14 @@ pub struct Facts {
     /// Labels that the administrator gave it, like `site = berlin`.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+}
+
+impl Facts {
+    /// The zone that its clock is set to; UTC where its agent tells none, or none that is known.
+    pub fn clock_zone(&self) -> Zone {
+        let named = self.zone.as_deref().and_then(|name| Zone::named(name).ok());
+        named.unwrap_or_else(Zone::utc)
+    }
 }
 
 /// A Go that was found on a device.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::FleetDevice;
 use crate::selector::Selector;
 use crate::time::{Span, Timestamp};
-use crate::window::{Opening, Window, Zone};
+use crate::window::{Opening, Window};
 
 /// The devices that a selector picks, and when they may activate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,8 +54,9 @@ pub fn preview(
     for device in fleet.iter().filter(|it| selector.matches(&it.id, &it.facts)) {
         preview.devices += 1;
         preview.without_zone += u64::from(device.facts.zone.is_none());
-        let zone = device.facts.zone.as_deref();
-        let opening = *openings.entry(zone).or_insert_with(|| opening(window, zone, now));
+        let opening = *openings.entry(device.facts.zone.as_deref()).or_insert_with(|| {
+            window.map_or(Opening::Open, |window| window.opening(now, &device.facts.clock_zone()))
+        });
         match opening {
             Opening::Open => preview.open += 1,
             Opening::Closed { opens: None } => preview.never += 1,
@@ -65,11 +66,6 @@ pub fn preview(
         }
     }
     preview
-}
-
-fn opening(window: Option<&Window>, zone: Option<&str>, now: Timestamp) -> Opening {
-    let zone = zone.and_then(|name| Zone::named(name).ok()).unwrap_or_else(Zone::utc);
-    window.map_or(Opening::Open, |window| window.opening(now, &zone))
 }
 
 impl fmt::Display for Preview {

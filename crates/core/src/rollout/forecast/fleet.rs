@@ -151,8 +151,7 @@ impl Kinds {
         if let Some(place) = self.zone_of.get(&facts.zone) {
             return *place;
         }
-        let named = facts.zone.as_deref().and_then(|name| Zone::named(name).ok());
-        self.zones.push(named.unwrap_or_else(Zone::utc));
+        self.zones.push(facts.clock_zone());
         self.zone_of.insert(facts.zone.clone(), self.zones.len() - 1);
         self.zones.len() - 1
     }
