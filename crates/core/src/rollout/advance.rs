@@ -434,10 +434,7 @@ impl Engine {
 
     fn give_orders(&mut self) {
         let open = self.view.current_ring();
-        let limit = match self.view.spec.max_in_flight {
-            0 => u32::MAX,
-            limit => limit,
-        };
+        let limit = self.view.spec.most_in_flight();
         let may_go = |device: &DeviceView| {
             (device.waits() || self.view.is_released(device, self.now))
                 && device.is_let_in()

@@ -219,11 +219,7 @@ fn pace(
     fleet: &Fleet<'_>,
     usual: Span,
 ) -> (Pace, u64) {
-    let most_at_once = match plan.spec.max_in_flight {
-        0 => u32::MAX,
-        limit => limit,
-    };
-    let most_at_once = u64::from(most_at_once.min(fleet.view.room()).max(1));
+    let most_at_once = u64::from(plan.spec.most_in_flight().min(fleet.view.room()).max(1));
     let rings = plan.rings.iter().map(|ring| ring.devices.len() as u64);
     let waves: u64 = rings.map(|devices| devices.div_ceil(most_at_once)).sum::<u64>().max(1);
     let passes = (asked.budget / fleet.devices.len().max(1) as u64).max(1);

@@ -66,6 +66,13 @@ pub struct RolloutSpec {
     pub allow_downgrade: bool,
 }
 
+impl RolloutSpec {
+    /// Most devices between order and final answer at once.
+    pub fn most_in_flight(&self) -> u32 {
+        if self.max_in_flight == 0 { u32::MAX } else { self.max_in_flight }
+    }
+}
+
 /// How often a device gets its order again, after a failure that says nothing of the release: the
 /// network, a full disk, a file that something else holds. Until the last attempt the gate counts
 /// it as under way.
