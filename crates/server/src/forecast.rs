@@ -5,7 +5,7 @@ use gofleet_api::{ProblemCode, SimulatedPlan};
 use gofleet_core::artifact::Artifact;
 use gofleet_core::ids::RolloutId;
 use gofleet_core::release::Release;
-use gofleet_core::rollout::forecast::{Behaviour, Forecast, Forecasting, forecast};
+use gofleet_core::rollout::forecast::{Behaviour, Forecast, Forecasting, USUAL_BUDGET, forecast};
 use gofleet_core::rollout::{
     self, Exposure, FleetDevice, Planning, Preview, RolloutPlan, RolloutSpec, preview,
 };
@@ -19,10 +19,8 @@ use crate::failure::{Answer, Failure};
 use crate::state::AppState;
 use crate::ways::at_hand;
 
-/// How much a forecast may compute, in looks at a device: a few seconds of one processor.
-const BUDGET: u64 = 20_000_000;
-/// The same for one that nobody waits for, and of which only a curve is kept.
-const KEPT_BUDGET: u64 = 4_000_000;
+/// What one may cost that nobody waits for, and of which only a curve is kept.
+const KEPT_BUDGET: u64 = USUAL_BUDGET / 5;
 /// One at a time: whoever asks often waits, and the rest of the server does not.
 static TURN: Semaphore = Semaphore::const_new(1);
 
@@ -99,7 +97,7 @@ impl Recorded {
 pub async fn simulate(state: &AppState, spec: &RolloutSpec) -> Answer<SimulatedPlan> {
     let inputs = Inputs::read(state).await?;
     let plan = inputs.plan(spec)?;
-    let forecast = played(state, inputs, plan.clone(), BUDGET).await?;
+    let forecast = played(state, inputs, plan.clone(), USUAL_BUDGET).await?;
     Ok(SimulatedPlan { plan, forecast: Some(forecast) })
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use gofleet_core::order::Step;
-use gofleet_core::rollout::forecast::{Behaviour, Forecasting, forecast};
+use gofleet_core::rollout::forecast::{Behaviour, Forecasting, USUAL_BUDGET, forecast};
 use gofleet_core::rollout::{
     Action, FleetDevice, Gate, OnFailure, Planning, Retry, RingSize, RingSpec, RolloutPlan,
     RolloutSpec, RolloutState, RolloutView, advance, apply, plan,
@@ -98,7 +98,6 @@ fn speed() -> Vec<Figure> {
 
 /// How long a forecast takes, in seconds, with the server's budget.
 fn forecast_s(devices: u32, max_in_flight: u32) -> f64 {
-    const BUDGET: u64 = 20_000_000;
     let (fleet, releases, behaviour) = (fleet(devices), releases(start()), Behaviour::default());
     let rings = [("test", RingSize::Count(10)), ("pilot", RingSize::Percent(10.0))];
     let rings = rings.into_iter().chain([("rest", RingSize::Rest)]);
@@ -108,7 +107,8 @@ fn forecast_s(devices: u32, max_in_flight: u32) -> f64 {
     let spec = RolloutSpec { max_in_flight, ..spec(rings, gate) };
     let planning = planning(&spec, &releases, &fleet);
     let plan = plan(&planning).expect("a plan of the whole fleet");
-    let asked = Forecasting { planning, behaviour: &behaviour, exposure: None, budget: BUDGET };
+    let asked =
+        Forecasting { planning, behaviour: &behaviour, exposure: None, budget: USUAL_BUDGET };
     best_of(1, || forecast(&asked, &plan)) / 1000.0
 }
 

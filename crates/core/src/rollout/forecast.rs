@@ -42,6 +42,9 @@ const FEWEST_RUNS: u64 = 20;
 /// Passes of the engine for each wave of devices, at best; fewer make times coarser.
 const PASSES_PER_WAVE: u64 = 20;
 
+/// What a forecast may cost that somebody waits for: a few seconds of one processor.
+pub const USUAL_BUDGET: u64 = 20_000_000;
+
 /// What is to be forecast.
 #[derive(Debug, Clone, Copy)]
 pub struct Forecasting<'a> {
