@@ -1,7 +1,7 @@
 //! `cargo xtask bench engine`: how fast the engine plans and decides, and how much of a fleet a bad
 //! release reaches before it is stopped. The simulator measures; here it is built and judged.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::Row;
@@ -35,7 +35,9 @@ fn row(line: &str) -> Result<Row> {
     let unit = match figure.unit.as_str() {
         "%" => "%",
         "x" => "x",
-        _ => "ms",
+        "s" => "s",
+        "ms" => "ms",
+        other => bail!("a figure is in `{other}`, which is no unit of the benchmarks"),
     };
     let mut row = Row::new(figure.what, figure.ours, unit);
     if let Some((name, peer)) = figure.peer {
