@@ -9,7 +9,6 @@ use gofleet_core::order::{Failure, Order, Step, Want};
 use gofleet_core::rollout::{
     Action, DeviceView, Hearing, RingState, RolloutState, RolloutView, WantKind, advance, status,
 };
-
 use gofleet_core::statistics::Trials;
 
 use super::{Held, World};
@@ -207,6 +206,20 @@ impl World<'_> {
         Ok(())
     }
 
+    /// Whether a person has accepted what failed up to a ring, nothing else has failed there, and
+    /// nobody is left who could show more: then no further proof is needed.
+    fn is_accepted(view: &RolloutView, ring: u32) -> bool {
+        let up_to_here =
+            || view.devices.iter().filter(|it| it.ring <= ring && it.superseded_by.is_none());
+        let is_left = |it: &DeviceView| {
+            let is_out = matches!(it.step, Step::Skipped | Step::Quarantined);
+            !it.is_waived && (it.step.is_in_flight() || it.order.is_none() && !is_out)
+        };
+        up_to_here().any(|it| it.is_waived)
+            && (0..=ring).all(|ring| Self::failures(view, ring) == 0)
+            && !up_to_here().any(is_left)
+    }
+
     /// Whether a ring has shown what its gate asks for.
     fn check_passed(&self, server: usize, rollout: usize, ring: u32) -> Held {
         let (view, now) = (self.view(server, rollout), self.server_now());
@@ -232,11 +245,7 @@ impl World<'_> {
             );
             return self.broke(must::RINGS, seen);
         }
-        // What a person has accepted needs no further proof, in its ring and, while nothing else
-        // fails, in those after it.
-        let is_clean = (0..=ring).all(|ring| Self::failures(view, ring) == 0);
-        let is_accepted = here().any(|it| it.is_waived)
-            || is_clean && view.devices.iter().any(|it| it.ring < ring && it.is_waived);
+        let is_accepted = here().any(|it| it.is_waived) || Self::is_accepted(view, ring);
         if let Some(rate) = gate.max_failure_rate.filter(|_| here().count() > 0 && !is_accepted) {
             let passed = |it: &&DeviceView| {
                 it.ring <= ring

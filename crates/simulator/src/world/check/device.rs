@@ -136,8 +136,11 @@ impl World<'_> {
             Some(Want::Revert { .. } | Want::Hold) | None => None,
         };
         // A release that worked while it was held, and fails under its next order, is not what a
-        // device can go back to.
-        let is_known = it.good.is_none() || it.good.as_ref() != wanted;
+        // device can go back to: then it is what was there before that.
+        let is_good = match wanted.filter(|wanted| it.good.as_ref() == Some(*wanted)) {
+            Some(failed) => it.disk.active.as_ref() != Some(failed),
+            None => it.disk.active == it.good,
+        };
         match (event, task.map(|task| &task.order.want)) {
             (Happened::Soaked, Some(Want::Activate { release, .. })) if is_accepted => {
                 if it.disk.active.as_ref() != Some(&release.id) {
@@ -151,7 +154,7 @@ impl World<'_> {
             }
             (Happened::PutBack, Some(Want::Revert { .. })) => it.good.clone_from(&it.disk.active),
             (Happened::PutBack, Some(Want::Activate { .. } | Want::Offer { .. } | Want::Hold))
-                if it.disk.active != it.good && is_known && !it.is_meddled_with =>
+                if !is_good && !it.is_meddled_with =>
             {
                 let seen = format!(
                     "{} went back to {:?}, and what worked was {:?}",
