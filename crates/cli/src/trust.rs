@@ -235,8 +235,8 @@ pub async fn run(arguments: TrustArguments, printer: Printer) -> anyhow::Result<
             solo(&connection.client()?, &key, &passphrase, printer).await?;
         }
         Verb::Init { connection, signers, out, .. } => {
-            let request = requests::init(&connection.client()?, &signers).await?;
-            write(&request, &out.unwrap_or_else(|| "init.json".into()), printer)?;
+            let out = out.context("--out FILE is missing")?;
+            write(&requests::init(&connection.client()?, &signers).await?, &out, printer)?;
         }
         Verb::Key { file, from_pem, passphrase } => {
             let key = match from_pem {

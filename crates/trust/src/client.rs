@@ -212,10 +212,9 @@ impl Client {
             let _ = trusted.load_snapshot(&bytes);
         }
         let current = trusted.check_snapshot().map(drop);
-        let (Err(error), Some(source)) = (&current, source) else {
+        let (Err(_), Some(source)) = (&current, source) else {
             return current.map_err(RefreshError::Trust);
         };
-        let _stale = error;
         let meta = trusted.check_timestamp().map_err(RefreshError::Trust)?;
         let (version, limit) = (meta.version, meta.length.unwrap_or(SNAPSHOT_BYTES));
         let bytes = needed(source, &name(trusted, "snapshot", version), limit).await?;

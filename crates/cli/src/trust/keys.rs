@@ -75,13 +75,17 @@ pub fn create(path: &Path, passphrase: &Passphrase) -> anyhow::Result<Created> {
         return Err(Hinted::new(message, "five random words are easy to keep").into());
     }
     let key = SecretKey::generate();
-    let failed = |path: &Path| format!("{} can't be written", path.display());
     atomic_write(path, keyfile::write(&key, &text).as_bytes(), Access::Private)
-        .with_context(|| failed(path))?;
+        .with_context(|| format!("{} can't be written", path.display()))?;
+    write_public(path, &key.public())
+}
+
+/// Writes the public half of a key beside it.
+fn write_public(path: &Path, key: &PublicKey) -> anyhow::Result<Created> {
     let public = path.with_extension("pub");
-    let line = format!("{}\n", to_line(&key.public()));
-    atomic_write(&public, line.as_bytes(), Access::Everyone).with_context(|| failed(&public))?;
-    Ok(Created { id: key.public().id(), public: public.display().to_string() })
+    atomic_write(&public, format!("{}\n", to_line(key)).as_bytes(), Access::Everyone)
+        .with_context(|| format!("{} can't be written", public.display()))?;
+    Ok(Created { id: key.id(), public: public.display().to_string() })
 }
 
 /// Takes the public half of a key that lies elsewhere.
@@ -92,10 +96,7 @@ pub fn take(path: &Path, pem: &Path) -> anyhow::Result<Created> {
         let message = format!("{} holds no public key that can be used", pem.display());
         Hinted::new(message, "P-256, P-384, RSA or Ed25519, as `PUBLIC KEY` in PEM")
     })?;
-    let public = path.with_extension("pub");
-    atomic_write(&public, format!("{}\n", to_line(&key)).as_bytes(), Access::Everyone)
-        .with_context(|| format!("{} can't be written", public.display()))?;
-    Ok(Created { id: key.id(), public: public.display().to_string() })
+    write_public(path, &key)
 }
 
 /// The key in a file.

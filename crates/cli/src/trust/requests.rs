@@ -7,13 +7,13 @@ use anyhow::Context;
 use clap::Args;
 use gofleet_api::{Client, TrustView};
 use gofleet_core::ids::{PackageName, ReleaseId};
-use gofleet_core::time::Timestamp;
 use gofleet_trust::author::{self, Constitution, OnlineKeys, Quorum};
 use gofleet_trust::ceremony::Request;
 use gofleet_trust::metadata::{Content, Envelope, Role, Root, Targets, Unverified};
 use gofleet_trust::{PublicKey, approval};
 
 use super::{keys, off};
+use crate::clock::now;
 use crate::failure::Hinted;
 
 /// The package that there is.
@@ -183,8 +183,4 @@ async fn online(client: &Client) -> anyhow::Result<OnlineKeys> {
     let told = client.trust_keys().await?;
     let read = |key| serde_json::from_value(key).context("the server's keys can't be read");
     Ok(OnlineKeys { metadata: read(told.metadata)?, orders: read(told.orders)? })
-}
-
-fn now() -> Timestamp {
-    crate::clock::now()
 }
