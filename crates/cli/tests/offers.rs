@@ -65,6 +65,11 @@ fn wait_active(fleet: &Fleet, agent: &str, id: &str) {
     });
 }
 
+fn publish(fleet: &Fleet, deadline: &str, more: &[&str]) {
+    let rollout = ["rollout", "start", "1.27.2", "--yes", "--soak", "0s", "--rings", "all:rest"];
+    fleet.ok([&rollout, ["--publish", deadline].as_slice(), more].concat());
+}
+
 fn device_of(status: &Value, hostname: &str) -> Value {
     let devices = status["rings_detail"][0]["devices"].as_array().unwrap();
     devices.iter().find(|device| device["hostname"] == hostname).unwrap().clone()
@@ -74,24 +79,8 @@ fn device_of(status: &Value, hostname: &str) -> Value {
 fn users_put_off_as_often_as_allowed_and_accept() {
     let mut fleet = fleet(&["one", "two"]);
     let id = fleet.import_go("1.27.2");
-    fleet.ok([
-        "rollout",
-        "start",
-        "1.27.2",
-        "--yes",
-        "--soak",
-        "0s",
-        "--rings",
-        "all:rest",
-        "--publish",
-        "1h",
-        "--postpone",
-        "2",
-        "--postpone-for",
-        "10m",
-        "--notice",
-        "Close your editors.",
-    ]);
+    let asked = ["--postpone", "2", "--postpone-for", "10m", "--notice", "Close your editors."];
+    publish(&fleet, "1h", &asked);
     let offered = wait_offered(&fleet, "one");
     assert_eq!((offered["release"].as_str(), &offered["postponed"]), (Some(&*id), &0.into()));
     let text = user(&fleet, "one", &["offers"]).stdout;
@@ -155,18 +144,7 @@ fn users_put_off_as_often_as_allowed_and_accept() {
 fn after_its_deadline_a_release_is_activated_without_asking() {
     let fleet = fleet(&["one"]);
     let id = fleet.import_go("1.27.2");
-    fleet.ok([
-        "rollout",
-        "start",
-        "1.27.2",
-        "--yes",
-        "--soak",
-        "0s",
-        "--rings",
-        "all:rest",
-        "--publish",
-        "60s",
-    ]);
+    publish(&fleet, "60s", &[]);
     let offered = wait_offered(&fleet, "one");
     assert_eq!(fleet.agent("one").active(), None, "{offered}");
     wait_active(&fleet, "one", &id);

@@ -143,8 +143,8 @@ pub(super) async fn view(
     })
 }
 
-/// What other rollouts take of the blast radius, or all if none is named. It is counted a little too high, where a device
-/// has got an order of a later rollout since.
+/// What other rollouts than the named one take of the blast radius, or all of them if none is named.
+/// It is counted a little too high, where a device has got an order of a later rollout since.
 pub(super) async fn exposure(
     connection: &mut sqlx::AnyConnection,
     id: Option<&RolloutId>,
