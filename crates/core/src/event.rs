@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::anomaly::Withheld;
+use crate::canary::Look;
 use crate::hold::{Hold, QuarantineCause};
 use crate::ids::{DeviceId, HoldId, ReleaseId, RolloutId};
 use crate::offer::Answer;
@@ -219,6 +220,16 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         inputs: Option<GateInputs>,
     },
+    /// The signals of a ring's devices were compared with those of the others.
+    #[serde(rename = "rollout.look")]
+    RingLook {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The ring's name.
+        ring: String,
+        /// What was seen.
+        look: Look,
+    },
 }
 
 impl Change {
@@ -245,6 +256,7 @@ impl Change {
             Self::RolloutAssigned { .. } => "rollout.assigned",
             Self::RolloutState { .. } => "rollout.state",
             Self::RingState { .. } => "rollout.ring",
+            Self::RingLook { .. } => "rollout.look",
         }
     }
 
@@ -270,7 +282,8 @@ impl Change {
             | Self::ReleaseDecided { .. }
             | Self::RolloutStarted { .. }
             | Self::RolloutState { .. }
-            | Self::RingState { .. } => None,
+            | Self::RingState { .. }
+            | Self::RingLook { .. } => None,
         }
     }
 
@@ -284,7 +297,8 @@ impl Change {
             | Self::RolloutAssigned { rollout, .. }
             | Self::RolloutStarted { rollout, .. }
             | Self::RolloutState { rollout, .. }
-            | Self::RingState { rollout, .. } => Some(rollout),
+            | Self::RingState { rollout, .. }
+            | Self::RingLook { rollout, .. } => Some(rollout),
             Self::EmergencyStopped { .. }
             | Self::EmergencyLifted { .. }
             | Self::HoldMade { .. }

@@ -87,6 +87,8 @@ guards! {
     EnoughSuccesses,
     /// A gate with a failure rate waits until it is shown to be low enough.
     RateShown,
+    /// A gate with a canary waits until its signals are shown to be no worse.
+    CanaryShown,
     /// A gate without a number of successes waits for every answer.
     EveryAnswer,
     /// A device counts only after the soak time has passed by the server's clock too.

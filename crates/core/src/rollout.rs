@@ -44,6 +44,7 @@ pub use decision::{Replayed, replay};
 pub use devices::{Devices, Iter, IterMut};
 pub use evidence::{News, Told, take_report};
 pub use explain::{WaitingOn, status, summary};
+pub(crate) use gate::passes_else;
 pub use gate::{GateInputs, Verdict, tally};
 pub use plan::{FleetDevice, LeftOutReason, PlanError, Planning, plan};
 pub use preview::{Preview, preview};

@@ -53,6 +53,8 @@ pub struct Trials {
 impl Share {
     /// Ninety-five of a hundred.
     pub const P95: Self = Self(950_000);
+    /// A quarter.
+    pub const P25: Self = Self(250_000);
 
     /// As a number between 0 and 1.
     pub fn as_f64(self) -> f64 {

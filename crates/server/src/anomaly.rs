@@ -71,7 +71,13 @@ pub async fn observe(
     if !is_known {
         look_again(state, device, now).await?;
     }
-    let verdict = state.monitoring().lock().observe(device, sample, now);
+    let (verdict, class) = {
+        let mut monitor = state.monitoring().lock();
+        (monitor.observe(device, sample, now), monitor.class_of(device).cloned())
+    };
+    if let Some(class) = class {
+        state.canaries().lock().observe(device, &class, sample, now);
+    }
     match verdict {
         Some(verdict) => carry_out(state, verdict, now).await,
         None => Ok(()),

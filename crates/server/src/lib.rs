@@ -8,6 +8,7 @@ mod anomaly;
 pub mod api;
 mod audit;
 pub mod authentication;
+mod canary;
 mod clones;
 pub mod commands;
 pub mod config;

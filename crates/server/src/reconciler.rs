@@ -7,12 +7,13 @@
 
 use std::convert::Infallible;
 
-use gofleet_core::rollout::{Action, advance};
+use gofleet_core::rollout::{Action, RolloutView, advance, apply};
 use gofleet_core::time::Timestamp;
 use gofleet_platform::checkpoint;
 use gofleet_storage::{Decider, Moment, Storage, StorageError};
 use tracing::{error, info};
 
+use crate::canary::Canaries;
 use crate::state::AppState;
 
 /// Runs until the server stops: whenever the state has changed, and every so often besides.
@@ -23,7 +24,7 @@ pub async fn run(state: AppState) {
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         changes.mark_unchanged();
-        if let Err(error) = tick(state.storage(), state.now()).await {
+        if let Err(error) = tick(state.storage(), state.canaries(), state.now()).await {
             let error: &dyn std::error::Error = &error;
             error!(error, "a rollout could not be moved on; the next tick tries again");
         }
@@ -40,17 +41,20 @@ pub async fn run(state: AppState) {
 /// # Errors
 ///
 /// [`StorageError`] of the first that could not be made; all others were.
-pub async fn tick(storage: &Storage, now: Timestamp) -> Result<(), StorageError> {
+async fn tick(storage: &Storage, canaries: &Canaries, now: Timestamp) -> Result<(), StorageError> {
     // Listening begins with the first tick, whether or not there is a rollout.
     storage.listening_since(now);
     let mut outcome = settle(storage, now).await;
-    for rollout in storage.moving_rollouts().await? {
+    let moving = storage.moving_rollouts().await?;
+    canaries.lock().keep_only(&moving);
+    for rollout in moving {
         let view = storage.rollout(&rollout, now).await?;
+        let look = canaries.look(&view, now);
         // Most ticks change nothing: looking first spares them the write lock.
-        if advance(&view, now).is_empty() {
+        if look.is_none() && advance(&view, now).is_empty() {
             continue;
         }
-        let decide = |view: &_| Ok::<_, Infallible>(advance(view, now));
+        let decide = |view: &_| Ok::<_, Infallible>(due(view, look, now));
         match storage.decide_rollout(Decider::Server, &rollout, now, decide, stop_if_asked).await {
             Ok(Ok(actions)) => tell(rollout.as_str(), &actions),
             Ok(Err(never)) => match never {},
@@ -58,6 +62,16 @@ pub async fn tick(storage: &Storage, now: Timestamp) -> Result<(), StorageError>
         }
     }
     outcome
+}
+
+/// What is due at `now`, after this look at the signals of a ring.
+fn due(view: &RolloutView, look: Option<Action>, now: Timestamp) -> Vec<Action> {
+    let Some(look) = look else { return advance(view, now) };
+    let mut seen = view.clone();
+    apply(&mut seen, &look, now);
+    let mut actions = vec![look];
+    actions.extend(advance(&seen, now));
+    actions
 }
 
 /// Writes what could not be written when it was due: an emergency stop, and what is owed to the
@@ -78,6 +92,7 @@ fn tell(rollout: &str, actions: &[Action]) {
     for action in actions {
         match action {
             Action::SetRing { ring, state, .. } => info!(rollout, ring, %state, "ring"),
+            Action::Look { ring, look } => info!(rollout, ring, "{look}"),
             Action::SetState { state, cause } => {
                 let cause = cause.as_ref().map(ToString::to_string);
                 info!(rollout, %state, cause, "rollout");

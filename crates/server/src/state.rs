@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::anomaly::Monitoring;
+use crate::canary::Canaries;
 use crate::clones::Heard;
 use crate::config::ServerConfig;
 use crate::data::DataFolder;
@@ -40,6 +41,7 @@ struct Shared {
     login_links: LoginLinks,
     heard: Heard,
     monitoring: Monitoring,
+    canaries: Canaries,
     document: OnceLock<axum::body::Bytes>,
 }
 
@@ -72,6 +74,7 @@ impl AppState {
             login_links: LoginLinks::default(),
             heard: Heard::default(),
             monitoring,
+            canaries: Canaries::default(),
             document: OnceLock::new(),
         }))
     }
@@ -142,7 +145,12 @@ impl AppState {
         &self.0.heard
     }
 
-    /// What is known of how devices do.
+    /// What devices measured for the gates that compare it.
+    pub(crate) fn canaries(&self) -> &Canaries {
+        &self.0.canaries
+    }
+
+    /// What is known of every device.
     pub(crate) fn monitoring(&self) -> &Monitoring {
         &self.0.monitoring
     }

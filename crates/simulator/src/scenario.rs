@@ -123,6 +123,11 @@ impl Scenario {
         self.dice(&[1, u64::from(device)]).below(SITES)
     }
 
+    /// Whether a version makes machines slow, which none of their checks finds.
+    pub fn is_slow(&self, version: usize) -> bool {
+        version > 0 && self.dice(&[7, version as u64]).chance(400)
+    }
+
     /// Whether a version is one that this device can't bear, where it breaks so many of 1,000.
     pub fn is_broken_by(&self, device: u32, version: usize, per_mille: u64) -> bool {
         self.dice(&[2, u64::from(device), version as u64]).chance(per_mille)

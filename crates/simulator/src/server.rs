@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use gofleet_core::canary::Ledger;
 use gofleet_core::digest::Digest;
 use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::facts::Facts;
@@ -15,8 +16,8 @@ use gofleet_core::offer::Offer;
 use gofleet_core::order::{Failure, Order, Progress, Step, Want, next_generation};
 use gofleet_core::release::{Archive, ArchiveFormat, Platform, Release, ReleaseRef, ReleaseStatus};
 use gofleet_core::rollout::{
-    self, Action, DeviceView, FleetDevice, News, Planning, Previous, RingState, RingView,
-    RolloutPlan, RolloutSpec, RolloutState, RolloutView, Told, WantKind,
+    self, Action, DeviceView, FleetDevice, News, Planning, Previous, RingView, RolloutPlan,
+    RolloutSpec, RolloutState, RolloutView, Told, WantKind,
 };
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::window::Window;
@@ -41,6 +42,8 @@ pub struct Server {
     pub is_nudged: bool,
     /// The reports that this server has taken.
     pub taken: BTreeSet<u64>,
+    /// What devices measured since it runs.
+    pub canaries: Ledger,
 }
 
 /// What a server keeps.
@@ -118,6 +121,7 @@ impl Server {
             parked,
             is_nudged: false,
             taken: BTreeSet::new(),
+            canaries: Ledger::default(),
         }
     }
 }
@@ -216,7 +220,6 @@ impl Database {
                 ));
             }
         }
-        let ring = RingView { state: RingState::Waiting, started_at: None, ended_at: None };
         let view = RolloutView {
             id,
             spec: plan.spec.clone(),
@@ -225,7 +228,7 @@ impl Database {
             author: "operator".to_owned(),
             started_at: now,
             changed_at: now,
-            rings: vec![ring; plan.rings.len()],
+            rings: vec![RingView::WAITING; plan.rings.len()],
             devices: devices.into(),
             left_out: plan.left_out.clone(),
             unapproved: Vec::new(),
@@ -318,6 +321,7 @@ impl Database {
             | Action::Assign { .. }
             | Action::Waive { .. }
             | Action::SetRing { .. }
+            | Action::Look { .. }
             | Action::SetState { .. } => None,
         }
     }

@@ -18,7 +18,7 @@ use gofleet_core::agent::Memory;
 use gofleet_core::digest::Digest;
 use gofleet_core::ids::{ReleaseId, RolloutId};
 use gofleet_core::order::{Order, Progress, next_generation};
-use gofleet_core::rollout::{Exposure, GateInputs, advance};
+use gofleet_core::rollout::{Action, Exposure, GateInputs, advance};
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::window::Zone;
 
@@ -381,10 +381,17 @@ impl<'a> World<'a> {
     fn advance(&mut self, server: usize, rollout: usize) -> Held {
         let now = self.server_now();
         self.refresh_view(server, rollout);
-        let view = &self.servers[server].database.rollouts[rollout].view;
+        let Server { database, canaries, .. } = &mut self.servers[server];
+        let view = &database.rollouts[rollout].view;
         if view.state.is_final() {
             return Ok(());
         }
+        canaries.follow(view, now);
+        if let Some(look) = canaries.look(view, now) {
+            let look = Action::Look { ring: view.current_ring(), look };
+            self.apply(server, rollout, &look);
+        }
+        let view = &self.servers[server].database.rollouts[rollout].view;
         let actions = advance(view, now);
         let has_acted = !actions.is_empty();
         for action in &actions {
@@ -418,7 +425,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn apply(&mut self, server: usize, rollout: usize, action: &gofleet_core::rollout::Action) {
+    fn apply(&mut self, server: usize, rollout: usize, action: &Action) {
         let now = self.server_now();
         self.tell(|world| world.in_words(server, rollout, action));
         if let Some(device) = self.servers[server].database.apply(rollout, action, now) {
@@ -426,17 +433,11 @@ impl<'a> World<'a> {
         }
     }
 
-    fn in_words(
-        &self,
-        server: usize,
-        rollout: usize,
-        action: &gofleet_core::rollout::Action,
-    ) -> String {
-        use gofleet_core::rollout::Action as A;
+    fn in_words(&self, server: usize, rollout: usize, action: &Action) -> String {
         let who = self.server_name(server);
         let r = rollout + 1;
         match action {
-            A::Order { device, want } => {
+            Action::Order { device, want } => {
                 let row = &self.servers[server].database.devices
                     [self.servers[server].database.row_of(device)];
                 format!(
@@ -445,18 +446,19 @@ impl<'a> World<'a> {
                     next_generation(self.servers[server].database.epoch, row.generation)
                 )
             }
-            A::MarkSilent { device } => format!("{who}: r{r} notes that {device} is silent"),
-            A::Waive { device } => format!("{who}: r{r} accepts the failure of {device}"),
-            A::Assign { device, by } => format!("{who}: r{r}: {by} assigns {device}"),
-            A::Requeue { device } => format!("{who}: r{r} lets {device} wait again"),
-            A::Quarantine { device, cause } => {
+            Action::MarkSilent { device } => format!("{who}: r{r} notes that {device} is silent"),
+            Action::Waive { device } => format!("{who}: r{r} accepts the failure of {device}"),
+            Action::Assign { device, by } => format!("{who}: r{r}: {by} assigns {device}"),
+            Action::Requeue { device } => format!("{who}: r{r} lets {device} wait again"),
+            Action::Quarantine { device, cause } => {
                 format!("{who}: r{r} puts {device} into quarantine: {cause}")
             }
-            A::SetRing { ring, state, inputs } => {
+            Action::SetRing { ring, state, inputs } => {
                 let why = inputs.as_ref().map(GateInputs::reason).unwrap_or_default();
                 format!("{who}: ring {ring} of r{r} is {state} {why}")
             }
-            A::SetState { state, cause } => {
+            Action::Look { ring, look } => format!("{who}: ring {ring} of r{r}: {look}"),
+            Action::SetState { state, cause } => {
                 let why = cause.as_ref().map(|it| format!(": {it}")).unwrap_or_default();
                 format!("{who}: r{r} is {state}{why}")
             }

@@ -36,7 +36,7 @@ pub async fn explain(
         let lines: Vec<String> = decisions.iter().map(describe).collect();
         lines.join("\n")
     })?;
-    let replayed = || decisions.iter().filter_map(|it| it.replayed);
+    let replayed = || decisions.iter().filter_map(|it| it.replayed.as_ref());
     let (count, others) = (replayed().count(), replayed().filter(|it| !it.is_same).count());
     if others > 0 {
         printer.message(format_args!("made again, {others} of {count} come out otherwise"));
@@ -61,11 +61,12 @@ fn describe(decision: &Decision) -> String {
             if let Some(inputs) = inputs {
                 text.push_str(&format!("\n    by: {inputs}"));
             }
-            if decision.replayed.is_some_and(|replayed| !replayed.is_same) {
+            if decision.replayed.as_ref().is_some_and(|replayed| !replayed.is_same) {
                 text.push_str("\n    made again, it comes out otherwise");
             }
             text
         }
+        Change::RingLook { ring, look, .. } => format!("{at}  ring {ring}, {look}"),
         other => format!("{at}  {}", other.kind()),
     }
 }

@@ -1,8 +1,11 @@
 //! A rollout as flags.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use gofleet_core::anomaly::{InvalidSignalName, SignalName};
+use gofleet_core::canary::{Canary, Worse};
 use gofleet_core::ids::PackageName;
 use gofleet_core::offer::{Postpone, Publish};
 use gofleet_core::rollout::{Gate, OnFailure, Retry, RingSpec, RolloutSpec, parse_rings as parse};
@@ -95,6 +98,14 @@ struct Strategy {
     /// Gate: how sure that must be
     #[arg(long, value_name = "PERCENT", default_value_t = Share::P95, requires = "max_failure_rate")]
     confidence: Share,
+    /// Gate: devices that have the release must not be worse by these signals than those that don't
+    /// have it yet, like `processor,disk_free:lower`; more is worse where `:lower` does not say
+    /// otherwise
+    #[arg(long, value_name = "SIGNALS", value_delimiter = ',')]
+    canary: Vec<CanarySignal>,
+    /// Gate: a signal may be worse by this share of what is normal
+    #[arg(long, value_name = "PERCENT", default_value_t = Share::P25, requires = "canary")]
+    canary_tolerance: Share,
     /// An order that is not answered for so long counts as a failure
     #[arg(long, value_name = "SPAN", default_value = "1h")]
     silence_after: Span,
@@ -113,6 +124,34 @@ struct Strategy {
     /// Also move devices that have a newer version
     #[arg(long)]
     allow_downgrade: bool,
+}
+
+/// A signal, and in which direction it is worse.
+#[derive(Debug, Clone)]
+struct CanarySignal(SignalName, Worse);
+
+impl FromStr for CanarySignal {
+    type Err = InvalidSignalName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSignalName> {
+        match text.strip_suffix(":lower") {
+            Some(name) => Ok(Self(name.parse()?, Worse::Lower)),
+            None => Ok(Self(text.parse()?, Worse::Higher)),
+        }
+    }
+}
+
+fn canary(signals: &[CanarySignal], tolerance: Share) -> Option<Canary> {
+    let of = |direction| {
+        let signals = signals.iter().filter(move |CanarySignal(_, worse)| *worse == direction);
+        signals.map(|CanarySignal(name, _)| name.clone()).collect()
+    };
+    (!signals.is_empty()).then(|| Canary {
+        higher_is_worse: of(Worse::Higher),
+        lower_is_worse: of(Worse::Lower),
+        tolerance,
+        ..Canary::default()
+    })
 }
 
 /// [`OnFailure`] as a flag.
@@ -157,6 +196,7 @@ impl SpecArguments {
                 max_failures: strategy.max_failures,
                 max_failure_rate: strategy.max_failure_rate,
                 confidence: strategy.confidence,
+                canary: canary(&strategy.canary, strategy.canary_tolerance),
             },
             silence_after: strategy.silence_after,
             offline_after: strategy.offline_after,

@@ -158,6 +158,11 @@ impl Monitor {
         self.watches.insert(device.clone(), watch);
     }
 
+    /// The class of a device, if it is watched.
+    pub fn class_of(&self, device: &DeviceId) -> Option<&Class> {
+        self.watches.get(device).map(|watch| &watch.class)
+    }
+
     /// A device was heard.
     pub fn heard(&mut self, device: &DeviceId, now: Timestamp) {
         if let Some(watch) = self.watches.get_mut(device) {

@@ -10,6 +10,7 @@ use super::{
     DeviceView, GateFailure, Hearing, OnFailure, Previous, RingState, RingView, RolloutState,
     RolloutView, WantKind,
 };
+use crate::canary::Look;
 use crate::guard::{Guard, detects, permits};
 use crate::hold::QuarantineCause;
 use crate::ids::DeviceId;
@@ -56,6 +57,13 @@ pub enum Action {
         state: RingState,
         /// What its gate decided that by, if it did.
         inputs: Option<GateInputs>,
+    },
+    /// Keep what the signals of a ring's devices were seen to be.
+    Look {
+        /// The ring's place, counted from 0.
+        ring: u32,
+        /// The look.
+        look: Look,
     },
     /// Give a device an order, under a new generation.
     Order {
@@ -113,6 +121,7 @@ pub fn apply(view: &mut RolloutView, action: &Action, now: Timestamp) {
         Action::SetRing { ring, state, inputs: _ } => {
             view.rings[*ring as usize].change(*state, now);
         }
+        Action::Look { ring, look } => view.rings[*ring as usize].look = Some(look.clone()),
         Action::SetState { state, cause } => {
             (view.state, view.cause, view.changed_at) = (*state, cause.clone(), now);
             if state.is_final() {
@@ -359,7 +368,7 @@ impl Engine {
     /// How a ring has failed just now, if it has.
     fn has_failed(&self, ring: usize, inputs: &GateInputs) -> Option<GateFailure> {
         let Verdict::Fail { failure } = inputs.verdict() else { return None };
-        match (self.view.rings[ring].state, failure) {
+        match (self.view.rings[ring].state, &failure) {
             (RingState::Running, _) => Some(failure),
             // It has shown enough already; only new failures can take that away.
             (
@@ -368,7 +377,10 @@ impl Engine {
             ) => Some(failure),
             (
                 RingState::Passed,
-                GateFailure::TooFewSuccesses { .. } | GateFailure::Inconclusive { .. },
+                GateFailure::TooFewSuccesses { .. }
+                | GateFailure::Inconclusive { .. }
+                | GateFailure::Worse { .. }
+                | GateFailure::Unclear { .. },
             )
             | (
                 RingState::Waiting
@@ -384,8 +396,11 @@ impl Engine {
     fn fail(&mut self, failed: Vec<(usize, GateFailure, GateInputs)>) -> bool {
         let Some((first, failure, _)) = failed.first() else { return false };
         let ring = self.view.spec.rings[*first].name.clone();
-        let cause = Some(Cause::GateFailed { ring, failure: *failure });
+        let cause = Some(Cause::GateFailed { ring, failure: failure.clone() });
+        // What is not shown to be bad is not put back: a person looks at it.
+        let is_unclear = |(_, it, _): &_| matches!(it, GateFailure::Unclear { .. });
         let (ring_state, state) = match self.view.spec.on_failure {
+            _ if failed.iter().all(is_unclear) => (RingState::Failed, RolloutState::Paused),
             OnFailure::Pause => (RingState::Failed, RolloutState::Paused),
             OnFailure::RollBackRing => (RingState::RollingBack, RolloutState::Paused),
             OnFailure::RollBackAll => (RingState::Failed, RolloutState::RollingBack),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Action, Cause, DeviceView, RingState, RolloutState, RolloutView, WantKind};
+use crate::canary::{Judgement, Look};
 use crate::guard::{Guard, detects, permits};
 use crate::ids::DeviceId;
 use crate::order::Step;
@@ -161,11 +162,23 @@ fn resume(view: &RolloutView) -> Result<Vec<Action>, Refused> {
         }
         if reopens {
             let ring = place as u32;
+            actions.extend(accepted_look(view, place).map(|look| Action::Look { ring, look }));
             actions.push(Action::SetRing { ring, state: RingState::Running, inputs: None });
         }
     }
     actions.push(Action::SetState { state: RolloutState::Running, cause: None });
     Ok(actions)
+}
+
+/// The look at a ring that a person goes on regardless of.
+fn accepted_look(view: &RolloutView, ring: usize) -> Option<Look> {
+    let (canary, look) = (view.canary(ring)?, view.rings[ring].look.clone()?);
+    let is_in_the_way = match look.judge(canary) {
+        Judgement::Worse => true,
+        Judgement::Unclear => look.is_final,
+        Judgement::Fine => false,
+    };
+    is_in_the_way.then_some(Look { is_accepted: true, ..look })
 }
 
 fn was_put_back(device: &DeviceView) -> bool {

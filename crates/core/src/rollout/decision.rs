@@ -8,7 +8,7 @@ use super::{GateInputs, RingState, Verdict};
 use crate::event::Change;
 
 /// A decision of a gate, decided again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replayed {
     /// What the gate says of the same inputs today.
     #[serde(flatten)]
@@ -63,8 +63,15 @@ impl fmt::Display for GateInputs {
                 ", and less than {rate} fail, {} sure (it is at most {:.2}%)",
                 gate.confidence,
                 self.trials().upper_bound(gate.confidence) * 100.0
-            ),
-            None => write!(f, ", at most {} may fail", gate.max_failures),
+            )?,
+            None => write!(f, ", at most {} may fail", gate.max_failures)?,
+        }
+        match (&gate.canary, &self.look) {
+            (Some(canary), Some(look)) => {
+                write!(f, "; signals may be worse by {}: {look}", canary.tolerance)
+            }
+            (Some(_), None) => f.write_str("; signals were not compared yet"),
+            (None, _) => Ok(()),
         }
     }
 }

@@ -16,7 +16,7 @@ impl DeviceView {
             Action::Requeue { .. } => self.requeue(now),
             Action::Quarantine { cause, .. } => self.quarantine(cause, now),
             Action::Order { want, .. } => self.order(*want, now),
-            Action::SetRing { .. } | Action::SetState { .. } => {}
+            Action::SetRing { .. } | Action::Look { .. } | Action::SetState { .. } => {}
         }
     }
 
@@ -114,7 +114,7 @@ impl DeviceView {
     }
 
     /// Whether it may be ordered something new, as far as holds and quarantine go.
-    pub(super) fn is_let_in(&self) -> bool {
+    pub(crate) fn is_let_in(&self) -> bool {
         permits(Guard::KeptOut, self.kept_out.is_none())
     }
 

@@ -9,12 +9,13 @@ use super::{
     RingStatus, RolloutState, RolloutStatus, RolloutSummary, RolloutView, Tally, Traffic, WantKind,
     WayTraffic,
 };
+use crate::canary::Look;
 use crate::device::ONLINE_WITHIN;
 use crate::hold::KeptOut;
 use crate::ids::RolloutId;
 use crate::offer::Answer;
 use crate::order::{Failure, Step};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::ways::WayKind;
 
 /// What a device, or a ring's gate, waits on.
@@ -129,6 +130,15 @@ pub enum WaitingOn {
         /// The failure rate may still be as high as this, in millionths.
         bound: u32,
     },
+    /// The gate waits until the signals of upgraded devices and others can be compared.
+    Signals {
+        /// So many must be measured on each side.
+        devices: u32,
+        /// Each for so long.
+        measure: Span,
+        /// What was seen so far.
+        latest: Option<Look>,
+    },
     /// The gate failed.
     Gate(GateFailure),
 }
@@ -161,6 +171,7 @@ impl WaitingOn {
             Self::Answers { .. } => "answers",
             Self::Successes { .. } => "successes",
             Self::Confidence { .. } => "confidence",
+            Self::Signals { .. } => "signals",
             Self::Gate(_) => "gate_failed",
         }
     }
@@ -215,6 +226,10 @@ impl fmt::Display for WaitingOn {
             }
             Self::Confidence { so_far, bound } => {
                 write!(f, "{so_far}; so far it may be {:.1}%", f64::from(*bound) / 1e4)
+            }
+            Self::Signals { devices, measure, latest } => {
+                write!(f, "signals are compared: {devices} devices on each side, {measure} each")?;
+                latest.as_ref().map_or(Ok(()), |look| write!(f, "; {look}"))
             }
             Self::Gate(failure) => write!(f, "{failure}"),
         }
@@ -307,7 +322,7 @@ struct Words<'a> {
 
 impl Words<'_> {
     fn ring(&self, place: usize) -> RingStatus {
-        let ring = self.view.rings[place];
+        let ring = &self.view.rings[place];
         let here = self.view.devices.of_ring(place as u32);
         RingStatus {
             name: self.view.spec.rings[place].name.clone(),
@@ -347,7 +362,7 @@ impl Words<'_> {
                 Some(Cause::GateFailed { ring, failure })
                     if *ring == self.view.spec.rings[place].name =>
                 {
-                    vec![WaitingOn::Gate(*failure)]
+                    vec![WaitingOn::Gate(failure.clone())]
                 }
                 Some(_) | None => Vec::new(),
             },
@@ -367,6 +382,13 @@ impl Words<'_> {
                 if let Some(Shown::NotYet { bound, inconclusive: so_far }) = inputs.shown() {
                     let bound = (bound * 1e6).round() as u32;
                     reasons.push(WaitingOn::Confidence { so_far, bound });
+                }
+                if let Some(canary) = &inputs.gate.canary
+                    && !inputs.look.as_ref().is_some_and(|it| it.is_final || it.is_accepted)
+                {
+                    let (devices, measure) = (canary.devices, canary.measure);
+                    let latest = inputs.look.clone();
+                    reasons.push(WaitingOn::Signals { devices, measure, latest });
                 }
                 reasons
             }

@@ -251,6 +251,12 @@ fn basis(fleet: &Fleet<'_>, model: &Model, plan: &RolloutPlan) -> Vec<Basis> {
         let value = "none: each device activates at its deadline".to_owned();
         basis.push(Basis::new("answers of users", value, 0));
     }
+    let spec = &plan.spec;
+    let mut gates = spec.rings.iter().map(|ring| ring.gate.as_ref().unwrap_or(&spec.gate));
+    if gates.any(|gate| gate.canary.is_some()) {
+        let value = "no worse on upgraded devices, and measured within the soak".to_owned();
+        basis.push(Basis::new("signals", value, 0));
+    }
     let value = "each device takes the cheapest way from what it has".to_owned();
     basis.push(Basis::new("bytes to download", value, devices));
     basis

@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{DeviceView, Gate, GateFailure, Hearing, RolloutState, RolloutView, Tally, WantKind};
+use crate::canary::{Canary, Judgement, Look};
 use crate::guard::{Guard, detects, permits};
 use crate::order::Step;
 use crate::statistics::Trials;
 use crate::time::Timestamp;
 
 /// What a gate says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     /// The next ring may start.
@@ -31,26 +32,65 @@ pub struct GateInputs {
     pub gate: Gate,
     /// What was counted in each ring: the first one first, the gate's own last.
     pub tallies: Vec<Tally>,
+    /// The latest look at the signals of its own ring, if the gate asks for a canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<Look>,
 }
 
 impl RolloutView {
     /// The gate of a ring: its own, or the rollout's.
-    pub(super) fn gate(&self, ring: usize) -> &Gate {
+    pub(crate) fn gate(&self, ring: usize) -> &Gate {
         self.spec.rings[ring].gate.as_ref().unwrap_or(&self.spec.gate)
+    }
+
+    /// What the gate of a ring asks of the signals; nothing of the last one, and of none beyond.
+    pub(crate) fn canary(&self, ring: usize) -> Option<&Canary> {
+        let has_control = ring + 1 < self.rings.len();
+        if has_control { self.gate(ring).canary.as_ref() } else { None }
     }
 }
 
 /// What the gate of a ring decides by, where this was counted in all rings.
 pub(super) fn inputs(view: &RolloutView, ring: usize, tallies: &[Tally]) -> GateInputs {
-    GateInputs { gate: view.gate(ring).clone(), tallies: tallies[..=ring].to_vec() }
+    let mut gate = view.gate(ring).clone();
+    gate.canary = gate.canary.filter(|_| view.canary(ring).is_some());
+    let look = view.rings[ring].look.clone().filter(|_| gate.canary.is_some());
+    GateInputs { gate, tallies: tallies[..=ring].to_vec(), look }
+}
+
+/// Whether the gate of a ring would pass if it asked for no canary.
+pub(crate) fn passes_else(view: &RolloutView, ring: usize, now: Timestamp) -> bool {
+    inputs(view, ring, &tallies(view, now)).of_answers() == Verdict::Pass
 }
 
 impl GateInputs {
     /// What the gate says.
+    pub fn verdict(&self) -> Verdict {
+        let of_answers = self.of_answers();
+        let Some(canary) = &self.gate.canary else { return of_answers };
+        let look = self.look.as_ref();
+        let judged = look.map_or(Judgement::Unclear, |it| it.judge(canary));
+        let is_final = look.is_some_and(|it| it.is_final);
+        let is_accepted = look.is_some_and(|it| it.is_accepted);
+        let is_shown = is_accepted || is_final && judged == Judgement::Fine;
+        match (of_answers, look) {
+            (Verdict::Fail { failure }, _) => Verdict::Fail { failure },
+            (_, Some(look)) if !is_accepted && judged == Judgement::Worse => {
+                Verdict::Fail { failure: look.failure(canary) }
+            }
+            (of_answers, _) if permits(Guard::CanaryShown, is_shown) => of_answers,
+            (Verdict::Pass, Some(look)) if is_final => {
+                Verdict::Fail { failure: look.failure(canary) }
+            }
+            (Verdict::Pass | Verdict::Wait, _) => Verdict::Wait,
+        }
+    }
+
+    /// What the gate says by the answers of its devices alone.
     ///
     /// Devices that are held apart do not keep the gate shut, with one exception: a ring of which
     /// nobody was ever tried has shown nothing, so it waits.
-    pub fn verdict(&self) -> Verdict {
+    fn of_answers(&self) -> Verdict {
         let (gate, tally) = (&self.gate, self.own());
         let failures = tally.failures - tally.waived;
         let is_limited = gate.max_failure_rate.is_none() || gate.max_failures > 0;
@@ -145,8 +185,22 @@ impl GateInputs {
     }
 }
 
+impl Look {
+    /// How the gate fails by it.
+    fn failure(&self, canary: &Canary) -> GateFailure {
+        let judged = self.judge(canary);
+        let tolerance = canary.tolerance;
+        match self.first(canary, judged).cloned() {
+            Some(comparison) if judged == Judgement::Worse => {
+                GateFailure::Worse { comparison, tolerance }
+            }
+            comparison => GateFailure::Unclear { comparison, tolerance },
+        }
+    }
+}
+
 /// What the devices of a ring and all before it show of the failure rate.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Shown {
     /// Few enough fail.
     Few,

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::canary::Canary;
 use crate::guard::{Guard, permits};
 use crate::ids::PackageName;
 use crate::offer::Publish;
@@ -249,6 +250,10 @@ pub struct Gate {
     /// How sure that must be, over all looks together.
     #[serde(default = "ninety_five_percent", skip_serializing_if = "is_ninety_five_percent")]
     pub confidence: Share,
+    /// The devices that have the release must not be worse by these signals than those that don't
+    /// have it yet. The last ring is not compared: nobody is left to compare it with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
 }
 
 impl Default for Gate {
@@ -259,6 +264,7 @@ impl Default for Gate {
             max_failures: 0,
             max_failure_rate: None,
             confidence: Share::P95,
+            canary: None,
         }
     }
 }

@@ -5,6 +5,7 @@ mod model;
 mod planning;
 mod publishing;
 mod scenarios;
+mod signals;
 
 use std::collections::BTreeMap;
 
@@ -64,10 +65,9 @@ impl World {
                 devices.push(device);
             }
         }
-        let ring = RingView { state: RingState::Waiting, started_at: None, ended_at: None };
         let view = RolloutView {
             id: "r1".parse().unwrap(),
-            rings: vec![ring; spec.rings.len()],
+            rings: vec![RingView::WAITING; spec.rings.len()],
             spec,
             state: RolloutState::Running,
             cause: None,

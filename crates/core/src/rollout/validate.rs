@@ -6,12 +6,16 @@ use std::fmt;
 use thiserror::Error;
 
 use super::{RingSize, RolloutSpec};
+use crate::anomaly::MAX_SIGNALS;
+use crate::canary::Canary;
 use crate::offer::{LONGEST_NOTICE, Publish};
 use crate::selector::{Selector, SelectorError};
 use crate::time::Span;
 
 /// Percentages are written by people with at most a few decimals: closer than this is equal.
 const PERCENT_TOLERANCE: f64 = 1e-6;
+/// Fewer devices on a side can't show anything by their ranks.
+const FEWEST_COMPARED: u32 = 5;
 /// Nobody asks for longer than that.
 const LONGEST_DEADLINE: Span = Span::from_secs(366 * 24 * 3600);
 
@@ -100,6 +104,36 @@ pub enum Mistake {
         /// What its gate asks for.
         min: u32,
     },
+    /// A canary that compares nothing, or more than a sample can hold.
+    #[error(
+        "the canary of {0} names {1} signals: name 1 to {MAX_SIGNALS} under `higher_is_worse` or \
+         `lower_is_worse`, like `processor`"
+    )]
+    CanarySignals(String, usize),
+    /// A canary that would decide by next to nothing.
+    #[error("the canary of {0} asks for {1} devices: fewer than 5 on a side show nothing")]
+    CanaryDevices(String, u32),
+    /// A canary that measures for no time.
+    #[error("the canary of {0}: `measure` is 0s: devices need time to be measured")]
+    CanaryMeasure(String),
+    /// A canary of the last ring.
+    #[error(
+        "{0} asks for a canary, but no later ring is left to compare with: add a ring, or leave \
+         `canary` out"
+    )]
+    CanaryLast(String),
+    /// A first ring that its canary can never be content with.
+    #[error(
+        "ring `{ring}` has {count} devices, but its canary compares {devices}: make the ring larger"
+    )]
+    CanaryOverCount {
+        /// The ring.
+        ring: String,
+        /// Its devices.
+        count: u32,
+        /// What its canary compares.
+        devices: u32,
+    },
     /// A window without a stretch: nothing would ever be activated.
     #[error("`window` has nothing in `open`: it would never open")]
     NeverOpen,
@@ -142,6 +176,7 @@ pub fn validate(spec: &RolloutSpec) -> Result<(), InvalidSpec> {
     check_sizes(spec, &mut mistakes);
     check_percentages(spec, &mut mistakes);
     check_gates(spec, &mut mistakes);
+    check_canaries(spec, &mut mistakes);
     if let Some(publish) = &spec.publish {
         check_publish(publish, &mut mistakes);
     }
@@ -265,6 +300,48 @@ fn check_gates(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
     }
 }
 
+fn check_canaries(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
+    let last = spec.rings.len().saturating_sub(1);
+    let of_rollout = spec.gate.canary.as_ref().map(|it| ("the rollout's gate".to_owned(), it));
+    if let Some((name, canary)) = of_rollout {
+        check_canary(&name, canary, mistakes);
+        if last == 0 {
+            mistakes.push(Mistake::CanaryLast(name));
+        }
+    }
+    for (place, ring) in spec.rings.iter().enumerate() {
+        let Some(canary) = ring.gate.as_ref().and_then(|gate| gate.canary.as_ref()) else {
+            continue;
+        };
+        let name = format!("the gate of ring `{}`", ring.name);
+        check_canary(&name, canary, mistakes);
+        if place == last {
+            mistakes.push(Mistake::CanaryLast(name));
+        }
+    }
+    if let Some(first) = spec.rings.first().filter(|_| last > 0)
+        && let Some(canary) = &first.gate.as_ref().unwrap_or(&spec.gate).canary
+        && let RingSize::Count(count) = first.size
+        && (1..canary.devices).contains(&count)
+    {
+        let (ring, devices) = (first.name.clone(), canary.devices);
+        mistakes.push(Mistake::CanaryOverCount { ring, count, devices });
+    }
+}
+
+fn check_canary(name: &str, canary: &Canary, mistakes: &mut Vec<Mistake>) {
+    let signals = canary.signals().count();
+    if !(1..=MAX_SIGNALS).contains(&signals) {
+        mistakes.push(Mistake::CanarySignals(name.to_owned(), signals));
+    }
+    if canary.devices < FEWEST_COMPARED {
+        mistakes.push(Mistake::CanaryDevices(name.to_owned(), canary.devices));
+    }
+    if canary.measure == Span::ZERO {
+        mistakes.push(Mistake::CanaryMeasure(name.to_owned()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -329,6 +406,28 @@ mod tests {
             ],
         );
         check("{name: r, version: 1.27.3, rings: []}", &["there are no rings"]);
+    }
+
+    #[test]
+    fn a_canary_can_be_contented() {
+        let check_canary = |canary: &str, rings: &str, expect| {
+            let gate = format!("gate: {{canary: {canary}}}");
+            check(&format!("{{name: r, version: 1.2.3, {gate}, rings: {rings}}}"), expect);
+        };
+        let rings = "[{name: a, count: 8}, {name: b, rest: true}]";
+        check_canary("{higher_is_worse: [processor]}", rings, &[]);
+        check_canary("{}", rings, &["names 0 signals"]);
+        check_canary(
+            "{lower_is_worse: [disk_free], devices: 4, measure: 0s}",
+            rings,
+            &["4 devices: fewer than 5", "`measure` is 0s"],
+        );
+        let (signal, one) = ("{higher_is_worse: [errors]}", "[{name: a, rest: true}]");
+        check_canary(signal, one, &["the rollout's gate asks for a canary, but no later ring"]);
+        let small = "[{name: a, count: 7}, {name: b, rest: true}]";
+        check_canary(signal, small, &["ring `a` has 7 devices, but its canary compares 8"]);
+        let last = "[{name: a, count: 9}, {name: b, rest: true, gate: {canary: {higher_is_worse: [errors]}}}]";
+        check_canary(signal, last, &["the gate of ring `b` asks for a canary"]);
     }
 
     #[test]

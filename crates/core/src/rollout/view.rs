@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Devices, EarlierFailure, Exposure, LeftOut, RingState, RolloutSpec, RolloutState};
+use crate::canary::{Comparison, Look};
 use crate::emergency::EmergencyStop;
 use crate::hold::{KeptOut, QuarantineCause};
 use crate::ids::{DeviceId, ReleaseId, RolloutId};
@@ -48,7 +49,7 @@ pub struct RolloutView {
 }
 
 /// A ring, as storage holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RingView {
     /// Where it stands.
     pub state: RingState,
@@ -56,6 +57,14 @@ pub struct RingView {
     pub started_at: Option<Timestamp>,
     /// When its gate passed or failed.
     pub ended_at: Option<Timestamp>,
+    /// The latest look at the signals of its devices.
+    pub look: Option<Look>,
+}
+
+impl RingView {
+    /// A ring that has not begun.
+    pub const WAITING: Self =
+        Self { state: RingState::Waiting, started_at: None, ended_at: None, look: None };
 }
 
 /// A device of a rollout, as storage holds it.
@@ -231,7 +240,7 @@ pub enum Cause {
 }
 
 /// How a gate failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum GateFailure {
     /// More devices failed than the gate allows.
@@ -267,6 +276,20 @@ pub enum GateFailure {
         successes: u32,
         /// How many must.
         min: u32,
+    },
+    /// The devices that have the release are worse by a signal than those that don't.
+    Worse {
+        /// The signal.
+        comparison: Comparison,
+        /// So much of what is normal would be tolerated.
+        tolerance: Share,
+    },
+    /// All answers are in, and the signals don't show whether the devices are worse.
+    Unclear {
+        /// A signal that does not; none if nothing was measured.
+        comparison: Option<Comparison>,
+        /// So much of what is normal is tolerated.
+        tolerance: Share,
     },
 }
 
@@ -319,6 +342,17 @@ impl fmt::Display for GateFailure {
             ),
             Self::TooFewSuccesses { successes, min } => {
                 write!(formatter, "{successes} accepted, at least {min} must")
+            }
+            Self::Worse { comparison, tolerance } => {
+                write!(formatter, "{comparison}; {tolerance} of that is tolerated")
+            }
+            Self::Unclear { comparison: Some(comparison), tolerance } => write!(
+                formatter,
+                "{comparison}: whether that is more than the {tolerance} that are tolerated is not \
+                 shown. More devices in the ring would show it; resume to go on without"
+            ),
+            Self::Unclear { comparison: None, .. } => {
+                formatter.write_str("no signals were measured; resume to go on without")
             }
         }
     }

@@ -113,6 +113,7 @@ fn text(change: &Change) -> String {
         Change::RingState { ring, state, reason, .. } => {
             with_reason(&format!("ring {ring} {}", ring_in_words(*state)), reason)
         }
+        Change::RingLook { ring, look, .. } => format!("ring {ring}, {look}"),
     }
 }
 
@@ -182,6 +183,7 @@ fn tone(change: &Change) -> String {
             RolloutState::RolledBack => "s-reverted",
             RolloutState::Completed => "s-accepted",
         },
+        Change::RingLook { .. } => "g-running",
         Change::RingState { state, .. } => match state {
             RingState::Waiting => "s-waiting",
             RingState::Running => "g-running",

@@ -79,7 +79,8 @@ const fn is_notable(change: &Change) -> bool {
         | Change::RolloutStarted { .. }
         | Change::RolloutAssigned { .. }
         | Change::RolloutState { .. }
-        | Change::RingState { .. } => true,
+        | Change::RingState { .. }
+        | Change::RingLook { .. } => true,
     }
 }
 

@@ -4,6 +4,8 @@
 //! testing*, 2012): a story with all of them at once stops early, and hides what only a long quiet
 //! stretch with one of them would show.
 
+use gofleet_core::anomaly::PROCESSOR;
+use gofleet_core::canary::Canary;
 use gofleet_core::offer::{Postpone, Publish};
 use gofleet_core::rollout::{Command, Gate, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
 use gofleet_core::time::Span;
@@ -45,6 +47,10 @@ impl Scenario {
             faults.clear();
             rollouts = two_bad_releases(&mut of_its_own, devices, faults_end_ms, &mut faults);
         }
+        let mut of_signals = Dice::new(seed).about(&[9, u64::from(devices)]);
+        if of_signals.chance(150) {
+            rollouts.iter_mut().for_each(|(_, spec)| compare_signals(spec, devices));
+        }
         faults.sort_by_key(|(at, _)| *at);
         let network = network(&mut dice);
         let blast_radius = dice.chance(300).then(|| {
@@ -54,6 +60,24 @@ impl Scenario {
         let devices = (0..devices).collect();
         Self { seed, devices, rollouts, faults, blast_radius, network, faults_end_ms }
     }
+}
+
+/// The gates of a rollout ask for a canary, if its first ring can be large enough.
+fn compare_signals(spec: &mut RolloutSpec, devices: u32) {
+    const FEWEST: u32 = 5;
+    if spec.rings.len() < 2 || devices < 4 * FEWEST {
+        return;
+    }
+    if let RingSize::Count(count) = &mut spec.rings[0].size {
+        *count = (*count).max(FEWEST);
+    }
+    spec.gate.canary = Some(Canary {
+        higher_is_worse: vec![PROCESSOR.parse().expect("it is a name")],
+        lower_is_worse: Vec::new(),
+        tolerance: "50%".parse().expect("it is a percentage"),
+        devices: FEWEST,
+        measure: Span::from_millis(4 * MINUTE),
+    });
 }
 
 /// One release breaks the machines, is rolled out to the end all the same, and the next one breaks

@@ -3,6 +3,7 @@
 
 mod device;
 
+use gofleet_core::canary::Comparison;
 use gofleet_core::hold::QuarantineCause;
 use gofleet_core::ids::DeviceId;
 use gofleet_core::order::{Failure, Order, Step, Want};
@@ -76,6 +77,7 @@ impl World<'_> {
                 self.check_blame(server, rollout, device, failure)
             }
             Action::SetRing { .. }
+            | Action::Look { .. }
             | Action::SetState { .. }
             | Action::MarkSilent { .. }
             | Action::Assign { .. }
@@ -245,6 +247,7 @@ impl World<'_> {
             );
             return self.broke(must::RINGS, seen);
         }
+        self.check_canary(server, rollout, ring)?;
         let is_accepted = here().any(|it| it.is_waived) || Self::is_accepted(view, ring);
         if let Some(rate) = gate.max_failure_rate.filter(|_| here().count() > 0 && !is_accepted) {
             let passed = |it: &&DeviceView| {
@@ -286,6 +289,28 @@ impl World<'_> {
             return self.broke(must::EVIDENCE, seen);
         }
         Ok(())
+    }
+
+    /// Whether the signals of a ring's devices were compared, and are no worse than is tolerated.
+    fn check_canary(&self, server: usize, rollout: usize, ring: u32) -> Held {
+        let view = self.view(server, rollout);
+        let is_last = ring as usize + 1 == view.rings.len();
+        let Some(canary) = view.spec.gate.canary.as_ref().filter(|_| !is_last) else {
+            return Ok(());
+        };
+        let look = view.rings[ring as usize].look.as_ref();
+        let is_fine = |it: &Comparison| {
+            let most = f64::from(it.normal) * canary.tolerance.as_f64();
+            it.change.is_some_and(|change| f64::from(change.high) <= most + 1e-9)
+        };
+        let is_shown = look.is_some_and(|look| {
+            look.is_accepted || look.is_final && look.comparisons.iter().all(is_fine)
+        });
+        if is_shown {
+            return Ok(());
+        }
+        let seen = look.map_or_else(|| "no look".to_owned(), ToString::to_string);
+        self.broke(must::SIGNALS, format!("ring {ring} of r{} passes with {seen}", rollout + 1))
     }
 
     /// After a server has made a change.

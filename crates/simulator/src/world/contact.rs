@@ -7,12 +7,14 @@
 use std::rc::Rc;
 
 use gofleet_core::agent::{Novelty, accept_order};
+use gofleet_core::anomaly::{Class, PROCESSOR, Reading, Sample};
 use gofleet_core::order::{Order, Progress, Step};
 use gofleet_core::rollout::OrderView;
-use gofleet_core::time::Timestamp;
+use gofleet_core::time::{Span, Timestamp};
 
 use super::{Answer, Event, GoesOn, Held, Request, Wake, World};
 use crate::invariant;
+use crate::scenario::VERSIONS;
 use crate::server::OrderRow;
 
 /// How long a server holds a poll.
@@ -173,6 +175,7 @@ impl World<'_> {
         match request {
             Request::Poll { poll, after } => {
                 self.servers[server].database.touch(device, now);
+                self.take_sample(server, device, poll);
                 self.servers[server].parked[device] = Some((poll, after.unwrap_or(0)));
                 self.later(HOLD_MS, Event::PollOver { server, device, poll });
                 self.answer_parked(server, device);
@@ -195,6 +198,22 @@ impl World<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// A server takes what a device measured since it asked the last time.
+    fn take_sample(&mut self, server: usize, device: usize, poll: u64) {
+        if self.servers[server].canaries.is_empty() {
+            return;
+        }
+        let (now, it) = (self.server_now(), &self.devices[device]);
+        let version = it.disk.version().and_then(|it| VERSIONS.iter().position(|v| *v == it));
+        let is_slow = version.is_some_and(|version| self.scenario.is_slow(version));
+        let mut dice = self.scenario.dice(&[8, u64::from(it.number), poll]);
+        let load = 20 + dice.below(10) + if is_slow { 20 } else { 0 };
+        let values = [(PROCESSOR.parse().expect("it is a name"), Reading::whole(load))].into();
+        let sample = Sample { over: Span::from_secs(60), values };
+        let (id, class) = (it.id.clone(), Class::from("all".to_owned()));
+        self.servers[server].canaries.observe(&id, &class, &sample, now);
     }
 
     fn take_report(

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use gofleet_core::audit::{Act, By, Deed};
+use gofleet_core::canary::Look;
 use gofleet_core::event::Change;
 use gofleet_core::hold::QuarantineCause;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
@@ -94,6 +95,7 @@ fn decision(view: &RolloutView, action: &Action) -> Option<Act> {
             (!known.is_in_quarantine()).then(|| Act::device_quarantined(device, cause))
         }
         Action::Order { .. }
+        | Action::Look { .. }
         | Action::MarkSilent { .. }
         | Action::Assign { .. }
         | Action::Requeue { .. }
@@ -162,6 +164,7 @@ impl Write<'_> {
             Action::SetRing { ring, state, inputs } => {
                 self.set_ring(view, *ring, *state, inputs.as_ref()).await
             }
+            Action::Look { ring, look } => self.look(view, *ring, look).await,
             Action::Order { device, want } => self.order(view, devices[device], *want).await,
             Action::SetState { state, cause } => {
                 self.set_state(&view.id, *state, cause.as_ref()).await
@@ -286,6 +289,24 @@ impl Write<'_> {
         let reason = inputs.map(GateInputs::reason).unwrap_or_default();
         let (rollout, inputs) = (view.id.clone(), inputs.cloned());
         self.event(&Change::RingState { rollout, ring: name, state, reason, inputs }).await
+    }
+
+    async fn look(
+        &mut self,
+        view: &RolloutView,
+        ring: u32,
+        look: &Look,
+    ) -> Result<(), StorageError> {
+        sqlx::query("UPDATE rings SET look = $3 WHERE rollout = $1 AND place = $2")
+            .bind(view.id.to_string())
+            .bind(i64::from(ring))
+            .bind(to_json(look))
+            .execute(&mut *self.transaction)
+            .await
+            .during("keep what the signals of a ring were seen to be")?;
+        let ring = view.spec.rings[ring as usize].name.clone();
+        let (rollout, look) = (view.id.clone(), look.clone());
+        self.event(&Change::RingLook { rollout, ring, look }).await
     }
 
     async fn set_state(

@@ -210,6 +210,7 @@ async fn rings(
             state: row.word("state")?,
             started_at: row.optional_time("started_at")?,
             ended_at: row.optional_time("ended_at")?,
+            look: row.optional_json("look")?,
         })
     };
     rows.iter().map(ring).collect()

@@ -13,7 +13,7 @@ use crate::order::{Evidence, Order, Receipt, Step, Want};
 use crate::release::ReleaseRef;
 use crate::rollout::estimate::Estimate;
 use crate::rollout::{
-    DeviceView, FleetDevice, Hearing, Previous, RingState, RingView, RolloutState, RolloutView,
+    DeviceView, FleetDevice, Hearing, Previous, RingView, RolloutSpec, RolloutState, RolloutView,
 };
 use crate::time::{Span, Timestamp};
 use crate::window::{Opening, Zone};
@@ -177,22 +177,31 @@ fn started(
             waiting(known[&device.device], ring as u32, &device.release, planning.now)
         })
     });
-    let ring = RingView { state: RingState::Waiting, started_at: None, ended_at: None };
+    let mut spec = plan.spec.clone();
+    forget_canaries(&mut spec);
     RolloutView {
         id: "forecast".parse().expect("a word is an id"),
-        spec: plan.spec.clone(),
+        spec,
         state: RolloutState::Running,
         cause: None,
         author: String::new(),
         started_at: planning.now,
         changed_at: planning.now,
         devices: devices.collect(),
-        rings: vec![ring; plan.rings.len()],
+        rings: vec![RingView::WAITING; plan.rings.len()],
         left_out: Vec::new(),
         unapproved: Vec::new(),
         emergency: None,
         exposure: asked.exposure,
         listening_since: planning.listening_since,
+    }
+}
+
+/// No signals are played, so each look at them is taken to be fine.
+fn forget_canaries(spec: &mut RolloutSpec) {
+    spec.gate.canary = None;
+    for gate in spec.rings.iter_mut().filter_map(|ring| ring.gate.as_mut()) {
+        gate.canary = None;
     }
 }
 

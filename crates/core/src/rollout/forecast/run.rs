@@ -200,6 +200,7 @@ impl Runner<'_> {
                     self.run.passed[*ring as usize].get_or_insert(at);
                 }
                 Action::SetRing { .. }
+                | Action::Look { .. }
                 | Action::Assign { .. }
                 | Action::MarkSilent { .. }
                 | Action::Waive { .. }

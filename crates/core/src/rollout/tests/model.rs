@@ -109,6 +109,7 @@ fn check_action(world: &World, action: &Action) {
         | Action::Waive { .. }
         | Action::Requeue { .. }
         | Action::Assign { .. }
+        | Action::Look { .. }
         | Action::Quarantine { .. } => {}
     }
 }

@@ -113,7 +113,7 @@ pub(crate) fn decisions() -> Vec<Event> {
         inputs,
     };
     let tally = Tally { devices: 1, successes: 1, ..Tally::default() };
-    let inputs = GateInputs { gate: Gate::default(), tallies: vec![tally] };
+    let inputs = GateInputs { gate: Gate::default(), tallies: vec![tally], look: None };
     let event = |sequence, ago, what| Event { sequence, at: before(ago), what };
     vec![
         event(
