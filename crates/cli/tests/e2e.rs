@@ -180,7 +180,7 @@ fn check_receipt(fleet: &Fleet, hostname: &str, archive_bytes: u64) {
 
 /// The same fleet goes on by a file, is paused, resumed, and put back.
 fn upgrade_by_file(fleet: &Fleet) {
-    fleet.import_go("1.27.3");
+    fleet.import_lean_go("1.27.3");
     let file = fleet.folder().join("rollout.yaml");
     fs::write(
         &file,
@@ -247,7 +247,7 @@ fn explained(fleet: &Fleet) {
 #[test]
 fn who_is_away_is_held_apart_and_who_falls_silent_has_failed() {
     let mut fleet = fleet(&["here", "away"]);
-    fleet.import_go("1.27.3");
+    fleet.import_lean_go("1.27.3");
 
     // Offline before its ring starts: held apart, and the others go on without it.
     fleet.kill_agent("away");
@@ -301,7 +301,7 @@ fn closed_window() -> String {
 #[test]
 fn a_window_holds_the_switch_and_an_emergency_takes_it_back() {
     let fleet = fleet(&["one", "two"]);
-    fleet.import_go("1.27.3");
+    fleet.import_lean_go("1.27.3");
     let all = ["--yes", "--soak", "0s", "--rings", "all:rest", "--name"];
     let start = |name: &'static str, more: &[&str]| {
         let words = ["rollout", "start", "1.27.3"].into_iter().chain(all).chain([name]);
@@ -352,7 +352,7 @@ fn a_window_holds_the_switch_and_an_emergency_takes_it_back() {
 #[test]
 fn who_is_held_or_in_quarantine_waits_until_it_is_let_in() {
     let fleet = fleet(&["one", "two", "three"]);
-    fleet.import_go("1.27.3");
+    fleet.import_lean_go("1.27.3");
     let hold = ["hold", "add", "hostname = two", "--reason", "being repaired"];
     let preview = fleet.ok(hold.into_iter().chain(["--dry-run"])).stdout;
     assert!(preview.contains("two") && !preview.contains("three"), "{preview}");
@@ -389,7 +389,7 @@ fn who_is_held_or_in_quarantine_waits_until_it_is_let_in() {
 #[test]
 fn what_may_pass_by_itself_is_tried_again() {
     let fleet = fleet(&["one"]);
-    let release = fleet.import_go("1.27.3");
+    let release = fleet.import_lean_go("1.27.3");
     let sha256 = fleet.json(["release", "show", &release])["archive"]["sha256"].clone();
     let archive = fleet.data().join("artifacts").join(sha256.as_str().unwrap());
     let away = fleet.folder().join("away");
@@ -461,7 +461,7 @@ fn mistakes_are_told_with_what_to_do() {
     let real = go::archive("1.27.3", go::HOST);
     let arguments = ["release", "import", real.to_str().unwrap(), "--sha256", &wrong];
     refused_with_data(&fleet, arguments, &["error: ", "because: ", &wrong]);
-    fleet.import_go("1.27.3");
+    fleet.import_lean_go("1.27.3");
     let start = ["rollout", "start", "1.27.3", "--yes", "--rings"];
     let with = |rings| [start[0], start[1], start[2], start[3], start[4], rings];
     refused(&fleet, with("a:60%,b:50%"), 1, &["error: ", "110"]);
@@ -493,7 +493,7 @@ fn refused_with_data<const N: usize>(fleet: &Fleet, arguments: [&str; N], expect
 #[test]
 fn a_server_that_is_killed_in_mid_ring_goes_on_with_the_same_devices() {
     let mut fleet = fleet(&["one", "two"]);
-    fleet.import_go("1.27.3");
+    fleet.import_lean_go("1.27.3");
     fleet.ok([
         "rollout",
         "start",
@@ -552,7 +552,7 @@ fn the_demo_ends_as_it_should() {
 #[test]
 fn a_patch_upgrade_takes_the_delta_from_the_distribution_point_of_its_site() {
     let mut fleet = Fleet::start_with(PROGRAM, &["--reconcile-every", "200ms"]);
-    let (old, new) = (fleet.import_go("1.27.2"), fleet.import_go("1.27.3"));
+    let (old, new) = (fleet.import_lean_go("1.27.2"), fleet.import_lean_go("1.27.3"));
     wait_until("the pack and the delta", PREPARE_DEADLINE, || {
         let states = |id: &str| {
             let shown = fleet.json(["release", "show", id]);
@@ -567,7 +567,7 @@ fn a_patch_upgrade_takes_the_delta_from_the_distribution_point_of_its_site() {
     let labels = vec![("site".to_owned(), "berlin".to_owned())];
     fleet.start_agent_with("one", &AgentOptions { labels, ..AgentOptions::default() });
     fleet.wait_devices(1);
-    let archive_bytes = fs::metadata(go::archive("1.27.3", go::HOST)).unwrap().len();
+    let archive_bytes = fs::metadata(go::lean_archive("1.27.3", go::HOST)).unwrap().len();
     let begin = |version: &str, name: &str| {
         fleet.ok([
             "rollout", "start", version, "--name", name, "--yes", "--soak", "0s", "--rings",

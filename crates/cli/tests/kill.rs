@@ -37,7 +37,7 @@ impl Bed {
         let mut fleet =
             Fleet::start_with(PROGRAM, &["--reconcile-every", "100ms", "--prepare", "false"]);
         for version in [OLD, NEW] {
-            fleet.import_go(version);
+            fleet.import_lean_go(version);
         }
         fleet.start_agent("device");
         fleet.wait_devices(1);

@@ -78,7 +78,7 @@ fn device_of(status: &Value, hostname: &str) -> Value {
 #[test]
 fn users_put_off_as_often_as_allowed_and_accept() {
     let mut fleet = fleet(&["one", "two"]);
-    let id = fleet.import_go("1.27.2");
+    let id = fleet.import_lean_go("1.27.2");
     let asked = ["--postpone", "2", "--postpone-for", "10m", "--notice", "Close your editors."];
     publish(&fleet, "1h", &asked);
     let offered = wait_offered(&fleet, "one");
@@ -143,7 +143,7 @@ fn users_put_off_as_often_as_allowed_and_accept() {
 #[test]
 fn after_its_deadline_a_release_is_activated_without_asking() {
     let fleet = fleet(&["one"]);
-    let id = fleet.import_go("1.27.2");
+    let id = fleet.import_lean_go("1.27.2");
     publish(&fleet, "60s", &[]);
     let offered = wait_offered(&fleet, "one");
     assert_eq!(fleet.agent("one").active(), None, "{offered}");

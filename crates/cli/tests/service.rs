@@ -112,7 +112,7 @@ fn an_agent_ends_in_the_middle_of_an_installation_and_goes_on_later() {
     };
     fleet.start_agent_with("one", &options);
     fleet.wait_devices(1);
-    let id = fleet.import_go("1.27.3");
+    let id = fleet.import_lean_go("1.27.3");
     let words = ["rollout", "start", "1.27.3", "--yes", "--rings", "all:rest", "--soak", "0s"];
     fleet.ok(words);
     wait_until("the installation to be under way", DEADLINE, || reached.exists().then_some(()));

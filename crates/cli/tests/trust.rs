@@ -64,7 +64,7 @@ fn roll_out(fleet: &Fleet, name: &str) {
 fn alone_one_begins_and_a_device_runs_what_was_signed_and_nothing_else() {
     let mut fleet = Fleet::start(PROGRAM);
     // Approved by the server alone, before there was a root of trust.
-    let release = fleet.import_go("1.27.3");
+    let release = fleet.import_lean_go("1.27.3");
     let ann = Person::named(&fleet, "ann");
     let begun = fleet.ok(["trust", "init", "--solo"].into_iter().chain(ann.flags()));
     assert!(begun.stderr.contains("one key signs everything"), "{}", begun.stderr);
@@ -95,7 +95,7 @@ fn alone_one_begins_and_a_device_runs_what_was_signed_and_nothing_else() {
 #[test]
 fn several_sign_apart_from_the_server_and_too_few_are_not_enough() {
     let fleet = Fleet::start(PROGRAM);
-    let release = fleet.import_go("1.27.3");
+    let release = fleet.import_lean_go("1.27.3");
     let people = ["ann", "bob", "eve"].map(|name| Person::with_key(&fleet, name));
     let [ann, bob, eve] = &people;
     let (ann_pub, bob_pub, eve_pub) = (ann.public(), bob.public(), eve.public());

@@ -265,7 +265,15 @@ impl Fleet {
     /// release's id.
     #[track_caller]
     pub fn import_go(&self, version: &str) -> String {
-        let archive = crate::go::archive(version, crate::go::HOST);
+        self.import(version, &crate::go::archive(version, crate::go::HOST))
+    }
+
+    /// The same with [a lean Go](crate::go::lean_archive).
+    pub fn import_lean_go(&self, version: &str) -> String {
+        self.import(version, &crate::go::lean_archive(version, crate::go::HOST))
+    }
+
+    fn import(&self, version: &str, archive: &Path) -> String {
         self.ok([OsStr::new("release"), OsStr::new("import"), archive.as_os_str()]);
         let id = format!("go-{version}-{}", crate::go::HOST);
         self.ok(["release", "approve", &id]);

