@@ -59,6 +59,7 @@ enum Verb {
   gofleet rollout start 1.27.3 --on-failure roll-back-ring --max-failures 2 --watch
   gofleet rollout start 1.27.3 --window 'Sat,Sun 01:00-05:00' --closed 2026-12-24..2027-01-01
   gofleet rollout start 1.27.3 --max-failure-rate 2% --confidence 99%
+  gofleet rollout start 1.27.3 --rings first:20,all:rest --canary processor,disk_free:lower
   gofleet rollout start 1.27.3 --publish 7d --postpone 3 --postpone-for 4h")]
     Start {
         #[command(flatten)]
