@@ -100,13 +100,13 @@ pub struct Comparison {
     pub normal: Reading,
     /// By how much the upgraded devices differ; absent if too few could be compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub change: Option<Change>,
+    pub change: Option<Interval>,
 }
 
-/// An estimated change, with the interval that it lies in.
+/// The interval that a change lies in, with its estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct Change {
+pub struct Interval {
     /// Hodges and Lehmann's estimate: the median of all differences between an upgraded device and
     /// another.
     pub estimate: Difference,
@@ -182,7 +182,7 @@ impl Look {
 impl Comparison {
     /// What it says, where so much of what is normal is tolerated.
     pub fn judge(&self, tolerance: Share) -> Judgement {
-        let Some(Change { estimate, low, high }) = self.change else { return Judgement::Unclear };
+        let Some(Interval { estimate, low, high }) = self.change else { return Judgement::Unclear };
         let (estimate, low, high) = match self.worse {
             Worse::Higher => (estimate.as_f64(), low.as_f64(), high.as_f64()),
             Worse::Lower => (-estimate.as_f64(), -high.as_f64(), -low.as_f64()),
@@ -228,7 +228,7 @@ impl fmt::Display for Comparison {
         let Self { signal, upgraded, control, normal, change, .. } = self;
         write!(f, "{signal} on {upgraded} devices against {control} without the release")?;
         match change {
-            Some(Change { estimate, low, high }) => {
+            Some(Interval { estimate, low, high }) => {
                 write!(f, ": {estimate} ({low} to {high}), where {normal} is normal")
             }
             None => f.write_str(": too few to compare"),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::shift::{median, shift};
-use super::{Canary, Change, Comparison, Look, Worse};
+use super::{Canary, Comparison, Interval, Look, Worse};
 use crate::anomaly::{Class, Reading, Sample, SignalName};
 use crate::ids::{DeviceId, RolloutId};
 use crate::order::Step;
@@ -182,7 +182,7 @@ impl Followed {
         let (of_upgraded, of_control) = (upgraded.len() as u32, control.len() as u32);
         let is_enough = of_upgraded.min(of_control) >= canary.devices;
         let shift = is_enough.then(|| shift(&spread(upgraded), &spread(control), error)).flatten();
-        let change = shift.map(|it| Change {
+        let change = shift.map(|it| Interval {
             estimate: it.estimate.into(),
             low: it.low.into(),
             high: it.high.into(),

@@ -30,7 +30,7 @@ fn canary() -> Canary {
 }
 
 fn comparison(upgraded: &[f64], control: &[f64], error: f64) -> Comparison {
-    let change = shift(upgraded, control, error).map(|it| Change {
+    let change = shift(upgraded, control, error).map(|it| Interval {
         estimate: it.estimate.into(),
         low: it.low.into(),
         high: it.high.into(),
