@@ -19,6 +19,7 @@ mod event;
 mod hold;
 mod hook;
 mod identity;
+mod migrations;
 mod query;
 mod release;
 mod report;
@@ -88,7 +89,7 @@ impl Storage {
         prepare(&mut first, WRITER).await.map_err(failed)?;
         first.close().await.map_err(failed)?;
         let writer = pool(1, WRITER).connect(&address).await.map_err(failed)?;
-        sqlx::migrate!()
+        migrations::migrator()
             .run(&writer)
             .await
             .map_err(|source| OpenError::Migrate { path: path.clone(), source })?;

@@ -48,7 +48,6 @@ pub(super) fn median(sorted: &[f64]) -> Option<f64> {
 
 /// The point of the standard normal distribution below which a share of `p` lies, to seven digits
 /// (Wichura, *Algorithm AS 241*, Applied Statistics 37, 1988: PPND7).
-#[expect(clippy::many_single_char_names, reason = "as the algorithm is printed")]
 fn quantile(p: f64) -> f64 {
     let q = p - 0.5;
     if q.abs() <= 0.425 {
