@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::anomaly::Withheld;
 use crate::hold::{Hold, QuarantineCause};
-use crate::ids::{DeviceId, HoldId, ReleaseId, RolloutId};
+use crate::ids::{CollectionName, DeviceId, HoldId, ReleaseId, RolloutId};
 use crate::offer::Answer;
 use crate::order::{Failure, Step};
 use crate::release::ReleaseStatus;
@@ -58,6 +58,22 @@ pub enum Change {
         /// The hold.
         hold: HoldId,
         /// Who lifted it.
+        by: String,
+    },
+    /// Who belongs to a collection was written, for the first time or anew.
+    #[serde(rename = "collection.set")]
+    CollectionSet {
+        /// The collection.
+        collection: CollectionName,
+        /// Who wrote it.
+        by: String,
+    },
+    /// A collection was deleted.
+    #[serde(rename = "collection.deleted")]
+    CollectionDeleted {
+        /// The collection.
+        collection: CollectionName,
+        /// Who deleted it.
         by: String,
     },
     /// A device was put into quarantine.
@@ -229,6 +245,8 @@ impl Change {
             Self::EmergencyLifted { .. } => "emergency.lifted",
             Self::HoldMade { .. } => "hold.made",
             Self::HoldLifted { .. } => "hold.lifted",
+            Self::CollectionSet { .. } => "collection.set",
+            Self::CollectionDeleted { .. } => "collection.deleted",
             Self::DeviceQuarantined { .. } => "device.quarantined",
             Self::DeviceLetIn { .. } => "device.let_in",
             Self::AnomalyWithheld { .. } => "anomaly.withheld",
@@ -264,6 +282,8 @@ impl Change {
             | Self::EmergencyLifted { .. }
             | Self::HoldMade { .. }
             | Self::HoldLifted { .. }
+            | Self::CollectionSet { .. }
+            | Self::CollectionDeleted { .. }
             | Self::AnomalyWithheld { .. }
             | Self::TokenCreated { .. }
             | Self::ReleaseImported { .. }
@@ -289,6 +309,8 @@ impl Change {
             | Self::EmergencyLifted { .. }
             | Self::HoldMade { .. }
             | Self::HoldLifted { .. }
+            | Self::CollectionSet { .. }
+            | Self::CollectionDeleted { .. }
             | Self::DeviceQuarantined { .. }
             | Self::DeviceLetIn { .. }
             | Self::AnomalyWithheld { .. }

@@ -29,6 +29,7 @@ pub mod anomaly;
 pub mod artifact;
 pub mod audit;
 pub mod bandwidth;
+pub mod collection;
 pub mod device;
 pub mod digest;
 pub mod edge;

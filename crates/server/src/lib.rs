@@ -9,6 +9,7 @@ pub mod api;
 mod audit;
 pub mod authentication;
 mod clones;
+mod collections;
 pub mod commands;
 pub mod config;
 pub mod console;

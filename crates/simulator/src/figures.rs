@@ -288,6 +288,7 @@ fn planning<'a>(
         spec,
         releases,
         fleet,
+        collections: &[],
         artifacts: &[],
         seed: "figures",
         install_time,

@@ -76,6 +76,12 @@ fn text(change: &Change) -> String {
             format!("Devices held by {} ({}): {}", hold.by, hold.id, hold.reason)
         }
         Change::HoldLifted { hold, by } => format!("Hold {hold} lifted by {by}"),
+        Change::CollectionSet { collection, by } => {
+            format!("Collection {collection} written by {by}")
+        }
+        Change::CollectionDeleted { collection, by } => {
+            format!("Collection {collection} deleted by {by}")
+        }
         Change::DeviceQuarantined { cause, .. } => format!("is in quarantine: {cause}"),
         Change::DeviceLetIn { healthy_for: Some(span), .. } => {
             format!("is let in again: it was well for {span}")
@@ -159,6 +165,8 @@ fn tone(change: &Change) -> String {
         Change::HoldMade { .. } => "s-waiting",
         Change::TokenCreated { .. }
         | Change::HoldLifted { .. }
+        | Change::CollectionSet { .. }
+        | Change::CollectionDeleted { .. }
         | Change::DeviceLetIn { .. }
         | Change::EmergencyLifted { .. }
         | Change::DeviceEnrolled { .. }

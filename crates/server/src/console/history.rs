@@ -68,6 +68,8 @@ const fn is_notable(change: &Change) -> bool {
         | Change::EmergencyLifted { .. }
         | Change::HoldMade { .. }
         | Change::HoldLifted { .. }
+        | Change::CollectionSet { .. }
+        | Change::CollectionDeleted { .. }
         | Change::DeviceQuarantined { .. }
         | Change::DeviceLetIn { .. }
         | Change::AnomalyWithheld { .. }

@@ -304,6 +304,7 @@ pub(super) fn facts(number: usize) -> Facts {
         ],
         zone: None,
         labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        collections: Default::default(),
     }
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod anomaly;
 mod artifacts;
 mod audit;
+mod collections;
 mod config;
 mod distribution;
 mod document;
