@@ -124,6 +124,16 @@ pub enum Change {
         /// What is active on it.
         active: Option<String>,
     },
+    /// A device came late into a rollout, and joined a ring.
+    #[serde(rename = "device.joined")]
+    DeviceJoined {
+        /// The device.
+        device: DeviceId,
+        /// The rollout.
+        rollout: RolloutId,
+        /// The ring's name.
+        ring: String,
+    },
     /// An order was given.
     #[serde(rename = "device.ordered")]
     DeviceOrdered {
@@ -253,6 +263,7 @@ impl Change {
             Self::TokenCreated { .. } => "token.created",
             Self::DeviceEnrolled { .. } => "device.enrolled",
             Self::DeviceFacts { .. } => "device.facts",
+            Self::DeviceJoined { .. } => "device.joined",
             Self::DeviceOrdered { .. } => "device.ordered",
             Self::DeviceStep { .. } => "device.step",
             Self::DeviceAnswered { .. } => "device.answered",
@@ -273,6 +284,7 @@ impl Change {
             | Self::DeviceFacts { device, .. }
             | Self::DeviceQuarantined { device, .. }
             | Self::DeviceLetIn { device, .. }
+            | Self::DeviceJoined { device, .. }
             | Self::DeviceOrdered { device, .. }
             | Self::DeviceStep { device, .. }
             | Self::DeviceAnswered { device, .. }
@@ -297,7 +309,8 @@ impl Change {
     /// The rollout that it concerns.
     pub const fn rollout(&self) -> Option<&RolloutId> {
         match self {
-            Self::DeviceOrdered { rollout, .. }
+            Self::DeviceJoined { rollout, .. }
+            | Self::DeviceOrdered { rollout, .. }
             | Self::DeviceStep { rollout, .. }
             | Self::DeviceAnswered { rollout, .. }
             | Self::DeviceSilent { rollout, .. }

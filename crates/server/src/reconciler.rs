@@ -7,7 +7,7 @@
 
 use std::convert::Infallible;
 
-use gofleet_core::rollout::{Action, advance};
+use gofleet_core::rollout::{Action, Latecomer, advance};
 use gofleet_core::time::Timestamp;
 use gofleet_platform::checkpoint;
 use gofleet_storage::{Decider, Moment, Storage, StorageError};
@@ -45,6 +45,9 @@ pub async fn tick(storage: &Storage, now: Timestamp) -> Result<(), StorageError>
     storage.listening_since(now);
     let mut outcome = settle(storage, now).await;
     for rollout in storage.moving_rollouts().await? {
+        for latecomer in storage.take_latecomers(&rollout, now).await? {
+            tell_late(rollout.as_str(), &latecomer);
+        }
         let view = storage.rollout(&rollout, now).await?;
         // Most ticks change nothing: looking first spares them the write lock.
         if advance(&view, now).is_empty() {
@@ -72,6 +75,15 @@ fn stop_if_asked(moment: Moment) {
         Moment::Decided => "server-decided",
         Moment::Committed => "server-committed",
     });
+}
+
+fn tell_late(rollout: &str, latecomer: &Latecomer) {
+    match latecomer {
+        Latecomer::Joins { device, ring, .. } => info!(rollout, %device, ring, "joins late"),
+        Latecomer::StaysOut(out) => {
+            info!(rollout, device = %out.device, "came late, is left out: {}", out.reason);
+        }
+    }
 }
 
 fn tell(rollout: &str, actions: &[Action]) {

@@ -3,3 +3,6 @@ CREATE TABLE collections (
     key TEXT NOT NULL PRIMARY KEY,
     body TEXT NOT NULL
 );
+-- Up to which event a rollout has looked for devices that come late; none in rollouts that were
+-- started before there was a rule for them.
+ALTER TABLE rollouts ADD COLUMN looked_upto BIGINT;

@@ -11,10 +11,11 @@ use gofleet_core::order::{Order, Receipt, Step, Want};
 use gofleet_core::rollout::FleetDevice;
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::version;
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::audit::{Record, Routine};
-use crate::hold::kept_out;
+use crate::hold::{holds_at, kept_out};
 use crate::query::{Columns as _, During as _, corrupt, to_i64};
 use crate::{Storage, StorageError, collection};
 
@@ -212,8 +213,8 @@ impl Storage {
     }
 
     async fn groups(&self, now: Timestamp) -> Result<Groups, StorageError> {
-        let (collections, holds) = (self.ready_collections().await?, self.holding(now).await?);
-        Ok(Groups { collections, holds })
+        let mut reader = self.readers.acquire().await.during("begin to read")?;
+        Groups::read(&mut reader, now).await
     }
 
     /// How long devices took from their order to activation lately: the median of the latest
@@ -242,12 +243,22 @@ impl Storage {
 }
 
 /// What devices belong to.
-struct Groups {
+pub(crate) struct Groups {
     collections: Collections,
     holds: Holds,
 }
 
-fn fleet_device(row: &AnyRow, groups: &Groups) -> Result<FleetDevice, StorageError> {
+impl Groups {
+    pub(crate) async fn read(
+        connection: &mut AnyConnection,
+        now: Timestamp,
+    ) -> Result<Self, StorageError> {
+        let collections = collection::ready(&mut *connection).await?;
+        Ok(Self { collections, holds: holds_at(connection, now).await? })
+    }
+}
+
+pub(crate) fn fleet_device(row: &AnyRow, groups: &Groups) -> Result<FleetDevice, StorageError> {
     let busy = row.optional_text("busy")?;
     let id: DeviceId = row.parsed("id")?;
     let facts = collection::facts(row, &id, &groups.collections)?;

@@ -14,6 +14,8 @@ mod distribution;
 mod enrolment;
 #[path = "storage/holds.rs"]
 mod holds;
+#[path = "storage/late.rs"]
+mod late;
 #[path = "storage/published.rs"]
 mod published;
 #[path = "storage/reports.rs"]

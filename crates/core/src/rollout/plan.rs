@@ -327,7 +327,7 @@ fn check_rate(ring: &str, gate: &Gate, devices: usize) -> Result<(), PlanError> 
     }
 }
 
-fn reason_to_stay(
+pub(super) fn reason_to_stay(
     spec: &RolloutSpec,
     releases: &BTreeMap<&Platform, &Release>,
     device: &FleetDevice,

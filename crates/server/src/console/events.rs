@@ -97,6 +97,7 @@ fn text(change: &Change) -> String {
             Some(version) => format!("tells of itself: {version} active"),
             None => "tells of itself: no managed Go".to_owned(),
         },
+        Change::DeviceJoined { ring, .. } => format!("came late, and joins ring {ring}"),
         Change::DeviceOrdered { want, .. } => match want {
             WantKind::Activate => "is ordered to upgrade".to_owned(),
             WantKind::Offer => "is offered the release".to_owned(),
@@ -171,6 +172,7 @@ fn tone(change: &Change) -> String {
         | Change::EmergencyLifted { .. }
         | Change::DeviceEnrolled { .. }
         | Change::DeviceFacts { .. }
+        | Change::DeviceJoined { .. }
         | Change::RolloutStarted { .. }
         | Change::RolloutAssigned { .. }
         | Change::ReleaseImported { .. } => "g-note",

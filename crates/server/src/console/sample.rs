@@ -189,6 +189,7 @@ fn spec(rings: &[&str]) -> RolloutSpec {
         offline_after: Span::from_secs(900),
         retry: Retry::default(),
         on_failure: OnFailure::RollBackRing,
+        late: Default::default(),
         allow_downgrade: false,
     }
 }

@@ -5,7 +5,9 @@
 //! stretch with one of them would show.
 
 use gofleet_core::offer::{Postpone, Publish};
-use gofleet_core::rollout::{Command, Gate, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
+use gofleet_core::rollout::{
+    Command, Gate, Late, OnFailure, Retry, RingSize, RingSpec, RolloutSpec,
+};
 use gofleet_core::time::Span;
 use gofleet_core::window::Window;
 
@@ -45,6 +47,13 @@ impl Scenario {
             faults.clear();
             rollouts = two_bad_releases(&mut of_its_own, devices, faults_end_ms, &mut faults);
         }
+        let mut latecomers = Dice::new(seed).about(&[4, u64::from(devices)]);
+        if latecomers.chance(400) {
+            some_come_late(&mut latecomers, devices, faults_end_ms, &mut faults);
+        }
+        for (_, spec) in &mut rollouts {
+            spec.late = *latecomers.pick(&Late::ALL);
+        }
         faults.sort_by_key(|(at, _)| *at);
         let network = network(&mut dice);
         let blast_radius = dice.chance(300).then(|| {
@@ -75,6 +84,15 @@ fn two_bad_releases(
         faults.push((0, Fault::BadRelease { version: place + 1, per_mille, after_ms: 0 }));
     }
     rollouts
+}
+
+/// Some machines enrol in the middle of the story.
+fn some_come_late(dice: &mut Dice, devices: u32, end_ms: u64, faults: &mut Vec<(u64, Fault)>) {
+    for device in 0..devices {
+        if dice.chance(200) {
+            faults.push((dice.below(end_ms), Fault::Enrols { device }));
+        }
+    }
 }
 
 fn network(dice: &mut Dice) -> Network {
@@ -124,6 +142,7 @@ fn spec(dice: &mut Dice, name: &str, version: &str, devices: u32) -> RolloutSpec
             OnFailure::RollBackRing,
             OnFailure::RollBackAll,
         ]),
+        late: Late::Never,
         allow_downgrade: dice.chance(500),
         publish: dice.chance(250).then(|| publish(dice)),
     }
