@@ -85,6 +85,7 @@ pub fn gather(
         found: find_go(root, places),
         zone: Some(zone().to_string()),
         labels: labels.clone(),
+        collections: Default::default(),
     }
 }
 

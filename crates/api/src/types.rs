@@ -2,6 +2,7 @@
 
 mod anomaly;
 mod audit;
+mod collection;
 mod edge;
 mod emergency;
 mod enrolment;
@@ -13,6 +14,7 @@ mod trust;
 
 pub use anomaly::{AnomalyRule, AnomalyRules, Baseline};
 pub use audit::AuditHead;
+pub use collection::{CollectionDetail, CollectionRequest, CollectionSummary};
 pub use edge::{EnrolEdgeRequest, EnrolEdgeResponse};
 pub use emergency::{EmergencyRequest, EmergencyView};
 pub use enrolment::{EnrolRequest, EnrolResponse, IssuedCertificate, RenewalRequest};
@@ -27,6 +29,7 @@ pub use gofleet_core::anomaly::{
     ConditionView, DeviceHealth, RuleView, Sample, Standing, Withheld,
 };
 pub use gofleet_core::audit::{Actor, AuditEntry, Head};
+pub use gofleet_core::collection::{Collection, Member, Members, Roster, RosterChange};
 pub use gofleet_core::device::{Device, DeviceDetail, DeviceHistory, Overview, VersionCount};
 pub use gofleet_core::edge::{Edge, EdgeReport};
 pub use gofleet_core::event::{Change, Event};

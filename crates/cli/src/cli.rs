@@ -8,6 +8,7 @@ use crate::agent::AgentArguments;
 use crate::anomaly::AnomalyArguments;
 use crate::apply::{Apply, Diff};
 use crate::audit::Audit;
+use crate::collection::CollectionArguments;
 use crate::demo::Demo;
 use crate::device::DeviceArguments;
 use crate::edge::EdgeArguments;
@@ -61,6 +62,7 @@ pub enum Command {
     Diff(Diff),
     Emergency(Emergency),
     Hold(HoldArguments),
+    Collection(CollectionArguments),
     Release(ReleaseArguments),
     Device(DeviceArguments),
     Anomaly(AnomalyArguments),
@@ -102,6 +104,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "diff",
             "emergency",
             "hold",
+            "collection",
             "release",
             "device",
             "anomaly",

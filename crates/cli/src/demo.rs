@@ -19,8 +19,8 @@ use gofleet_api::{Client, DecisionRequest};
 use gofleet_core::order::Step;
 use gofleet_core::release::Platform;
 use gofleet_core::rollout::{
-    DeviceStatus, Gate, OnFailure, Retry, RingSize, RingSpec, RingState, RolloutSpec, RolloutState,
-    RolloutStatus,
+    DeviceStatus, Gate, Late, OnFailure, Retry, RingSize, RingSpec, RingState, RolloutSpec,
+    RolloutState, RolloutStatus,
 };
 use gofleet_core::time::Span;
 use gofleet_server::stop_signal;
@@ -238,6 +238,7 @@ fn spec(name: String, version: &str, rings: Vec<RingSpec>) -> RolloutSpec {
         offline_after: Span::from_secs(5 * 60),
         retry: Retry::default(),
         on_failure: OnFailure::RollBackRing,
+        late: Late::Never,
         allow_downgrade: true,
     }
 }

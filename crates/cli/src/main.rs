@@ -14,6 +14,7 @@ mod audit;
 mod cache;
 mod cli;
 mod clock;
+mod collection;
 mod connection;
 mod demo;
 mod device;
@@ -87,6 +88,7 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Diff(arguments) => apply::diff(arguments, printer).await,
         Command::Emergency(arguments) => emergency::run(arguments, printer).await,
         Command::Hold(arguments) => hold::run(arguments, printer).await,
+        Command::Collection(arguments) => collection::run(arguments, printer).await,
         Command::Release(arguments) => release::run(arguments, printer).await,
         Command::Device(arguments) => device::run(arguments, printer).await,
         Command::Anomaly(arguments) => anomaly::run(arguments, printer).await,

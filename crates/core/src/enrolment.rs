@@ -182,6 +182,7 @@ mod tests {
             found: Vec::new(),
             zone: None,
             labels: [("site".to_owned(), "berlin".to_owned())].into(),
+            collections: Default::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::anomaly::Withheld;
 use crate::canary::Look;
 use crate::hold::{Hold, QuarantineCause};
-use crate::ids::{DeviceId, HoldId, ReleaseId, RolloutId};
+use crate::ids::{CollectionName, DeviceId, HoldId, ReleaseId, RolloutId};
 use crate::offer::Answer;
 use crate::order::{Failure, Step};
 use crate::release::ReleaseStatus;
@@ -61,6 +61,22 @@ pub enum Change {
         /// Who lifted it.
         by: String,
     },
+    /// Who belongs to a collection was written, for the first time or anew.
+    #[serde(rename = "collection.set")]
+    CollectionSet {
+        /// The collection.
+        collection: CollectionName,
+        /// Who wrote it.
+        by: String,
+    },
+    /// A collection was deleted.
+    #[serde(rename = "collection.deleted")]
+    CollectionDeleted {
+        /// The collection.
+        collection: CollectionName,
+        /// Who deleted it.
+        by: String,
+    },
     /// A device was put into quarantine.
     #[serde(rename = "device.quarantined")]
     DeviceQuarantined {
@@ -108,6 +124,16 @@ pub enum Change {
         device: DeviceId,
         /// What is active on it.
         active: Option<String>,
+    },
+    /// A device came late into a rollout, and joined a ring.
+    #[serde(rename = "device.joined")]
+    DeviceJoined {
+        /// The device.
+        device: DeviceId,
+        /// The rollout.
+        rollout: RolloutId,
+        /// The ring's name.
+        ring: String,
     },
     /// An order was given.
     #[serde(rename = "device.ordered")]
@@ -240,12 +266,15 @@ impl Change {
             Self::EmergencyLifted { .. } => "emergency.lifted",
             Self::HoldMade { .. } => "hold.made",
             Self::HoldLifted { .. } => "hold.lifted",
+            Self::CollectionSet { .. } => "collection.set",
+            Self::CollectionDeleted { .. } => "collection.deleted",
             Self::DeviceQuarantined { .. } => "device.quarantined",
             Self::DeviceLetIn { .. } => "device.let_in",
             Self::AnomalyWithheld { .. } => "anomaly.withheld",
             Self::TokenCreated { .. } => "token.created",
             Self::DeviceEnrolled { .. } => "device.enrolled",
             Self::DeviceFacts { .. } => "device.facts",
+            Self::DeviceJoined { .. } => "device.joined",
             Self::DeviceOrdered { .. } => "device.ordered",
             Self::DeviceStep { .. } => "device.step",
             Self::DeviceAnswered { .. } => "device.answered",
@@ -267,6 +296,7 @@ impl Change {
             | Self::DeviceFacts { device, .. }
             | Self::DeviceQuarantined { device, .. }
             | Self::DeviceLetIn { device, .. }
+            | Self::DeviceJoined { device, .. }
             | Self::DeviceOrdered { device, .. }
             | Self::DeviceStep { device, .. }
             | Self::DeviceAnswered { device, .. }
@@ -276,6 +306,8 @@ impl Change {
             | Self::EmergencyLifted { .. }
             | Self::HoldMade { .. }
             | Self::HoldLifted { .. }
+            | Self::CollectionSet { .. }
+            | Self::CollectionDeleted { .. }
             | Self::AnomalyWithheld { .. }
             | Self::TokenCreated { .. }
             | Self::ReleaseImported { .. }
@@ -290,7 +322,8 @@ impl Change {
     /// The rollout that it concerns.
     pub const fn rollout(&self) -> Option<&RolloutId> {
         match self {
-            Self::DeviceOrdered { rollout, .. }
+            Self::DeviceJoined { rollout, .. }
+            | Self::DeviceOrdered { rollout, .. }
             | Self::DeviceStep { rollout, .. }
             | Self::DeviceAnswered { rollout, .. }
             | Self::DeviceSilent { rollout, .. }
@@ -303,6 +336,8 @@ impl Change {
             | Self::EmergencyLifted { .. }
             | Self::HoldMade { .. }
             | Self::HoldLifted { .. }
+            | Self::CollectionSet { .. }
+            | Self::CollectionDeleted { .. }
             | Self::DeviceQuarantined { .. }
             | Self::DeviceLetIn { .. }
             | Self::AnomalyWithheld { .. }

@@ -1,9 +1,10 @@
 //! What a device tells of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::CollectionName;
 use crate::release::Platform;
 use crate::window::Zone;
 
@@ -36,6 +37,10 @@ pub struct Facts {
     /// Labels that the administrator gave it, like `site = berlin`.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// The collections that it belongs to. The server alone says that: what a device tells of it
+    /// counts for nothing.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub collections: BTreeSet<CollectionName>,
 }
 
 impl Facts {

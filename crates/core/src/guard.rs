@@ -55,6 +55,10 @@ guards! {
     Evidence,
     /// Generations grow over a restore too.
     GenerationsGrow,
+    /// Nobody comes late into a rollout that takes in nobody late.
+    LateByRule,
+    /// A ring that has started takes in nobody late, unless its rollout says so.
+    StartedRingFixed,
     /// A device that is held by a moving rollout is not planned into another.
     BusyElsewhere,
     /// A device with a newer version stays, unless downgrades are allowed.

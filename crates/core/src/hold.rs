@@ -84,6 +84,11 @@ impl Holds {
         self.0.is_empty()
     }
 
+    /// Whether who is held depends on collections.
+    pub fn ask_for_collections(&self) -> bool {
+        self.0.iter().any(|(_, selector)| selector.asks_for_collections())
+    }
+
     /// The hold on a device; of several the one that ends last.
     pub fn on(&self, device: &DeviceId, facts: &Facts) -> Option<&Hold> {
         let on_it = self.0.iter().filter(|(_, selector)| selector.matches(device, facts));

@@ -94,6 +94,8 @@ ids! {
     EdgeId = "distribution point id";
     /// A hold, named by the server when it is made.
     HoldId = "hold id";
+    /// A named collection of devices.
+    CollectionName = "collection name";
     /// A package, like `go`.
     PackageName = "package name";
 }

@@ -30,6 +30,7 @@ pub mod artifact;
 pub mod audit;
 pub mod bandwidth;
 pub mod canary;
+pub mod collection;
 pub mod device;
 pub mod digest;
 pub mod edge;

@@ -13,6 +13,7 @@
 //! - After a stop nothing begins any more.
 //! - What an earlier release put back by itself stays as it is.
 //! - Who is held or in quarantine is ordered nothing new.
+//! - Who comes late joins by the rollout's rule, or is told why not.
 
 mod advance;
 mod blame;
@@ -26,6 +27,7 @@ mod evidence;
 mod explain;
 pub mod forecast;
 mod gate;
+mod late;
 mod plan;
 mod preview;
 mod publish;
@@ -46,11 +48,12 @@ pub use evidence::{News, Told, take_report};
 pub use explain::{WaitingOn, status, summary};
 pub(crate) use gate::passes_else;
 pub use gate::{GateInputs, Verdict, tally};
+pub use late::{Latecomer, latecomers};
 pub use plan::{FleetDevice, LeftOutReason, PlanError, Planning, plan};
 pub use preview::{Preview, preview};
 pub use publish::assign;
 pub use rings::{InvalidRing, parse_rings};
-pub use spec::{Gate, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
+pub use spec::{Gate, Late, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
 pub use status::{
     DeviceStatus, LeftOut, PlannedDevice, PlannedRing, Reason, RingState, RingStatus, RolloutPlan,
     RolloutState, RolloutStatus, RolloutSummary, Tally, Traffic, WayTraffic,

@@ -3,6 +3,8 @@
 //! `os = "windows" and (label.site in ("berlin", "oslo") or hostname like "ci-*") and not active
 //! >= 1.27.0`
 //!
+//! `collection = "pilots"` picks the devices of a [collection](crate::collection).
+//!
 //! An empty selector picks every device. Mistakes point at their column and suggest what was
 //! probably meant. What is parsed prints as text that parses to the same.
 //!

@@ -5,6 +5,7 @@ mod anomaly;
 mod artifacts;
 mod audit;
 mod certificates;
+mod collections;
 mod devices;
 mod edges;
 mod emergency;
@@ -39,6 +40,7 @@ fn routes() -> Routes {
         .merge(rollouts::routes())
         .merge(emergency::routes())
         .merge(holds::routes())
+        .merge(collections::routes())
         .merge(anomaly::routes())
         .merge(events::routes())
         .merge(audit::routes())

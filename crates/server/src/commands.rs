@@ -7,11 +7,11 @@ use gofleet_core::hold::{Hold, Quarantine, QuarantineCause};
 use gofleet_core::ids::{DeviceId, EdgeId, ReleaseId, RolloutId};
 use gofleet_core::release::{Release, ReleaseDecision, ReleaseStatus};
 use gofleet_core::rollout::{self, Command, RolloutSpec};
-use gofleet_core::selector::Selector;
 use gofleet_storage::{Decider, Kept, NewHold};
 use tracing::{error, warn};
 
 use crate::anomaly;
+use crate::collections;
 use crate::failure::{Answer, Failure, chain};
 use crate::forecast::{self, Inputs};
 use crate::state::AppState;
@@ -116,9 +116,7 @@ pub async fn hold(state: &AppState, by: &By, request: HoldRequest) -> Answer<Hol
     let HoldRequest { devices, reason, from, until } = request;
     let (now, reason) = (state.now(), given(&reason)?);
     let from = from.unwrap_or(now);
-    Selector::parse(&devices).map_err(|error| {
-        Failure::new(ProblemCode::InvalidRequest, format!("the selector can't be read: {error}"))
-    })?;
+    collections::selector(state, &devices).await?;
     if until.is_some_and(|until| until <= from.max(now)) {
         let detail = "the hold would end before it begins to hold";
         return Err(Failure::new(ProblemCode::InvalidRequest, detail)

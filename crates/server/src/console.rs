@@ -8,6 +8,7 @@ mod assets;
 mod assign;
 mod audit;
 mod chart;
+mod collections;
 mod course;
 mod devices;
 mod emergency;
@@ -70,6 +71,9 @@ pub fn router(state: AppState) -> Router {
         .route("/devices", get(devices))
         .route("/devices/{id}", get(device))
         .route("/devices/{id}/{verb}", get(quarantine::ask).post(quarantine::act))
+        .route("/collections", get(collections::list).post(collections::save))
+        .route("/collections/{name}", get(collections::one))
+        .route("/collections/{name}/delete", get(collections::ask).post(collections::delete))
         .route("/releases", get(releases))
         .route("/releases/{id}/{decision}", get(ask_decision).post(decide))
         .route("/audit", get(audit::page))

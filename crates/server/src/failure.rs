@@ -94,6 +94,12 @@ impl From<StorageError> for Failure {
             StorageError::UnknownHold(id) => {
                 Self::not_found("hold", id).with_hint("`gofleet hold list` shows those that hold")
             }
+            StorageError::UnknownCollection(name) => Self::not_found("collection", name)
+                .with_hint("`gofleet collection list` shows those that there are"),
+            StorageError::CollectionInUse { .. } => {
+                Self::new(ProblemCode::Conflict, error.to_string())
+                    .with_hint("end what uses it first, or write it for other devices")
+            }
             StorageError::UnknownRelease(id) => Self::not_found("release", id),
             StorageError::UnknownRollout(id) => Self::not_found("rollout", id),
             StorageError::Audit { .. } => Self::unaudited(&error),

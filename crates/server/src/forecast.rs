@@ -3,18 +3,18 @@
 
 use gofleet_api::{ProblemCode, SimulatedPlan};
 use gofleet_core::artifact::Artifact;
-use gofleet_core::ids::RolloutId;
+use gofleet_core::ids::{CollectionName, RolloutId};
 use gofleet_core::release::Release;
 use gofleet_core::rollout::forecast::{Behaviour, Forecast, Forecasting, USUAL_BUDGET, forecast};
 use gofleet_core::rollout::{
     self, Exposure, FleetDevice, Planning, Preview, RolloutPlan, RolloutSpec, preview,
 };
-use gofleet_core::selector::Selector;
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::window::{InvalidWindow, Window};
 use tokio::sync::Semaphore;
 use tracing::warn;
 
+use crate::collections;
 use crate::failure::{Answer, Failure};
 use crate::state::AppState;
 use crate::ways::at_hand;
@@ -29,6 +29,7 @@ static TURN: Semaphore = Semaphore::const_new(1);
 pub struct Inputs {
     releases: Vec<Release>,
     fleet: Vec<FleetDevice>,
+    collections: Vec<CollectionName>,
     artifacts: Vec<Artifact>,
     install_time: Span,
     now: Timestamp,
@@ -52,6 +53,7 @@ impl Inputs {
         Ok(Self {
             releases: storage.releases().await?,
             fleet: storage.fleet(now).await?,
+            collections: storage.collections().await?.into_iter().map(|it| it.name).collect(),
             artifacts: at_hand(state).await?,
             install_time: storage.install_time().await?.unwrap_or(Planning::ASSUMED_INSTALL_TIME),
             now,
@@ -64,6 +66,7 @@ impl Inputs {
             spec,
             releases: &self.releases,
             fleet: &self.fleet,
+            collections: &self.collections,
             artifacts: &self.artifacts,
             seed: &spec.name,
             install_time: self.install_time,
@@ -142,9 +145,7 @@ pub fn keep(state: &AppState, rollout: RolloutId, inputs: Inputs, plan: RolloutP
 ///
 /// [`Failure`] if the selector can't be read: it points at the column.
 pub async fn look(state: &AppState, selector: &str, window: Option<&Window>) -> Answer<Preview> {
-    let selector = Selector::parse(selector).map_err(|error| {
-        Failure::new(ProblemCode::InvalidRequest, format!("the selector can't be read: {error}"))
-    })?;
+    let selector = collections::selector(state, selector).await?;
     let now = state.now();
     let fleet = state.storage().fleet(now).await?;
     Ok(preview(&fleet, &selector, window, now))

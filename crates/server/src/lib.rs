@@ -10,6 +10,7 @@ mod audit;
 pub mod authentication;
 mod canary;
 mod clones;
+mod collections;
 pub mod commands;
 pub mod config;
 pub mod console;

@@ -7,7 +7,7 @@
 
 use std::convert::Infallible;
 
-use gofleet_core::rollout::{Action, RolloutView, advance, apply};
+use gofleet_core::rollout::{Action, Latecomer, RolloutView, advance, apply};
 use gofleet_core::time::Timestamp;
 use gofleet_platform::checkpoint;
 use gofleet_storage::{Decider, Moment, Storage, StorageError};
@@ -48,6 +48,9 @@ async fn tick(storage: &Storage, canaries: &Canaries, now: Timestamp) -> Result<
     let moving = storage.moving_rollouts().await?;
     canaries.lock().keep_only(&moving);
     for rollout in moving {
+        for latecomer in storage.take_latecomers(&rollout, now).await? {
+            tell_late(rollout.as_str(), &latecomer);
+        }
         let view = storage.rollout(&rollout, now).await?;
         let look = canaries.look(&view, now);
         // Most ticks change nothing: looking first spares them the write lock.
@@ -86,6 +89,15 @@ fn stop_if_asked(moment: Moment) {
         Moment::Decided => "server-decided",
         Moment::Committed => "server-committed",
     });
+}
+
+fn tell_late(rollout: &str, latecomer: &Latecomer) {
+    match latecomer {
+        Latecomer::Joins { device, ring, .. } => info!(rollout, %device, ring, "joins late"),
+        Latecomer::StaysOut(out) => {
+            info!(rollout, device = %out.device, "came late, is left out: {}", out.reason);
+        }
+    }
 }
 
 fn tell(rollout: &str, actions: &[Action]) {

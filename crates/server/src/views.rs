@@ -1,15 +1,16 @@
 //! What administrators look at, for the API and the console alike.
 
 use gofleet_api::{
-    AnomalyRule, AnomalyRules, Baseline, Device, DeviceDetail, Measured, Overview, RolloutStatus,
-    RolloutSummary,
+    AnomalyRule, AnomalyRules, Baseline, Collection, CollectionDetail, CollectionSummary, Device,
+    DeviceDetail, Measured, Overview, RolloutStatus, RolloutSummary,
 };
 use gofleet_core::advice;
 use gofleet_core::anomaly::{Rule, Settings};
-use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
+use gofleet_core::ids::{CollectionName, DeviceId, ReleaseId, RolloutId};
 use gofleet_core::release::Release;
 use gofleet_core::rollout;
 
+use crate::collections::roster;
 use crate::failure::Answer;
 use crate::state::AppState;
 
@@ -42,6 +43,43 @@ pub async fn measured(state: &AppState) -> Answer<Measured> {
 /// [`Failure`](crate::failure::Failure) if the database fails.
 pub async fn devices(state: &AppState) -> Answer<Vec<Device>> {
     Ok(state.storage().devices(state.now()).await?)
+}
+
+/// Every collection, without the names that they list.
+///
+/// # Errors
+///
+/// [`Failure`](crate::failure::Failure) if the database fails.
+pub async fn collections(state: &AppState) -> Answer<Vec<CollectionSummary>> {
+    let all = state.storage().collections().await?;
+    let fleet = state.storage().fleet(state.now()).await?;
+    let summary = |Collection { name, members, note, by, changed_at }| {
+        let roster = roster(&members, &fleet);
+        CollectionSummary {
+            collection: name,
+            kind: members.kind().to_owned(),
+            devices: roster.devices.len() as u64,
+            unknown: roster.unknown.len() as u64,
+            members: members.to_string(),
+            note,
+            by,
+            changed_at,
+        }
+    };
+    Ok(all.into_iter().map(summary).collect())
+}
+
+/// A collection with whom it holds, and what asks for it.
+///
+/// # Errors
+///
+/// [`Failure`](crate::failure::Failure) if there is none of this name.
+pub async fn collection(state: &AppState, name: &CollectionName) -> Answer<CollectionDetail> {
+    let (storage, now) = (state.storage(), state.now());
+    let collection = storage.collection(name).await?;
+    let roster = roster(&collection.members, &storage.fleet(now).await?);
+    let used_by = storage.users_of_collection(&collection.name, now).await?;
+    Ok(CollectionDetail { collection, roster, used_by })
 }
 
 /// One device with its history.

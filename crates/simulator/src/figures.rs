@@ -7,7 +7,7 @@ use std::time::Instant;
 use gofleet_core::order::Step;
 use gofleet_core::rollout::forecast::{Behaviour, Forecasting, USUAL_BUDGET, forecast};
 use gofleet_core::rollout::{
-    Action, FleetDevice, Gate, OnFailure, Planning, Retry, RingSize, RingSpec, RolloutPlan,
+    Action, FleetDevice, Gate, Late, OnFailure, Planning, Retry, RingSize, RingSpec, RolloutPlan,
     RolloutSpec, RolloutState, RolloutView, advance, apply, plan,
 };
 use gofleet_core::time::{Span, Timestamp};
@@ -247,6 +247,7 @@ fn fleet(devices: u32) -> Vec<FleetDevice> {
         generation: 0,
         active: Some("1.27.2".to_owned()),
         last_seen: start(),
+        is_enrolled: true,
         team: "a",
         kept_out: None,
         orders: Vec::new(),
@@ -274,6 +275,7 @@ fn spec(rings: Vec<RingSpec>, gate: Gate) -> RolloutSpec {
         offline_after: Span::from_secs(900),
         retry: Retry::default(),
         on_failure: OnFailure::Pause,
+        late: Late::Never,
         allow_downgrade: false,
     }
 }
@@ -288,6 +290,7 @@ fn planning<'a>(
         spec,
         releases,
         fleet,
+        collections: &[],
         artifacts: &[],
         seed: "figures",
         install_time,

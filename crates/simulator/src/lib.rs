@@ -15,6 +15,7 @@ pub mod explore;
 pub mod figures;
 pub mod invariant;
 mod kept_out;
+mod late;
 mod scenario;
 mod server;
 pub mod shrink;

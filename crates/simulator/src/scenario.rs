@@ -87,6 +87,8 @@ pub enum Fault {
     BadRelease { version: usize, per_mille: u64, after_ms: u64 },
     /// Somebody activates a version on a device by hand.
     ByHand { device: u32, version: usize },
+    /// A machine becomes a device only now.
+    Enrols { device: u32 },
     /// A device changes its label, so that selectors see it differently.
     Relabelled { device: u32 },
     /// A person holds a device for a while.
@@ -192,6 +194,7 @@ impl fmt::Display for Fault {
             Self::Held { device, for_ms } => {
                 write!(f, "d{device:03} is held for {}", span(*for_ms))
             }
+            Self::Enrols { device } => write!(f, "d{device:03} enrols"),
             Self::Relabelled { device } => write!(f, "d{device:03} gets another label"),
             Self::Blocked { version, for_ms } => {
                 write!(f, "{} is blocked for {}", VERSIONS[*version], span(*for_ms))

@@ -3,7 +3,7 @@
 //! What stands here in place of `storage` and the HTTP handlers does nothing but keep rows. A
 //! backup is a clone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use gofleet_core::canary::Ledger;
@@ -74,6 +74,8 @@ pub struct Row {
     pub active: Option<String>,
     /// When it was heard last.
     pub last_seen: Timestamp,
+    /// Whether it has enrolled.
+    pub is_enrolled: bool,
     /// Its label.
     pub team: &'static str,
     /// Why it is kept out of rollouts.
@@ -106,6 +108,10 @@ pub struct Rollout {
     pub plan: Rc<RolloutPlan>,
     /// Where each device stands in the view; [`NOWHERE`] if it is not in it.
     pub places: Rc<Vec<u32>>,
+    /// The devices that came late, each with the ring that it joined.
+    pub joined: BTreeMap<usize, u32>,
+    /// The devices at which it has to look whether they are late.
+    pub changed: BTreeSet<usize>,
     /// How often each device of the view may still be ordered to activate.
     pub attempts_left: Vec<u32>,
 }
@@ -143,13 +149,18 @@ impl Database {
 
     /// Plans a rollout and starts it. In words why not, if not.
     pub fn start(&mut self, spec: &RolloutSpec, now: Timestamp) -> Result<usize, String> {
-        let fleet: Vec<FleetDevice> =
-            self.devices.iter().map(|row| self.fleet_device(row)).collect();
+        let fleet: Vec<FleetDevice> = self
+            .devices
+            .iter()
+            .filter(|row| row.is_enrolled)
+            .map(|row| self.fleet_device(row))
+            .collect();
         let releases = self.catalog();
         let planning = Planning {
             spec,
             releases: &releases,
             fleet: &fleet,
+            collections: &[],
             artifacts: &[],
             seed: &spec.name,
             install_time: Planning::ASSUMED_INSTALL_TIME,
@@ -162,7 +173,7 @@ impl Database {
         Ok(self.rollouts.len() - 1)
     }
 
-    fn catalog(&self) -> Vec<Release> {
+    pub(crate) fn catalog(&self) -> Vec<Release> {
         let mut releases = self.releases.to_vec();
         for blocked in &self.blocked {
             releases[*blocked].status = ReleaseStatus::Blocked;
@@ -170,7 +181,7 @@ impl Database {
         releases
     }
 
-    fn fleet_device(&self, row: &Row) -> FleetDevice {
+    pub(crate) fn fleet_device(&self, row: &Row) -> FleetDevice {
         let is_busy = |rollout: &&Rollout| {
             let in_it = rollout.view.devices.iter().find(|device| device.device == row.id);
             // Who was taken back is tried again at a resume.
@@ -198,6 +209,7 @@ impl Database {
                 found: Vec::new(),
                 zone: None,
                 labels: [("team".to_owned(), row.team.to_owned())].into(),
+                collections: Default::default(),
             },
             last_seen: row.last_seen,
             busy_with,
@@ -237,10 +249,12 @@ impl Database {
             listening_since: now,
         };
         let attempts_left = vec![1; view.devices.len()];
-        Rollout { view, plan: Rc::new(plan), places: Rc::new(places), attempts_left }
+        let (plan, places) = (Rc::new(plan), Rc::new(places));
+        let (joined, changed) = (BTreeMap::new(), BTreeSet::new());
+        Rollout { view, plan, places, joined, changed, attempts_left }
     }
 
-    fn device_view(
+    pub(crate) fn device_view(
         &self,
         row: &Row,
         ring: usize,
@@ -415,6 +429,9 @@ impl Database {
 
     /// Takes what a device tells of itself.
     pub fn take_facts(&mut self, row: usize, active: &Option<String>, team: &'static str) {
+        if self.devices[row].team != team || self.devices[row].active != *active {
+            self.note_changed(row);
+        }
         self.devices[row].team = team;
         if self.devices[row].active != *active {
             let previous = self.previous(active.as_deref());
@@ -477,6 +494,7 @@ pub fn started(plan: RolloutPlan, fleet: &[FleetDevice], now: Timestamp) -> Roll
         generation: 0,
         active: device.facts.active.clone(),
         last_seen: device.last_seen,
+        is_enrolled: true,
         team: "a",
         kept_out: device.kept_out.clone(),
         orders: Vec::new(),

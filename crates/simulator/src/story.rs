@@ -56,7 +56,7 @@ fn spec_in_words(spec: &RolloutSpec) -> String {
     let published = publish.map(|it| format!("; users are asked for {}", it.deadline));
     format!(
         "{} in rings of {}; at most {} in flight (0: all); soak {}; gate: successes {:?}, failures \
-         at most {}; silent after {}, offline after {}; on failure {:?}{}",
+         at most {}; silent after {}, offline after {}; on failure {:?}; late: {}{}",
         spec.version,
         rings.join(", "),
         spec.max_in_flight,
@@ -66,6 +66,7 @@ fn spec_in_words(spec: &RolloutSpec) -> String {
         spec.silence_after,
         spec.offline_after,
         spec.on_failure,
+        spec.late.as_str(),
         published.unwrap_or_default(),
     )
 }

@@ -8,10 +8,11 @@ mod check;
 mod contact;
 mod ending;
 mod faults;
+mod late;
 mod user;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 use std::rc::Rc;
 
 use gofleet_core::agent::Memory;
@@ -24,7 +25,7 @@ use gofleet_core::window::Zone;
 
 use crate::device::{Device, Disk};
 use crate::invariant::{Invariant, Violation};
-use crate::scenario::{Scenario, UNKNOWN_VERSION, VERSIONS};
+use crate::scenario::{Fault, Scenario, UNKNOWN_VERSION, VERSIONS};
 use crate::server::{Database, Row, Server, releases};
 
 /// The story's beginning: 2026-03-07 20:00 UTC, a Saturday. In the night, clocks go forward in New
@@ -137,6 +138,8 @@ pub struct World<'a> {
     claims: HashSet<(usize, Digest)>,
     /// Offers that the user of a device has accepted: rollout and release.
     agreed: HashSet<(usize, RolloutId, ReleaseId)>,
+    /// The devices that have enrolled in the middle of the story.
+    enrolled_late: BTreeSet<usize>,
     last_progress_ms: u64,
     resumed: u32,
     is_over: bool,
@@ -201,7 +204,7 @@ impl<'a> World<'a> {
             devices: devices.iter().map(|device| row(device, start)).collect(),
             rollouts: Vec::new(),
             releases: Rc::new(releases(start)),
-            blocked: std::collections::BTreeSet::new(),
+            blocked: BTreeSet::new(),
             emergency: None,
         };
         let mut world = Self {
@@ -230,12 +233,20 @@ impl<'a> World<'a> {
             has_been_put_back: false,
             claims: HashSet::new(),
             agreed: HashSet::new(),
+            enrolled_late: BTreeSet::new(),
             last_progress_ms: 0,
             resumed: 0,
             is_over: false,
             events: 0,
             story: is_told.then(Vec::new),
         };
+        for (_, fault) in &scenario.faults {
+            if let Fault::Enrols { device } = fault
+                && let Some(row) = world.by_number.get(device)
+            {
+                world.servers[0].database.devices[*row].is_enrolled = false;
+            }
+        }
         world.set_out();
         world
     }
@@ -372,6 +383,7 @@ impl<'a> World<'a> {
             return Ok(());
         }
         for rollout in 0..self.servers[server].database.rollouts.len() {
+            self.take_latecomers(server, rollout)?;
             self.advance(server, rollout)?;
         }
         Ok(())
@@ -480,7 +492,7 @@ fn new_device(scenario: &Scenario, number: u32, zones: &[Zone]) -> Device {
         id: format!("d{number:03}").parse().expect("a short word"),
         site: scenario.site(number),
         team: if dice.chance(200) { "a" } else { "b" },
-        disk: Disk { active: None, fallback: None, trees: std::collections::BTreeSet::new() },
+        disk: Disk { active: None, fallback: None, trees: BTreeSet::new() },
         memory: Memory::new(0),
         is_up: false,
         is_gone: false,
@@ -518,6 +530,7 @@ fn row(device: &Device, now: Timestamp) -> Row {
         generation: 0,
         active: device.disk.version().map(str::to_owned),
         last_seen: now,
+        is_enrolled: true,
         team: device.team,
         kept_out: None,
         orders: Vec::new(),

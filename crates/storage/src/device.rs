@@ -1,5 +1,6 @@
 //! Devices with what they told of themselves, their orders, and the fleet as a whole.
 
+use gofleet_core::collection::Collections;
 use gofleet_core::device::{
     Device, DeviceDetail, DeviceHistory, ONLINE_WITHIN, Overview, VersionCount,
 };
@@ -10,12 +11,13 @@ use gofleet_core::order::{Order, Receipt, Step, Want};
 use gofleet_core::rollout::FleetDevice;
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::version;
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::audit::{Record, Routine};
-use crate::hold::kept_out;
+use crate::hold::{holds_at, kept_out};
 use crate::query::{Columns as _, During as _, corrupt, to_i64};
-use crate::{Storage, StorageError};
+use crate::{Storage, StorageError, collection};
 
 /// A device is written as heard at most so often: its polls would otherwise cost a synced
 /// transaction each, and nothing is decided on less than seconds.
@@ -102,7 +104,8 @@ impl Storage {
             .fetch_optional(&self.readers)
             .await
             .during("read a device's facts")?;
-        row.ok_or_else(|| StorageError::UnknownDevice(device.clone()))?.json("facts")
+        let row = row.ok_or_else(|| StorageError::UnknownDevice(device.clone()))?;
+        collection::facts(&row, device, &self.ready_collections().await?)
     }
 
     /// Every device, in the order of their host names.
@@ -119,8 +122,8 @@ impl Storage {
         .fetch_all(&self.readers)
         .await
         .during("list devices")?;
-        let holds = self.holding(now).await?;
-        rows.iter().map(|row| device(row, &holds, now)).collect()
+        let groups = self.groups(now).await?;
+        rows.iter().map(|row| device(row, &groups, now)).collect()
     }
 
     /// A device with every order that it had.
@@ -149,9 +152,9 @@ impl Storage {
             .await
             .during("read a device's orders")?;
         let history = orders.iter().map(history).collect::<Result<_, _>>()?;
-        let holds = self.holding(now).await?;
+        let groups = self.groups(now).await?;
         let hooks = self.deliveries(id).await?;
-        Ok(DeviceDetail { device: device(&row, &holds, now)?, health: None, hooks, history })
+        Ok(DeviceDetail { device: device(&row, &groups, now)?, health: None, hooks, history })
     }
 
     /// The whole fleet at a glance.
@@ -205,8 +208,13 @@ impl Storage {
         .fetch_all(&self.readers)
         .await
         .during("read the fleet")?;
-        let holds = self.holding(now).await?;
-        rows.iter().map(|row| fleet_device(row, &holds)).collect()
+        let groups = self.groups(now).await?;
+        rows.iter().map(|row| fleet_device(row, &groups)).collect()
+    }
+
+    async fn groups(&self, now: Timestamp) -> Result<Groups, StorageError> {
+        let mut reader = self.readers.acquire().await.during("begin to read")?;
+        Groups::read(&mut reader, now).await
     }
 
     /// How long devices took from their order to activation lately: the median of the latest
@@ -234,11 +242,28 @@ impl Storage {
     }
 }
 
-fn fleet_device(row: &AnyRow, holds: &Holds) -> Result<FleetDevice, StorageError> {
+/// What devices belong to.
+pub(crate) struct Groups {
+    collections: Collections,
+    holds: Holds,
+}
+
+impl Groups {
+    pub(crate) async fn read(
+        connection: &mut AnyConnection,
+        now: Timestamp,
+    ) -> Result<Self, StorageError> {
+        let collections = collection::ready(&mut *connection).await?;
+        Ok(Self { collections, holds: holds_at(connection, now).await? })
+    }
+}
+
+pub(crate) fn fleet_device(row: &AnyRow, groups: &Groups) -> Result<FleetDevice, StorageError> {
     let busy = row.optional_text("busy")?;
-    let (id, facts): (DeviceId, Facts) = (row.parsed("id")?, row.json("facts")?);
+    let id: DeviceId = row.parsed("id")?;
+    let facts = collection::facts(row, &id, &groups.collections)?;
     Ok(FleetDevice {
-        kept_out: kept_out(row, holds, &id, &facts)?,
+        kept_out: kept_out(row, &groups.holds, &id, &facts)?,
         id,
         facts,
         last_seen: row.time("last_seen")?,
@@ -248,12 +273,13 @@ fn fleet_device(row: &AnyRow, holds: &Holds) -> Result<FleetDevice, StorageError
     })
 }
 
-fn device(row: &AnyRow, holds: &Holds, now: Timestamp) -> Result<Device, StorageError> {
-    let (facts, last_seen): (Facts, Timestamp) = (row.json("facts")?, row.time("last_seen")?);
+fn device(row: &AnyRow, groups: &Groups, now: Timestamp) -> Result<Device, StorageError> {
     let id: DeviceId = row.parsed("id")?;
+    let facts = collection::facts(row, &id, &groups.collections)?;
+    let last_seen = row.time("last_seen")?;
     let has_order = row.optional_number("generation")?.is_some();
     Ok(Device {
-        kept_out: kept_out(row, holds, &id, &facts)?,
+        kept_out: kept_out(row, &groups.holds, &id, &facts)?,
         id,
         facts,
         enrolled_at: row.time("enrolled_at")?,

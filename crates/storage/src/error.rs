@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gofleet_core::digest::Digest;
 use gofleet_core::enrolment::OutOfScope;
-use gofleet_core::ids::{DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
+use gofleet_core::ids::{CollectionName, DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
 use gofleet_core::release::ReleaseStatus;
 use gofleet_core::time::Timestamp;
 use thiserror::Error;
@@ -83,6 +83,17 @@ pub enum StorageError {
     /// No such hold, or it was lifted.
     #[error("there is no hold {0}")]
     UnknownHold(HoldId),
+    /// No such collection.
+    #[error("there is no collection {0}")]
+    UnknownCollection(CollectionName),
+    /// Something asks for the collection, and would mean other devices without it.
+    #[error("collection {name} is used by {}", .users.join(", "))]
+    CollectionInUse {
+        /// The collection.
+        name: CollectionName,
+        /// What asks for it.
+        users: Vec<String>,
+    },
     /// No such release.
     #[error("there is no release {0}")]
     UnknownRelease(ReleaseId),

@@ -39,11 +39,6 @@ impl Storage {
         read_holds(&mut reader, now).await
     }
 
-    /// The holds that hold at this time, ready to be asked.
-    pub(crate) async fn holding(&self, now: Timestamp) -> Result<Holds, StorageError> {
-        Ok(Holds::at(self.holds(now).await?, now))
-    }
-
     /// Makes a hold.
     ///
     /// # Errors

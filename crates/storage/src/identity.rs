@@ -1,6 +1,7 @@
 //! Who may talk to the server: the administrator, sessions, enrolment tokens, devices. Secrets
 //! are known by their digests only.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use gofleet_core::audit::{Act, By};
@@ -235,8 +236,9 @@ impl Storage {
             Some(id) => id.parse().map_err(|error| crate::query::corrupt("device", error))?,
             None => device.id.clone(),
         };
+        let facts = write.with_collections(&id, &device.facts).await?;
         let used = use_token(&mut write, token, id.as_str(), |scope| {
-            scope.admits(origin(by), &id, &device.facts)
+            scope.admits(origin(by), &id, &facts)
         });
         let token = match used.await? {
             TokenUse::Repeated => return Ok(id),
@@ -350,6 +352,8 @@ async fn insert_device(
     device: &NewDevice,
 ) -> Result<(), StorageError> {
     let NewDevice { id, credential, facts } = device;
+    // Whatever a device says of its collections is not even kept.
+    let facts = Facts { collections: BTreeSet::new(), ..facts.clone() };
     sqlx::query(
         "INSERT INTO devices (id, credential, hostname, platform, active, facts, enrolled_at, \
          last_seen, generation) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0)",
@@ -359,7 +363,7 @@ async fn insert_device(
     .bind(facts.hostname.clone())
     .bind(facts.platform.to_string())
     .bind(facts.active.clone())
-    .bind(to_json(facts))
+    .bind(to_json(&facts))
     .bind(write.now.as_millis())
     .execute(&mut *write.transaction)
     .await

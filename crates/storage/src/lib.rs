@@ -11,6 +11,7 @@
 mod anomaly;
 mod artifact;
 mod audit;
+mod collection;
 mod device;
 mod edge;
 mod emergency;

@@ -11,7 +11,7 @@ macro_rules! step {
 }
 
 /// Name and SQL of each step, oldest first.
-const STEPS: [(&str, &str); 13] = [
+const STEPS: [(&str, &str); 14] = [
     step!("0001_first"),
     step!("0002_artifacts"),
     step!("0003_windows"),
@@ -24,6 +24,7 @@ const STEPS: [(&str, &str); 13] = [
     step!("0010_published"),
     step!("0011_forecast"),
     step!("0012_trust"),
+    step!("0013_collections"),
     step!("0014_canary"),
 ];
 

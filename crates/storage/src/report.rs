@@ -42,6 +42,7 @@ impl Storage {
             .ok_or_else(|| StorageError::UnknownDevice(device.clone()))?;
         let known: Facts = row.json("facts")?;
         let mut facts = report.facts.clone().unwrap_or_else(|| known.clone());
+        facts.collections.clear();
         if let Some(progress) = &report.progress {
             let is_news = take_progress(&mut write, device, progress).await?;
             if is_news && progress.generation >= row.number("generation")? {

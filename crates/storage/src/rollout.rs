@@ -2,6 +2,7 @@
 
 mod apply;
 mod behaviour;
+mod late;
 mod measure;
 mod read;
 mod standing;
@@ -9,7 +10,7 @@ mod standing;
 use gofleet_core::audit::{Act, By};
 use gofleet_core::digest::Digest;
 use gofleet_core::event::Change;
-use gofleet_core::ids::{DeviceId, RolloutId};
+use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::Step;
 use gofleet_core::release::ReleaseStatus;
 use gofleet_core::rollout::{RingState, RolloutPlan, RolloutState};
@@ -50,7 +51,8 @@ impl Storage {
             insert_ring(&mut write, &rollout, place).await?;
             for planned in &ring.devices {
                 check_free(&mut write, &planned.device).await?;
-                insert_device(&mut write, &rollout, place, planned).await?;
+                let (device, release) = (&planned.device, &planned.release);
+                insert_device(&mut write, &rollout, place, (device, release)).await?;
             }
         }
         let (name, author) = (plan.spec.name.clone(), by.name.clone());
@@ -114,10 +116,11 @@ async fn insert_rollout(
         .fetch_one(&mut *write.transaction)
         .await
         .during("number a rollout")?;
+    let looked_upto = late::looked_upto(&mut write.transaction, write.now).await?;
     let rollout: RolloutId = format!("r{place}").parse().expect("a letter and a number are an id");
     sqlx::query(
         "INSERT INTO rollouts (id, place, name, state, spec, left_out, author, started_at, \
-         changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+         changed_at, looked_upto) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)",
     )
     .bind(rollout.to_string())
     .bind(place)
@@ -127,6 +130,7 @@ async fn insert_rollout(
     .bind(to_json(&plan.left_out))
     .bind(author.to_owned())
     .bind(write.now.as_millis())
+    .bind(to_i64(looked_upto))
     .execute(&mut *write.transaction)
     .await
     .during("add a rollout")?;
@@ -152,16 +156,16 @@ async fn insert_device(
     write: &mut Write<'_>,
     rollout: &RolloutId,
     ring: usize,
-    planned: &gofleet_core::rollout::PlannedDevice,
+    (device, release): (&DeviceId, &ReleaseId),
 ) -> Result<(), StorageError> {
     sqlx::query(
         "INSERT INTO rollout_devices (rollout, device, ring, target, step, since, is_silent, \
          is_waived, bytes_downloaded) VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0)",
     )
     .bind(rollout.to_string())
-    .bind(planned.device.to_string())
+    .bind(device.to_string())
     .bind(to_i64(ring as u64))
-    .bind(planned.release.to_string())
+    .bind(release.to_string())
     .bind(Step::Waiting.as_str())
     .bind(write.now.as_millis())
     .execute(&mut *write.transaction)

@@ -6,12 +6,16 @@
 mod audit;
 #[path = "storage/catalog.rs"]
 mod catalog;
+#[path = "storage/collections.rs"]
+mod collections;
 #[path = "storage/distribution.rs"]
 mod distribution;
 #[path = "storage/enrolment.rs"]
 mod enrolment;
 #[path = "storage/holds.rs"]
 mod holds;
+#[path = "storage/late.rs"]
+mod late;
 #[path = "storage/published.rs"]
 mod published;
 #[path = "storage/reports.rs"]
@@ -113,10 +117,13 @@ impl Bench {
     async fn plan(&self, spec: &RolloutSpec) -> RolloutPlan {
         let (releases, fleet) =
             (self.storage.releases().await.unwrap(), self.storage.fleet(self.now).await.unwrap());
+        let collections = self.storage.collections().await.unwrap();
+        let collections: Vec<_> = collections.into_iter().map(|it| it.name).collect();
         plan(&Planning {
             spec,
             releases: &releases,
             fleet: &fleet,
+            collections: &collections,
             artifacts: &[],
             seed: &spec.name,
             install_time: Planning::ASSUMED_INSTALL_TIME,
@@ -202,6 +209,7 @@ fn new_device(n: usize) -> NewDevice {
         found: Vec::new(),
         zone: None,
         labels: [("site".to_owned(), "berlin".to_owned())].into(),
+        collections: Default::default(),
     };
     let credential = Digest::of(format!("credential{n}").as_bytes());
     NewDevice { id: format!("d{n}").parse().unwrap(), credential, facts }

@@ -2,7 +2,7 @@
 
 use gofleet_core::artifact::Artifact;
 use gofleet_core::edge::Edge;
-use gofleet_core::ids::{DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
+use gofleet_core::ids::{CollectionName, DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
 use gofleet_core::manifest::Manifest;
 use gofleet_core::release::Release;
 use gofleet_core::rollout::RolloutSpec;
@@ -10,10 +10,11 @@ use reqwest::Method;
 
 use super::{Client, ClientError};
 use crate::types::{
-    AnomalyRules, AssignRequest, DecisionRequest, Device, DeviceDetail, EmergencyRequest,
-    EmergencyView, Event, Hold, HoldRequest, LoginLink, Measured, NewToken, Overview,
-    QuarantineRequest, QuarantineView, RolloutPlan, RolloutStatus, RolloutSummary, SimulatedPlan,
-    TokenRequest, TokenView,
+    AnomalyRules, AssignRequest, Collection, CollectionDetail, CollectionRequest,
+    CollectionSummary, DecisionRequest, Device, DeviceDetail, EmergencyRequest, EmergencyView,
+    Event, Hold, HoldRequest, LoginLink, Measured, NewToken, Overview, PreviewAnswer,
+    QuarantineRequest, QuarantineView, RolloutPlan, RolloutStatus, RolloutSummary, RosterChange,
+    SimulatedPlan, TokenRequest, TokenView,
 };
 
 /// Every function fails with [`ClientError::Problem`] where the server refuses, and with its
@@ -61,6 +62,54 @@ impl Client {
     /// Lifts a hold.
     pub async fn lift_hold(&self, hold: &HoldId) -> Result<Hold, ClientError> {
         self.ask(Method::DELETE, &format!("/holds/{hold}")).await
+    }
+
+    /// Every collection, without the names that they list.
+    pub async fn collections(&self) -> Result<Vec<CollectionSummary>, ClientError> {
+        self.ask(Method::GET, "/collections").await
+    }
+
+    /// A collection with whom it holds.
+    pub async fn collection(&self, name: &CollectionName) -> Result<CollectionDetail, ClientError> {
+        self.ask(Method::GET, &format!("/collections/{name}")).await
+    }
+
+    /// Writes who belongs to a collection; tells who comes and who goes.
+    pub async fn set_collection(
+        &self,
+        name: &CollectionName,
+        request: &CollectionRequest,
+    ) -> Result<RosterChange, ClientError> {
+        self.tell_by(Method::PUT, &format!("/collections/{name}"), request).await
+    }
+
+    /// Who would come and go if a collection was written so.
+    pub async fn preview_collection(
+        &self,
+        name: &CollectionName,
+        request: &CollectionRequest,
+    ) -> Result<RosterChange, ClientError> {
+        self.tell(&format!("/collections/{name}/preview"), request).await
+    }
+
+    /// Deletes a collection.
+    pub async fn delete_collection(
+        &self,
+        name: &CollectionName,
+    ) -> Result<Collection, ClientError> {
+        self.ask(Method::DELETE, &format!("/collections/{name}")).await
+    }
+
+    /// Which devices a selector picks, and when their window opens.
+    pub async fn preview(
+        &self,
+        devices: &str,
+        window: &str,
+        closed: &str,
+    ) -> Result<PreviewAnswer, ClientError> {
+        let query = [("devices", devices), ("window", window), ("closed", closed)];
+        let request = self.request(Method::GET, "/rollouts/preview").query(&query);
+        self.read(self.send(request).await?).await
     }
 
     /// Puts a device into quarantine.

@@ -8,7 +8,9 @@ use gofleet_core::anomaly::{InvalidSignalName, SignalName};
 use gofleet_core::canary::{Canary, Worse};
 use gofleet_core::ids::PackageName;
 use gofleet_core::offer::{Postpone, Publish};
-use gofleet_core::rollout::{Gate, OnFailure, Retry, RingSpec, RolloutSpec, parse_rings as parse};
+use gofleet_core::rollout::{
+    Gate, Late, OnFailure, Retry, RingSpec, RolloutSpec, parse_rings as parse,
+};
 use gofleet_core::statistics::Share;
 use gofleet_core::time::Span;
 use gofleet_core::window::{Blackout, Stretch, Window};
@@ -121,6 +123,9 @@ struct Strategy {
     /// What to do when a gate fails
     #[arg(long, value_name = "ACTION", value_enum, default_value_t = Failing::Pause)]
     on_failure: Failing,
+    /// What becomes of devices that enrol, or begin to be picked, after the start
+    #[arg(long, value_name = "RULE", value_enum, default_value_t = ComingLate::Never)]
+    late: ComingLate,
     /// Also move devices that have a newer version
     #[arg(long)]
     allow_downgrade: bool,
@@ -152,6 +157,27 @@ fn canary(signals: &[CanarySignal], tolerance: Share) -> Option<Canary> {
         tolerance,
         ..Canary::default()
     })
+}
+
+/// [`Late`] as a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ComingLate {
+    /// They are left out
+    Never,
+    /// They join their ring if it has not started, else the next one that has not
+    NextRing,
+    /// They join their ring, also if it has started or passed its gate
+    SameRing,
+}
+
+impl From<ComingLate> for Late {
+    fn from(late: ComingLate) -> Self {
+        match late {
+            ComingLate::Never => Self::Never,
+            ComingLate::NextRing => Self::NextRing,
+            ComingLate::SameRing => Self::SameRing,
+        }
+    }
 }
 
 /// [`OnFailure`] as a flag.
@@ -202,6 +228,7 @@ impl SpecArguments {
             offline_after: strategy.offline_after,
             retry: Retry { times: strategy.retries, after: strategy.retry_after },
             on_failure: strategy.on_failure.into(),
+            late: strategy.late.into(),
             allow_downgrade: strategy.allow_downgrade,
         })
     }

@@ -160,6 +160,7 @@ fn facts(hostname: &str, (key, value): (&str, &str)) -> Facts {
         }],
         zone: Some("Europe/Berlin".to_owned()),
         labels: [(key.to_owned(), value.to_owned())].into(),
+        collections: Default::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::anomaly::Withheld;
 use crate::digest::Digest;
 use crate::enrolment::Scope;
 use crate::hold::{Hold, QuarantineCause};
-use crate::ids::{DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
+use crate::ids::{CollectionName, DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
 use crate::release::{Platform, ReleaseStatus};
 use crate::rollout::{Command, RingState, RolloutState};
 use crate::time::{Span, Timestamp};
@@ -243,6 +243,24 @@ pub enum Act {
         /// The hold.
         hold: HoldId,
     },
+    /// Who belongs to a collection was written, for the first time or anew.
+    #[serde(rename = "collection.set")]
+    CollectionSet {
+        /// The collection.
+        collection: CollectionName,
+        /// How it says who belongs to it: `static`, `selector` or `imported`.
+        by: String,
+        /// How many names it lists; none for a selector.
+        names: Option<u64>,
+        /// The digest of all it says, as JSON.
+        members: Digest,
+    },
+    /// A collection was deleted.
+    #[serde(rename = "collection.deleted")]
+    CollectionDeleted {
+        /// The collection.
+        collection: CollectionName,
+    },
     /// A machine became a distribution point.
     #[serde(rename = "edge.enrolled")]
     EdgeEnrolled {
@@ -436,6 +454,9 @@ impl Act {
             | Self::DeviceLetIn { device, .. } => Some(device.to_string()),
             Self::AnomalyWithheld { class, .. } => Some(class.clone()),
             Self::HoldMade { hold, .. } | Self::HoldLifted { hold } => Some(hold.to_string()),
+            Self::CollectionSet { collection, .. } | Self::CollectionDeleted { collection } => {
+                Some(collection.to_string())
+            }
             Self::EdgeEnrolled { edge, .. }
             | Self::EdgeRevoked { edge, .. }
             | Self::EdgeCertificateRenewed { edge, .. } => Some(edge.to_string()),

@@ -27,6 +27,7 @@ fn facts(site: &str) -> Facts {
         found: Vec::new(),
         zone: None,
         labels: BTreeMap::from([("site".to_owned(), site.to_owned())]),
+        collections: Default::default(),
     }
 }
 

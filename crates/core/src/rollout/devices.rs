@@ -34,6 +34,14 @@ impl Devices {
         IterMut(self.0.iter_mut())
     }
 
+    /// Takes in one more, at its place in the order; says which that is.
+    pub fn insert(&mut self, device: DeviceView) -> usize {
+        let key = |device: &DeviceView| (device.ring, device.device.clone());
+        let place = self.0.partition_point(|known| key(known) < key(&device));
+        self.0.insert(place, Arc::new(device));
+        place
+    }
+
     /// The devices of a ring, which stand together.
     pub fn of_ring(&self, ring: u32) -> Iter<'_> {
         let begin = self.0.partition_point(|device| device.ring < ring);

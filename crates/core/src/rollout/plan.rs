@@ -22,7 +22,7 @@ use crate::digest::Digest;
 use crate::facts::Facts;
 use crate::guard::{Guard, detects};
 use crate::hold::KeptOut;
-use crate::ids::{DeviceId, ReleaseId, RolloutId};
+use crate::ids::{CollectionName, DeviceId, ReleaseId, RolloutId};
 use crate::release::{Platform, Release, ReleaseStatus};
 use crate::selector::Selector;
 use crate::statistics::Trials;
@@ -38,6 +38,8 @@ pub struct Planning<'a> {
     pub releases: &'a [Release],
     /// Every device.
     pub fleet: &'a [FleetDevice],
+    /// The collections that selectors may ask for.
+    pub collections: &'a [CollectionName],
     /// The packs and deltas that there are.
     pub artifacts: &'a [Artifact],
     /// What spreads the devices over the rings; the rollout's name, so that a plan that was shown
@@ -140,7 +142,7 @@ impl From<&KeptOut> for Reason {
 /// [`PlanError`] says why nothing can be planned.
 pub fn plan(planning: &Planning<'_>) -> Result<RolloutPlan, PlanError> {
     let spec = planning.spec;
-    validate(spec).map_err(PlanError::Spec)?;
+    validate(spec, planning.collections).map_err(PlanError::Spec)?;
     let releases = find_releases(planning)?;
     let picked = pick(planning)?;
     let rings = Rings::assign(planning, &releases, &picked);
@@ -325,7 +327,7 @@ fn check_rate(ring: &str, gate: &Gate, devices: usize) -> Result<(), PlanError> 
     }
 }
 
-fn reason_to_stay(
+pub(super) fn reason_to_stay(
     spec: &RolloutSpec,
     releases: &BTreeMap<&Platform, &Release>,
     device: &FleetDevice,

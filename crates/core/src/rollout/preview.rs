@@ -129,6 +129,7 @@ mod tests {
                 found: Vec::new(),
                 zone: Some(zone.to_owned()).filter(|zone| !zone.is_empty()),
                 labels: [("site".to_owned(), zone.to_owned())].into(),
+                collections: Default::default(),
             },
             last_seen: NOW,
             busy_with: None,

@@ -62,6 +62,9 @@ pub struct RolloutSpec {
     /// What to do when a gate fails.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// What becomes of devices that enrol, or begin to be picked, after the start.
+    #[serde(default, skip_serializing_if = "Late::is_never")]
+    pub late: Late,
     /// Whether devices with a newer version go back to this one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_downgrade: bool,
@@ -266,6 +269,42 @@ impl Default for Gate {
             confidence: Share::P95,
             canary: None,
         }
+    }
+}
+
+/// What becomes of devices that enrol, or begin to be picked, after a rollout was started. A device
+/// belongs into the ring that would have taken it; a ring of a number of devices takes nobody late.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Late {
+    /// They are left out: who is in the rollout is fixed when it starts.
+    #[default]
+    Never,
+    /// They join their ring if it has not started, else the next one that has not.
+    #[serde(alias = "next ring")]
+    NextRing,
+    /// They join their ring, also if it has started or passed its gate.
+    #[serde(alias = "same ring")]
+    SameRing,
+}
+
+impl Late {
+    /// Every rule.
+    pub const ALL: [Self; 3] = [Self::Never, Self::NextRing, Self::SameRing];
+
+    /// As text, like in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::NextRing => "next_ring",
+            Self::SameRing => "same_ring",
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_never(&self) -> bool {
+        *self == Self::Never
     }
 }
 

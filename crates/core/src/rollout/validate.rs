@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::{RingSize, RolloutSpec};
 use crate::anomaly::MAX_SIGNALS;
 use crate::canary::Canary;
+use crate::ids::CollectionName;
 use crate::offer::{LONGEST_NOTICE, Publish};
 use crate::selector::{Selector, SelectorError};
 use crate::time::Span;
@@ -164,16 +165,16 @@ pub enum Mistake {
     NoTime(&'static str),
 }
 
-/// Finds every mistake in a specification.
+/// Finds every mistake in a specification, which may ask for these collections only.
 ///
 /// # Errors
 ///
 /// [`InvalidSpec`] with all of them.
-pub fn validate(spec: &RolloutSpec) -> Result<(), InvalidSpec> {
+pub fn validate(spec: &RolloutSpec, collections: &[CollectionName]) -> Result<(), InvalidSpec> {
     let mut mistakes = Vec::new();
-    check_head(spec, &mut mistakes);
+    check_head(spec, collections, &mut mistakes);
     check_names(spec, &mut mistakes);
-    check_sizes(spec, &mut mistakes);
+    check_sizes(spec, collections, &mut mistakes);
     check_percentages(spec, &mut mistakes);
     check_gates(spec, &mut mistakes);
     check_canaries(spec, &mut mistakes);
@@ -183,7 +184,7 @@ pub fn validate(spec: &RolloutSpec) -> Result<(), InvalidSpec> {
     if mistakes.is_empty() { Ok(()) } else { Err(InvalidSpec { mistakes }) }
 }
 
-fn check_head(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
+fn check_head(spec: &RolloutSpec, collections: &[CollectionName], mistakes: &mut Vec<Mistake>) {
     if spec.name.trim().is_empty() {
         mistakes.push(Mistake::NoName);
     }
@@ -193,7 +194,8 @@ fn check_head(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
     if !spec.version.starts_with(|first: char| first.is_ascii_digit()) {
         mistakes.push(Mistake::Version(spec.version.clone()));
     }
-    mistakes.extend(Selector::parse(&spec.devices).err().map(Mistake::Devices));
+    let devices = Selector::parse_among(&spec.devices, collections);
+    mistakes.extend(devices.err().map(Mistake::Devices));
     for (span, name) in
         [(spec.silence_after, "silence_after"), (spec.offline_after, "offline_after")]
     {
@@ -220,7 +222,7 @@ fn check_names(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
     }
 }
 
-fn check_sizes(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
+fn check_sizes(spec: &RolloutSpec, collections: &[CollectionName], mistakes: &mut Vec<Mistake>) {
     let last = spec.rings.len().saturating_sub(1);
     for (place, ring) in spec.rings.iter().enumerate() {
         let name = ring.name.clone();
@@ -233,7 +235,7 @@ fn check_sizes(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
                 }
             }
             RingSize::Select(selector) => {
-                let error = Selector::parse(selector).err();
+                let error = Selector::parse_among(selector, collections).err();
                 mistakes.extend(error.map(|error| Mistake::Select { ring: name, error }));
             }
             RingSize::Rest if place != last => mistakes.push(Mistake::RestNotLast(name)),
@@ -348,7 +350,7 @@ mod tests {
 
     fn check(yaml: &str, expect: &[&str]) {
         let spec: RolloutSpec = serde_saphyr::from_str(yaml).unwrap();
-        let mistakes = validate(&spec).err().map(|error| error.mistakes).unwrap_or_default();
+        let mistakes = validate(&spec, &[]).err().map(|error| error.mistakes).unwrap_or_default();
         let texts: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), expect.len(), "{yaml}: {texts:#?}");
         for (text, expect) in texts.iter().zip(expect) {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::facts::Facts;
-use crate::ids::DeviceId;
+use crate::ids::{CollectionName, DeviceId};
 use crate::version;
 
 /// Picks devices by their facts.
@@ -53,6 +53,8 @@ pub enum Field {
     Processors,
     /// Free bytes.
     FreeBytes,
+    /// The collections that it belongs to.
+    Collection,
     /// A label.
     Label(String),
 }
@@ -97,7 +99,7 @@ pub enum Value {
 
 impl Field {
     /// The names of all fields; `label.` goes on with the label's own.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 13] = [
         "id",
         "os",
         "arch",
@@ -109,6 +111,7 @@ impl Field {
         "agent_version",
         "processors",
         "free_bytes",
+        "collection",
         "label.",
     ];
 
@@ -125,6 +128,7 @@ impl Field {
             "agent_version" => Self::AgentVersion,
             "processors" => Self::Processors,
             "free_bytes" => Self::FreeBytes,
+            "collection" => Self::Collection,
             _ => Self::Label(name.strip_prefix("label.").filter(|it| !it.is_empty())?.to_owned()),
         })
     }
@@ -139,11 +143,13 @@ impl Field {
             | Self::Platform
             | Self::Hostname
             | Self::OsVersion
+            | Self::Collection
             | Self::Label(_) => Kind::Text,
         }
     }
 
-    /// What the device has there; several for `found`, none for a label that it does not bear.
+    /// What the device has there; several for `found` and `collection`, none for a label that it
+    /// does not bear.
     fn values(&self, id: &DeviceId, facts: &Facts) -> Vec<Value> {
         let text = |text: &str| vec![Value::Text(text.to_owned())];
         let version = |version: &String| Value::Version(version.clone());
@@ -159,6 +165,10 @@ impl Field {
             Self::AgentVersion => vec![version(&facts.agent_version)],
             Self::Processors => vec![Value::Number(u64::from(facts.processors))],
             Self::FreeBytes => vec![Value::Number(facts.free_bytes)],
+            Self::Collection => {
+                let name = |name: &CollectionName| Value::Text(name.as_str().to_owned());
+                facts.collections.iter().map(name).collect()
+            }
             Self::Label(name) => {
                 facts.labels.get(name).map(|it| Value::Text(it.clone())).into_iter().collect()
             }
@@ -171,6 +181,21 @@ impl Selector {
     /// `active != 1.27.3` picks a device without any, and `active < 1.27.3` does not.
     pub fn matches(&self, id: &DeviceId, facts: &Facts) -> bool {
         self.root.as_ref().is_none_or(|root| root.matches(id, facts))
+    }
+
+    /// Whether what it picks depends on any collection.
+    pub fn asks_for_collections(&self) -> bool {
+        self.root.as_ref().is_some_and(|root| root.any_collection(&|_, _| true))
+    }
+
+    /// Whether what it picks depends on this collection.
+    pub fn asks_for(&self, collection: &CollectionName) -> bool {
+        let name = Value::Text(collection.as_str().to_owned());
+        let is_it = |operator: Operator, value: &Value| match operator {
+            Operator::Like => name.holds(Operator::Like, value),
+            _ => name.holds(Operator::Equal, value),
+        };
+        self.root.as_ref().is_some_and(|root| root.any_collection(&is_it))
     }
 }
 
@@ -190,6 +215,23 @@ impl Expression {
                 .values(id, facts)
                 .iter()
                 .any(|it| values.iter().any(|value| it.holds(Operator::Equal, value))),
+        }
+    }
+}
+
+impl Expression {
+    /// Whether anything that is asked of the collections is what is looked for.
+    fn any_collection(&self, is_it: &impl Fn(Operator, &Value) -> bool) -> bool {
+        match self {
+            Self::And(left, right) | Self::Or(left, right) => {
+                left.any_collection(is_it) || right.any_collection(is_it)
+            }
+            Self::Not(inner) => inner.any_collection(is_it),
+            Self::Compare(Field::Collection, operator, value) => is_it(*operator, value),
+            Self::In(Field::Collection, values) => {
+                values.iter().any(|value| is_it(Operator::Equal, value))
+            }
+            Self::Compare(..) | Self::In(..) => false,
         }
     }
 }
@@ -297,6 +339,7 @@ impl fmt::Display for Field {
             Self::AgentVersion => "agent_version",
             Self::Processors => "processors",
             Self::FreeBytes => "free_bytes",
+            Self::Collection => "collection",
             Self::Label(name) => return write!(f, "label.{name}"),
         })
     }

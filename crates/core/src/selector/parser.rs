@@ -7,7 +7,9 @@ use thiserror::Error;
 
 use super::ast::{Expression, Field, Kind, Operator, Selector, Value};
 use super::lexer::{self, Token};
+use crate::ids::CollectionName;
 use crate::mistake::{self, Wrong};
+use crate::nearest::nearest;
 use crate::version;
 
 /// How deep brackets and `not` may be nested: far more than a person writes, and far less than
@@ -38,10 +40,52 @@ impl Selector {
     ///
     /// [`SelectorError`] with the column of the first mistake.
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
-        parse(text).map_err(|(column, message)| SelectorError {
-            column: column + 1,
-            message,
-            text: text.to_owned(),
+        parse(text, Collections::Any).map_err(pointing_into(text))
+    }
+
+    /// Reads a selector that may ask for these collections only.
+    ///
+    /// # Errors
+    ///
+    /// [`SelectorError`] with the column of the first mistake, or of the first other collection.
+    pub fn parse_among(text: &str, known: &[CollectionName]) -> Result<Self, SelectorError> {
+        parse(text, Collections::Among(known)).map_err(pointing_into(text))
+    }
+
+    /// Reads a selector that a collection is made by. It asks for no other collection, so that
+    /// nothing can go round in circles, and what is in a collection is read in one place.
+    ///
+    /// # Errors
+    ///
+    /// [`SelectorError`] with the column of the first mistake, or of the first collection.
+    pub fn parse_of_collection(text: &str) -> Result<Self, SelectorError> {
+        parse(text, Collections::None).map_err(pointing_into(text))
+    }
+}
+
+fn pointing_into(text: &str) -> impl FnOnce(Wrong) -> SelectorError {
+    move |(column, message)| SelectorError { column: column + 1, message, text: text.to_owned() }
+}
+
+/// Which collections may be asked for.
+#[derive(Debug, Clone, Copy)]
+enum Collections<'a> {
+    Any,
+    Among(&'a [CollectionName]),
+    None,
+}
+
+impl Collections<'_> {
+    /// Why this one may not be asked for, if so.
+    fn complaint(self, name: &str) -> Option<String> {
+        let Self::Among(known) = self else { return None };
+        if known.iter().any(|it| it.as_str().eq_ignore_ascii_case(name)) {
+            return None;
+        }
+        let known = known.iter().map(CollectionName::as_str);
+        Some(match nearest(name, known) {
+            Some(close) => format!("there is no collection `{name}`; did you mean `{close}`?"),
+            None => format!("there is no collection `{name}`; `gofleet collection set` makes one"),
         })
     }
 }
@@ -54,12 +98,12 @@ impl FromStr for Selector {
     }
 }
 
-fn parse(text: &str) -> Result<Selector, Wrong> {
+fn parse(text: &str, collections: Collections<'_>) -> Result<Selector, Wrong> {
     let tokens = lexer::tokens(text)?;
     if tokens.len() == 1 {
         return Ok(Selector::default());
     }
-    let mut parser = Parser { tokens: &tokens, at: 0, depth: 0 };
+    let mut parser = Parser { tokens: &tokens, at: 0, depth: 0, collections };
     let root = parser.or()?;
     match parser.peek() {
         lexer::Kind::End => Ok(Selector { root: Some(root) }),
@@ -71,6 +115,7 @@ struct Parser<'a> {
     tokens: &'a [Token],
     at: usize,
     depth: usize,
+    collections: Collections<'a>,
 }
 
 impl<'a> Parser<'a> {
@@ -160,17 +205,21 @@ impl<'a> Parser<'a> {
             return self.comparison_in(field);
         }
         let operator = self.operator(&field)?;
-        let value = self.value(&field)?;
+        let value = match operator {
+            // A pattern names none.
+            Operator::Like => self.value(&field)?,
+            _ => self.known_value(&field)?,
+        };
         Ok(Expression::Compare(field, operator, value))
     }
 
     fn comparison_in(&mut self, field: Field) -> Result<Expression, Wrong> {
         self.step();
         self.expect(&lexer::Kind::Open)?;
-        let mut values = vec![self.value(&field)?];
+        let mut values = vec![self.known_value(&field)?];
         while *self.peek() == lexer::Kind::Comma {
             self.step();
-            values.push(self.value(&field)?);
+            values.push(self.known_value(&field)?);
         }
         self.expect(&lexer::Kind::Close)?;
         Ok(Expression::In(field, values))
@@ -187,6 +236,9 @@ impl<'a> Parser<'a> {
         let Some(field) = Field::of_name(name) else {
             return self.wrong(unknown_field(name));
         };
+        if field == Field::Collection && matches!(self.collections, Collections::None) {
+            return self.wrong("a collection is not made of other collections".to_owned());
+        }
         self.step();
         Ok(field)
     }
@@ -214,6 +266,19 @@ impl<'a> Parser<'a> {
         }
         self.step();
         Ok(operator)
+    }
+
+    /// A value; if it is a collection, one that may be asked for.
+    fn known_value(&mut self, field: &Field) -> Result<Value, Wrong> {
+        let column = self.column();
+        let value = self.value(field)?;
+        match (field, &value) {
+            (Field::Collection, Value::Text(name)) => match self.collections.complaint(name) {
+                Some(complaint) => Err((column, complaint)),
+                None => Ok(value),
+            },
+            _ => Ok(value),
+        }
     }
 
     fn value(&mut self, field: &Field) -> Result<Value, Wrong> {

@@ -23,6 +23,7 @@ fn facts() -> Facts {
         zone: None,
         labels: [("site".to_owned(), "Berlin".to_owned()), ("a.b-c".to_owned(), String::new())]
             .into(),
+        collections: Default::default(),
     }
 }
 

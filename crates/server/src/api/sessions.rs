@@ -7,13 +7,13 @@ use gofleet_api::{
     LoginLink, LoginRequest, NewToken, Problem, ProblemCode, TokenRequest, TokenView,
 };
 use gofleet_core::audit::Act;
-use gofleet_core::selector::Selector;
 use gofleet_core::time::Span;
 use gofleet_storage::Token;
 use utoipa_axum::routes;
 
 use crate::access::{Access, CallingAdministrator, Pace, Peer, Routes};
 use crate::authentication::{close_session, open_session};
+use crate::collections;
 use crate::extract::Json;
 use crate::failure::{Answer, Failure};
 use crate::secret::{Secret, SecretKind};
@@ -119,9 +119,7 @@ async fn create_token(
             format!("a token must be good for more than nothing and at most {MAX_TOKEN_LIFETIME}"),
         ));
     }
-    Selector::parse(&request.scope.devices).map_err(|error| {
-        Failure::new(ProblemCode::InvalidRequest, format!("the selector can't be read: {error}"))
-    })?;
+    collections::selector(&state, &request.scope.devices).await?;
     let note: String =
         request.note.chars().filter(|c| !c.is_control()).take(MAX_NOTE_CHARS).collect();
     let token = Secret::random(SecretKind::Enrolment);

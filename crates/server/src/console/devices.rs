@@ -4,6 +4,7 @@ use askama::Template;
 use gofleet_core::device::{Device, DeviceDetail, DeviceHistory};
 use gofleet_core::facts::{Facts, FoundGo, GoOrigin};
 use gofleet_core::hold::KeptOut;
+use gofleet_core::ids::CollectionName;
 use gofleet_core::order::{Evidence, Receipt, Step};
 use gofleet_core::time::Timestamp;
 use gofleet_core::version;
@@ -399,13 +400,16 @@ fn kept_out(device: &Device) -> String {
 }
 
 fn own_facts(facts: &Facts, enrolled: Moment) -> Vec<Fact> {
-    vec![
+    let collections: Vec<&str> = facts.collections.iter().map(CollectionName::as_str).collect();
+    let mut own = vec![
         Fact::new("system", facts.os_version.clone()),
         Fact::new("processors", facts.processors.to_string()),
         Fact::new("free space", format::bytes(facts.free_bytes)),
         Fact::new("agent", facts.agent_version.clone()),
         Fact::new("enrolled", enrolled.absolute),
-    ]
+    ];
+    own.extend((!collections.is_empty()).then(|| Fact::new("collections", collections.join(", "))));
+    own
 }
 
 impl Found {

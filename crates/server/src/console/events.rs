@@ -76,6 +76,12 @@ fn text(change: &Change) -> String {
             format!("Devices held by {} ({}): {}", hold.by, hold.id, hold.reason)
         }
         Change::HoldLifted { hold, by } => format!("Hold {hold} lifted by {by}"),
+        Change::CollectionSet { collection, by } => {
+            format!("Collection {collection} written by {by}")
+        }
+        Change::CollectionDeleted { collection, by } => {
+            format!("Collection {collection} deleted by {by}")
+        }
         Change::DeviceQuarantined { cause, .. } => format!("is in quarantine: {cause}"),
         Change::DeviceLetIn { healthy_for: Some(span), .. } => {
             format!("is let in again: it was well for {span}")
@@ -91,6 +97,7 @@ fn text(change: &Change) -> String {
             Some(version) => format!("tells of itself: {version} active"),
             None => "tells of itself: no managed Go".to_owned(),
         },
+        Change::DeviceJoined { ring, .. } => format!("came late, and joins ring {ring}"),
         Change::DeviceOrdered { want, .. } => match want {
             WantKind::Activate => "is ordered to upgrade".to_owned(),
             WantKind::Offer => "is offered the release".to_owned(),
@@ -160,10 +167,13 @@ fn tone(change: &Change) -> String {
         Change::HoldMade { .. } => "s-waiting",
         Change::TokenCreated { .. }
         | Change::HoldLifted { .. }
+        | Change::CollectionSet { .. }
+        | Change::CollectionDeleted { .. }
         | Change::DeviceLetIn { .. }
         | Change::EmergencyLifted { .. }
         | Change::DeviceEnrolled { .. }
         | Change::DeviceFacts { .. }
+        | Change::DeviceJoined { .. }
         | Change::RolloutStarted { .. }
         | Change::RolloutAssigned { .. }
         | Change::ReleaseImported { .. } => "g-note",

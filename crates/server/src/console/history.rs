@@ -49,9 +49,10 @@ fn is_wanted(change: &Change, rollout: Option<&RolloutStatus>) -> bool {
 /// Whether it tells a person something that the picture beside it does not.
 const fn is_notable(change: &Change) -> bool {
     match change {
-        Change::DeviceFacts { .. } | Change::DeviceOrdered { .. } | Change::TokenCreated { .. } => {
-            false
-        }
+        Change::DeviceFacts { .. }
+        | Change::DeviceJoined { .. }
+        | Change::DeviceOrdered { .. }
+        | Change::TokenCreated { .. } => false,
         Change::DeviceStep { step, .. } => match step {
             Step::Accepted | Step::Failed | Step::Reverted | Step::Quarantined => true,
             Step::Waiting
@@ -68,6 +69,8 @@ const fn is_notable(change: &Change) -> bool {
         | Change::EmergencyLifted { .. }
         | Change::HoldMade { .. }
         | Change::HoldLifted { .. }
+        | Change::CollectionSet { .. }
+        | Change::CollectionDeleted { .. }
         | Change::DeviceQuarantined { .. }
         | Change::DeviceLetIn { .. }
         | Change::AnomalyWithheld { .. }

@@ -32,6 +32,7 @@ pub(super) enum Section {
     Rollouts,
     Planner,
     Devices,
+    Collections,
     Releases,
     Audit,
 }
@@ -61,6 +62,7 @@ impl Shell {
                 link(Section::Rollouts, "Rollouts", "/rollouts", "g-rollouts"),
                 link(Section::Planner, "Planner", "/planner", "g-planner"),
                 link(Section::Devices, "Devices", "/devices", "g-devices"),
+                link(Section::Collections, "Collections", "/collections", "g-collections"),
                 link(Section::Releases, "Releases", "/releases", "g-releases"),
                 link(Section::Audit, "Audit", "/audit", "g-audit"),
             ],

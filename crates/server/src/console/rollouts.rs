@@ -3,7 +3,7 @@
 use askama::Template;
 use gofleet_core::order::Step;
 use gofleet_core::rollout::{
-    Command, Gate, LeftOut, OnFailure, RingSize, RolloutSpec, RolloutState, RolloutStatus,
+    Command, Gate, Late, LeftOut, OnFailure, RingSize, RolloutSpec, RolloutState, RolloutStatus,
     RolloutSummary, Traffic, WayTraffic,
 };
 use gofleet_core::time::Timestamp;
@@ -384,6 +384,11 @@ fn rules(spec: &RolloutSpec) -> Vec<Fact> {
         OnFailure::RollBackRing => "put the ring back and pause",
         OnFailure::RollBackAll => "put every device back",
     };
+    let late = match spec.late {
+        Late::Never => "left out",
+        Late::NextRing => "join the next ring that has not started",
+        Late::SameRing => "join their ring",
+    };
     let downgrade = if spec.allow_downgrade { "allowed" } else { "left out" };
     let users = match &spec.publish {
         None => "not asked: it installs by itself".to_owned(),
@@ -398,6 +403,7 @@ fn rules(spec: &RolloutSpec) -> Vec<Fact> {
         Fact::new("offline after", format::spell(spec.offline_after)),
         Fact::new("retries", retries),
         Fact::new("if a gate fails", on_failure),
+        Fact::new("who comes late", late),
         Fact::new("newer versions", downgrade),
     ]
 }

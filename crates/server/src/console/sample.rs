@@ -189,6 +189,7 @@ fn spec(rings: &[&str]) -> RolloutSpec {
         offline_after: Span::from_secs(900),
         retry: Retry::default(),
         on_failure: OnFailure::RollBackRing,
+        late: Default::default(),
         allow_downgrade: false,
     }
 }
@@ -304,6 +305,7 @@ pub(super) fn facts(number: usize) -> Facts {
         ],
         zone: None,
         labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        collections: Default::default(),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 /// Every route that is no mere reading, and what the log tells of it. A new route must be added.
-const ROUTES: [(&str, &str, Option<&str>); 30] = [
+const ROUTES: [(&str, &str, Option<&str>); 33] = [
     ("POST", "/session", Some("session.opened")),
     ("DELETE", "/session", Some("session.closed")),
     ("POST", "/session/link", Some("session.link_made")),
@@ -38,6 +38,9 @@ const ROUTES: [(&str, &str, Option<&str>); 30] = [
     ("POST", "/rollouts/{id}/assign", Some("rollout.assigned")),
     ("POST", "/holds", Some("hold.made")),
     ("DELETE", "/holds/{id}", Some("hold.lifted")),
+    ("PUT", "/collections/{name}", Some("collection.set")),
+    ("DELETE", "/collections/{name}", Some("collection.deleted")),
+    ("POST", "/collections/{name}/preview", None),
     ("PUT", "/devices/{id}/quarantine", Some("device.quarantined")),
     ("DELETE", "/devices/{id}/quarantine", Some("device.let_in")),
     ("POST", "/devices/{id}/revoke", Some("device.revoked")),
@@ -95,6 +98,7 @@ async fn use_everything(server: &TestServer) -> Vec<String> {
     let hold = HoldRequest { devices: String::new(), reason, from: None, until: None };
     let hold = admin.hold(&hold).await.unwrap().id;
     admin.lift_hold(&hold).await.unwrap();
+    crate::collections::set_and_delete(&admin).await;
     admin.quarantine(&id, &QuarantineRequest { reason: "noise".to_owned() }).await.unwrap();
     admin.let_in(&id).await.unwrap();
     let token = server.token().await;

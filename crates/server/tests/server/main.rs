@@ -7,6 +7,7 @@ mod anomaly;
 mod artifacts;
 mod audit;
 mod canary;
+mod collections;
 mod config;
 mod distribution;
 mod document;

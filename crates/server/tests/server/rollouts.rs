@@ -8,10 +8,11 @@ use gofleet_api::{
 };
 use gofleet_core::offer::Answer;
 use gofleet_core::order::{Order, Progress, Report, Step, Want};
+use gofleet_core::rollout::Late;
 use gofleet_core::time::{Span, Timestamp};
 use serde_json::{Value, json};
 
-use crate::support::{TestServer, everybody, http, published, refused, spec};
+use crate::support::{TestServer, everybody, http, published, refused, spec, within};
 
 async fn check(server: &TestServer, asked: Value, code: ProblemCode, text: &str) {
     let asked = spec(asked);
@@ -346,4 +347,35 @@ async fn an_assigned_rollout_has_nobody_to_ask() {
     let mut hasty = published("1.27.3");
     hasty.publish.as_mut().unwrap().deadline = Span::ZERO;
     refused(admin.plan(&hasty).await, ProblemCode::InvalidRollout, "`deadline` is 0s");
+}
+
+#[tokio::test]
+async fn who_enrols_late_is_ordered_by_the_rule_or_has_a_reason() {
+    let server = TestServer::start().await;
+    server.import_approved("1.27.3").await;
+    server.enrol("early").await;
+    let admin = server.admin();
+    let mut spec = everybody("1.27.3");
+    spec.late = Late::SameRing;
+    let rollout = admin.start(&spec).await.unwrap().summary.id;
+    let (_, latecomer, _) = server.enrol("latecomer").await;
+    let order = latecomer.order(None, Duration::from_secs(30)).await.unwrap().unwrap();
+    assert_eq!(order.rollout, rollout, "it joins, and is ordered");
+    admin.stop(&rollout).await.unwrap();
+    server.enrol("another").await;
+    (spec.name, spec.late) = ("fixed".to_owned(), Late::Never);
+    spec.devices = "hostname = another".to_owned();
+    let rollout = admin.start(&spec).await.unwrap().summary.id;
+    server.enrol("another").await;
+    let status = within(async {
+        loop {
+            let status = admin.rollout(&rollout).await.unwrap();
+            if !status.left_out.is_empty() {
+                return status;
+            }
+        }
+    })
+    .await;
+    let left_out = &status.left_out[0];
+    assert_eq!((left_out.hostname.as_str(), left_out.reason.code.as_str()), ("another", "late"));
 }

@@ -300,6 +300,7 @@ pub fn facts(hostname: &str) -> Facts {
         found: Vec::new(),
         zone: None,
         labels: Default::default(),
+        collections: Default::default(),
     }
 }
 

@@ -7,7 +7,9 @@
 use gofleet_core::anomaly::PROCESSOR;
 use gofleet_core::canary::Canary;
 use gofleet_core::offer::{Postpone, Publish};
-use gofleet_core::rollout::{Command, Gate, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
+use gofleet_core::rollout::{
+    Command, Gate, Late, OnFailure, Retry, RingSize, RingSpec, RolloutSpec,
+};
 use gofleet_core::time::Span;
 use gofleet_core::window::Window;
 
@@ -50,6 +52,13 @@ impl Scenario {
         let mut of_signals = Dice::new(seed).about(&[9, u64::from(devices)]);
         if of_signals.chance(150) {
             rollouts.iter_mut().for_each(|(_, spec)| compare_signals(spec, devices));
+        }
+        let mut latecomers = Dice::new(seed).about(&[4, u64::from(devices)]);
+        if latecomers.chance(400) {
+            some_come_late(&mut latecomers, devices, faults_end_ms, &mut faults);
+        }
+        for (_, spec) in &mut rollouts {
+            spec.late = *latecomers.pick(&Late::ALL);
         }
         faults.sort_by_key(|(at, _)| *at);
         let network = network(&mut dice);
@@ -101,6 +110,15 @@ fn two_bad_releases(
     rollouts
 }
 
+/// Some machines enrol in the middle of the story.
+fn some_come_late(dice: &mut Dice, devices: u32, end_ms: u64, faults: &mut Vec<(u64, Fault)>) {
+    for device in 0..devices {
+        if dice.chance(200) {
+            faults.push((dice.below(end_ms), Fault::Enrols { device }));
+        }
+    }
+}
+
 fn network(dice: &mut Dice) -> Network {
     let mut per_mille = |most: u64| if dice.chance(500) { dice.below(most + 1) } else { 0 };
     Network {
@@ -148,6 +166,7 @@ fn spec(dice: &mut Dice, name: &str, version: &str, devices: u32) -> RolloutSpec
             OnFailure::RollBackRing,
             OnFailure::RollBackAll,
         ]),
+        late: Late::Never,
         allow_downgrade: dice.chance(500),
         publish: dice.chance(250).then(|| publish(dice)),
     }

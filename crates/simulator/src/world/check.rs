@@ -136,7 +136,8 @@ impl World<'_> {
         }
         let device = &view.devices[place as usize];
         let planned = &kept.plan.rings[device.ring as usize].devices;
-        if !planned.iter().any(|it| it.device == *id) {
+        let has_joined = kept.joined.get(&row) == Some(&device.ring);
+        if !has_joined && !planned.iter().any(|it| it.device == *id) {
             return self.broke(must::MEMBERSHIP, format!("{id} was planned for another ring"));
         }
         // What was offered is activated in the same attempt.

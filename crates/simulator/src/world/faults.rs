@@ -60,6 +60,7 @@ impl World<'_> {
             | Fault::Liar { .. }
             | Fault::ByHand { .. }
             | Fault::Held { .. }
+            | Fault::Enrols { .. }
             | Fault::Relabelled { .. } => {}
         }
         Ok(())
@@ -94,6 +95,7 @@ impl World<'_> {
                 self.nudge(self.current);
                 self.later(*for_ms, Event::FaultEnds { place });
             }
+            Fault::Enrols { .. } => self.enrol(device),
             Fault::Relabelled { .. } => {
                 let it = &mut self.devices[device];
                 it.team = if it.team == "a" { "b" } else { "a" };
@@ -169,6 +171,7 @@ impl World<'_> {
             | Fault::Liar { .. }
             | Fault::BadRelease { .. }
             | Fault::ByHand { .. }
+            | Fault::Enrols { .. }
             | Fault::Relabelled { .. }
             | Fault::Asked { .. } => {}
         }
@@ -209,6 +212,7 @@ impl World<'_> {
         self.servers.push(Server::start(database, self.server_now()));
         self.current = self.servers.len() - 1;
         self.has_been_restored = true;
+        self.enrol_again();
         self.later(0, Event::Tick { server: self.current, is_regular: true });
     }
 
@@ -218,6 +222,7 @@ impl World<'_> {
         self.servers[self.current].database = database;
         self.servers[self.current].taken.clear();
         (self.has_been_restored, self.has_been_put_back) = (true, true);
+        self.enrol_again();
         self.start_server(self.current);
     }
 
@@ -265,6 +270,7 @@ pub fn concerned(fault: &Fault) -> Option<u32> {
         | Fault::Liar { device, .. }
         | Fault::ByHand { device, .. }
         | Fault::Held { device, .. }
+        | Fault::Enrols { device }
         | Fault::Relabelled { device } => Some(*device),
         Fault::Partition { .. }
         | Fault::ServerDown { .. }

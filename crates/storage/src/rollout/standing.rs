@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use gofleet_core::facts::Facts;
+use gofleet_core::collection::Collections;
 use gofleet_core::hold::KeptOut;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Failure, Step};
@@ -11,9 +11,9 @@ use gofleet_core::rollout::{Comparison, DeviceView, EarlierFailure};
 use gofleet_core::time::Timestamp;
 use sqlx::AnyConnection;
 
-use crate::StorageError;
 use crate::hold::holds_at;
 use crate::query::{Columns as _, During as _};
+use crate::{StorageError, collection};
 
 /// Fills in what stands elsewhere.
 pub(super) async fn complete(
@@ -42,6 +42,10 @@ async fn note_holds(
     if holds.is_empty() {
         return Ok(());
     }
+    let collections = match holds.ask_for_collections() {
+        true => collection::ready(&mut *connection).await?,
+        false => Collections::default(),
+    };
     let rows = sqlx::query(
         "SELECT d.id, d.facts FROM devices d JOIN rollout_devices m ON m.device = d.id \
          WHERE m.rollout = $1",
@@ -52,7 +56,8 @@ async fn note_holds(
     .during("read the facts of a rollout's devices")?;
     let mut held = HashMap::new();
     for row in &rows {
-        let (id, facts): (DeviceId, Facts) = (row.parsed("id")?, row.json("facts")?);
+        let id: DeviceId = row.parsed("id")?;
+        let facts = collection::facts(row, &id, &collections)?;
         if let Some(hold) = holds.on(&id, &facts) {
             held.insert(id, hold);
         }

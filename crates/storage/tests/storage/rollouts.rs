@@ -359,6 +359,7 @@ async fn a_forecast_is_kept_beside_its_rollout() {
         spec: &asked,
         releases: &releases,
         fleet: &fleet,
+        collections: &[],
         artifacts: &[],
         seed: &asked.name,
         install_time: Planning::ASSUMED_INSTALL_TIME,
