@@ -80,6 +80,7 @@ invariants! {
     BLAME = 36, "a device is blamed only where more of the others do well than fail alike";
     USER = 37, "nothing published is activated before its user accepts or the deadline is over";
     POSTPONED = 38, "users postpone only as often as allowed, and not beyond the deadline";
+    REHEARSED = 39, "a ring that rehearses passes only after its devices went back";
     PICTURE = 32, "with faults ended, the server knows what is active where";
 }
 

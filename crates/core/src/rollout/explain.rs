@@ -129,6 +129,16 @@ pub enum WaitingOn {
         /// The failure rate may still be as high as this, in millionths.
         bound: u32,
     },
+    /// Its ring goes back in a rehearsal, and upgrades again when all are back.
+    Rehearsal {
+        /// How many are not back.
+        left: u32,
+    },
+    /// Devices cannot go back.
+    CannotGoBack {
+        /// How many.
+        devices: u32,
+    },
     /// The gate failed.
     Gate(GateFailure),
 }
@@ -161,6 +171,8 @@ impl WaitingOn {
             Self::Answers { .. } => "answers",
             Self::Successes { .. } => "successes",
             Self::Confidence { .. } => "confidence",
+            Self::Rehearsal { .. } => "rehearsal",
+            Self::CannotGoBack { .. } => "cannot_go_back",
             Self::Gate(_) => "gate_failed",
         }
     }
@@ -216,6 +228,13 @@ impl fmt::Display for WaitingOn {
             Self::Confidence { so_far, bound } => {
                 write!(f, "{so_far}; so far it may be {:.1}%", f64::from(*bound) / 1e4)
             }
+            Self::Rehearsal { left } => write!(
+                f,
+                "the ring rehearses going back, and upgrades again when all are back: {left} \
+                 are not"
+            ),
+            Self::CannotGoBack { devices: 1 } => f.write_str("1 device cannot go back"),
+            Self::CannotGoBack { devices } => write!(f, "{devices} devices cannot go back"),
             Self::Gate(failure) => write!(f, "{failure}"),
         }
     }
@@ -349,9 +368,15 @@ impl Words<'_> {
                 {
                     vec![WaitingOn::Gate(*failure)]
                 }
+                Some(Cause::RehearsalFailed { ring, devices })
+                    if *ring == self.view.spec.rings[place].name =>
+                {
+                    vec![WaitingOn::CannotGoBack { devices: *devices }]
+                }
                 Some(_) | None => Vec::new(),
             },
-            RingState::Running => {
+            RingState::Rehearsing => vec![self.rehearsal(place as u32)],
+            RingState::Running | RingState::Repeating => {
                 let mut reasons = Vec::new();
                 let inputs = inputs(self.view, place, &self.tallies);
                 let tally = inputs.own();
@@ -404,7 +429,11 @@ impl Words<'_> {
                 }
                 Some(WaitingOn::Step { step: device.step, since })
             }
-            Step::Reverted if order.want == WantKind::Revert => Some(WaitingOn::PutBack),
+            Step::Reverted if order.want == WantKind::Revert => Some(if self.rehearses(device) {
+                self.rehearsal(device.ring)
+            } else {
+                WaitingOn::PutBack
+            }),
             Step::Failed | Step::Reverting | Step::Reverted | Step::Quarantined => {
                 match (&device.failure, order.want) {
                     (None, WantKind::Revert) => Some(WaitingOn::Step { step: device.step, since }),
@@ -426,6 +455,16 @@ impl Words<'_> {
             }
             false => WaitingOn::User { deadline, answer: order.answer.unwrap_or_default() },
         }
+    }
+
+    fn rehearses(&self, device: &DeviceView) -> bool {
+        self.view.rings[device.ring as usize].state == RingState::Rehearsing
+            && self.view.state == RolloutState::Running
+    }
+
+    fn rehearsal(&self, ring: u32) -> WaitingOn {
+        let here = self.view.devices.of_ring(ring);
+        WaitingOn::Rehearsal { left: here.filter(|device| !device.is_settled()).count() as u32 }
     }
 
     fn retry_of(&self, device: &DeviceView) -> Option<WaitingOn> {
@@ -457,6 +496,9 @@ impl Words<'_> {
         }
         if let Some(kept_out) = &device.kept_out {
             return WaitingOn::KeptOut(kept_out.clone());
+        }
+        if self.rehearses(device) {
+            return self.rehearsal(device.ring);
         }
         let since = device.last_seen;
         if self.view.state == RolloutState::Completed {
