@@ -244,7 +244,7 @@ fn spec(name: String, version: &str, rings: Vec<RingSpec>) -> RolloutSpec {
 }
 
 fn ring(name: &str, size: RingSize) -> RingSpec {
-    RingSpec { name: name.to_owned(), size, gate: None }
+    RingSpec { name: name.to_owned(), size, gate: None, rehearse: false }
 }
 
 fn base_spec(version: &str) -> RolloutSpec {

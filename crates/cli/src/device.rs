@@ -8,6 +8,7 @@ use gofleet_api::{
     Client, ConditionView, Device, DeviceDetail, DeviceHealth, DeviceHistory, KeptOut, Quarantine,
     QuarantineRequest, QuarantineView,
 };
+use gofleet_core::ids::CollectionName;
 use gofleet_core::order::{Evidence, Receipt};
 
 use crate::connection::Connection;
@@ -198,6 +199,9 @@ fn describe(detail: &DeviceDetail) -> String {
         ),
         format!("  active    {}", facts.active.as_deref().unwrap_or("nothing of gofleet")),
     ]);
+    let collections: Vec<_> = facts.collections.iter().map(CollectionName::as_str).collect();
+    let belongs = (!collections.is_empty()).then(|| collections.join(" "));
+    lines.extend(belongs.map(|collections| format!("  belongs   to {collections}")));
     for go in &facts.found {
         lines.push(format!("  found     {} in {}", go.version, go.path));
     }

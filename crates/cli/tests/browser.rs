@@ -270,7 +270,17 @@ fn every_page_fits_and_can_be_read_in_light_and_dark() {
     let rollout = midway(&mut scene);
     let device = format!("/devices/{}", scene.id(HOSTS[2]));
     let stop = format!("{rollout}/stop");
-    let pages = ["/", "/rollouts", &rollout, &stop, "/devices", &device, "/releases", "/nowhere"];
+    let pages = [
+        "/",
+        "/rollouts",
+        &rollout,
+        &stop,
+        "/devices",
+        &device,
+        "/collections",
+        "/releases",
+        "/nowhere",
+    ];
     every_one_fits(&scene, &mut browser, &pages);
     // Chromium logs the status 404 of a page as an error.
     browser.take_trouble().iter().for_each(|trouble| assert!(trouble.contains("404"), "{trouble}"));
@@ -434,7 +444,17 @@ fn markup_in_what_devices_tell_stays_text() {
     let device = format!("/devices/{}", scene.id(PAYLOAD));
     let query = "/devices?q=%22%3E%3Cscript%3Ealert(3)%3C%2Fscript%3E";
     let planner = "/planner?devices=%22%3E%3Cscript%3Ealert(4)%3C%2Fscript%3E";
-    for page in ["/", "/rollouts", &rollout, "/devices", query, &device, "/releases", planner] {
+    for page in [
+        "/",
+        "/rollouts",
+        &rollout,
+        "/devices",
+        query,
+        &device,
+        "/collections",
+        "/releases",
+        planner,
+    ] {
         scene.open(&mut browser, page);
         browser.wait("the event stream", "pulse.dataset.state === 'live'");
         assert_eq!(browser.evaluate("document.querySelectorAll('img[src=x]').length"), json!(0));

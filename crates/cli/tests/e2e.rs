@@ -387,6 +387,61 @@ fn who_is_held_or_in_quarantine_waits_until_it_is_let_in() {
 }
 
 #[test]
+fn a_collection_rehearses_on_real_go_and_who_enrols_late_joins() {
+    let mut fleet = fleet(&["one", "two"]);
+    fleet.import_go("1.27.3");
+    let list = fleet.folder().join("pilots.csv");
+    fs::write(&list, "Name;Remark\nONE;\nlate;\"not here; yet\"\n").unwrap();
+    let list = list.to_str().unwrap();
+    let import = ["collection", "import", "pilots", "--from", list];
+    let told = fleet.ok(import.into_iter().chain(["--dry-run"])).stdout;
+    assert!(told.contains("1 come, 0 go") && told.contains("no device has yet: late"), "{told}");
+    assert_eq!(fleet.json(["collection", "list"]), Value::Array(Vec::new()));
+    fleet.ok(import);
+    assert_eq!(fleet.json(["collection", "show", "pilots"])["roster"]["unknown"][0], "late");
+    let told = fleet.ok(["collection", "preview", "pilots"]).stdout;
+    assert_eq!(told, "this 1 device, at any time\n");
+    refused(
+        &fleet,
+        ["rollout", "plan", "1.27.3", "--select", "collection = pilot"],
+        1,
+        &["column 14", "did you mean `pilots`?"],
+    );
+
+    let rings = "first:collection = pilots,all:rest";
+    fleet.ok(["rollout", "start", "1.27.3", "--yes", "--name", "careful", "--rehearse"]
+        .into_iter()
+        .chain(["--rings", rings, "--late", "same-ring", "--soak", "0s"]));
+    refused(&fleet, ["collection", "delete", "pilots"], 1, &["used by rollout", "(careful)"]);
+    let status = wait_state(&fleet, "careful", "completed");
+    let wanted = |host: &str| -> Vec<String> {
+        let history = fleet.json(["device", "show", host])["history"].clone();
+        let orders = history.as_array().unwrap().iter().rev();
+        orders.map(|it| format!("{}: {}", it["wanted"], it["receipt"]["outcome"])).collect()
+    };
+    let upgrade = format!("\"activate go-1.27.3-{}\": \"accepted\"", go::HOST);
+    assert_eq!(wanted("one"), [&*upgrade, "\"go back to none\": \"reverted\"", &*upgrade]);
+    assert_eq!(wanted("two"), [&*upgrade], "{status:#}");
+    let told = fleet.ok(["rollout", "explain", "careful"]).stdout;
+    assert!(told.contains("rehearsing") && told.contains("repeating"), "{told}");
+    fleet.ok(["collection", "delete", "pilots"]);
+
+    // A rollout that never ends by itself, since its device is held: who enrols then is late.
+    fleet.ok(["hold", "add", "hostname = one", "--reason", "being repaired"]);
+    fleet.import_go("1.27.2");
+    fleet.ok(["rollout", "start", "1.27.2", "--yes", "--name", "open", "--allow-downgrade"]
+        .into_iter()
+        .chain(["--select", "hostname in (one, late)", "--rings", "all:rest"])
+        .chain(["--late", "same-ring", "--soak", "0s"]));
+    fleet.start_agent("late");
+    wait_until("who came late to be upgraded", MOVE_DEADLINE, || {
+        let status = fleet.json(["rollout", "status", "open"]);
+        devices(&status).iter().any(|it| it.0 == "late" && it.1 == "accepted").then_some(())
+    });
+    assert!(fleet.agent("late").go_version().starts_with("go version go1.27.2 "));
+}
+
+#[test]
 fn what_may_pass_by_itself_is_tried_again() {
     let fleet = fleet(&["one"]);
     let release = fleet.import_lean_go("1.27.3");

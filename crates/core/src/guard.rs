@@ -83,6 +83,10 @@ guards! {
     RetriesBounded,
     /// A device whom another rollout has ordered since is left alone.
     Superseded,
+    /// A ring that rehearses goes back before it passes.
+    Rehearsed,
+    /// A device that cannot go back fails its ring's rehearsal.
+    GoingBackWorks,
     /// Failures are looked at before anything new is ordered.
     FailuresFirst,
     /// More failures than allowed fail the gate.

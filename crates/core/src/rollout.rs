@@ -13,6 +13,7 @@
 //! - After a stop nothing begins any more.
 //! - What an earlier release put back by itself stays as it is.
 //! - Who is held or in quarantine is ordered nothing new.
+//! - A ring that rehearses passes only after its devices went back and upgraded again.
 //! - Who comes late joins by the rollout's rule, or is told why not.
 
 mod advance;

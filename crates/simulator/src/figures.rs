@@ -256,7 +256,7 @@ fn fleet(devices: u32) -> Vec<FleetDevice> {
 }
 
 fn ring_of(name: &str, size: RingSize) -> RingSpec {
-    RingSpec { name: name.to_owned(), size, gate: None }
+    RingSpec { name: name.to_owned(), size, gate: None, rehearse: false }
 }
 
 fn spec(rings: Vec<RingSpec>, gate: Gate) -> RolloutSpec {

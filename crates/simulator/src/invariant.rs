@@ -81,6 +81,7 @@ invariants! {
     USER = 37, "nothing published is activated before its user accepts or the deadline is over";
     POSTPONED = 38, "users postpone only as often as allowed, and not beyond the deadline";
     SIGNALS = 39, "a ring with a canary passes only if its devices are shown to be no worse";
+    REHEARSED = 40, "a ring that rehearses passes only after its devices went back";
     PICTURE = 32, "with faults ended, the server knows what is active where";
 }
 

@@ -6,3 +6,4 @@ CREATE TABLE collections (
 -- Up to which event a rollout has looked for devices that come late; none in rollouts that were
 -- started before there was a rule for them.
 ALTER TABLE rollouts ADD COLUMN looked_upto BIGINT;
+CREATE INDEX events_by_kind ON events (kind, sequence);

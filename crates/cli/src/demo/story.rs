@@ -43,7 +43,11 @@ impl Ended {
     fn stopped_in_ring(&self) -> Option<&str> {
         let is_stopped = |state| match state {
             RingState::Failed | RingState::RollingBack | RingState::RolledBack => true,
-            RingState::Waiting | RingState::Running | RingState::Passed => false,
+            RingState::Waiting
+            | RingState::Running
+            | RingState::Rehearsing
+            | RingState::Repeating
+            | RingState::Passed => false,
         };
         let mut rings = self.status.rings_detail.iter();
         rings.find(|ring| is_stopped(ring.state)).map(|ring| ring.name.as_str())

@@ -154,7 +154,7 @@ fn painted(state: RingState) -> String {
     let text = format!("{state:12}");
     match state {
         RingState::Waiting => paint(style::FAINT, text),
-        RingState::Running => text,
+        RingState::Running | RingState::Rehearsing | RingState::Repeating => text,
         RingState::Passed => paint(style::GOOD, text),
         RingState::Failed | RingState::RollingBack | RingState::RolledBack => {
             paint(style::WARNING, text)

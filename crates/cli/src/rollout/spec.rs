@@ -123,6 +123,9 @@ struct Strategy {
     /// What to do when a gate fails
     #[arg(long, value_name = "ACTION", value_enum, default_value_t = Failing::Pause)]
     on_failure: Failing,
+    /// The first ring upgrades, goes back and upgrades again before its gate counts it
+    #[arg(long, conflicts_with = "publish")]
+    rehearse: bool,
     /// What becomes of devices that enrol, or begin to be picked, after the start
     #[arg(long, value_name = "RULE", value_enum, default_value_t = ComingLate::Never)]
     late: ComingLate,
@@ -204,7 +207,10 @@ impl SpecArguments {
         let version = self.version.expect("clap asks for a version where there is no file");
         let version = version.strip_prefix("go").unwrap_or(&version).to_owned();
         let strategy = self.strategy;
-        let rings = parse_rings(&strategy.rings)?;
+        let mut rings = parse_rings(&strategy.rings)?;
+        if let Some(first) = rings.first_mut() {
+            first.rehearse = strategy.rehearse;
+        }
         let publish = strategy.publish();
         Ok(RolloutSpec {
             name: strategy.name.unwrap_or_else(|| format!("{} {version}", strategy.package)),

@@ -140,7 +140,7 @@ impl RingView {
     fn change(&mut self, state: RingState, now: Timestamp) {
         self.state = state;
         match state {
-            RingState::Running => {
+            RingState::Running | RingState::Rehearsing | RingState::Repeating => {
                 self.started_at.get_or_insert(now);
                 self.ended_at = None;
             }
@@ -369,14 +369,14 @@ impl Engine {
     fn has_failed(&self, ring: usize, inputs: &GateInputs) -> Option<GateFailure> {
         let Verdict::Fail { failure } = inputs.verdict() else { return None };
         match (self.view.rings[ring].state, &failure) {
-            (RingState::Running, _) => Some(failure),
+            (RingState::Running | RingState::Repeating, _) => Some(failure),
             // It has shown enough already; only new failures can take that away.
             (
-                RingState::Passed,
+                RingState::Passed | RingState::Rehearsing,
                 GateFailure::TooManyFailures { .. } | GateFailure::FailureRate { .. },
             ) => Some(failure),
             (
-                RingState::Passed,
+                RingState::Passed | RingState::Rehearsing,
                 GateFailure::TooFewSuccesses { .. }
                 | GateFailure::Inconclusive { .. }
                 | GateFailure::Worse { .. }
@@ -432,11 +432,16 @@ impl Engine {
             match self.view.rings[ring].state {
                 RingState::Passed => continue,
                 RingState::Waiting => self.set_ring(ring, RingState::Running, None),
-                RingState::Running => {}
+                RingState::Running | RingState::Repeating => {}
+                RingState::Rehearsing => return self.rehearse(ring),
                 RingState::Failed | RingState::RollingBack | RingState::RolledBack => return,
             }
             let inputs = inputs(&self.view, ring, &counted);
             match inputs.verdict() {
+                Verdict::Pass if self.is_to_rehearse(ring) => {
+                    self.set_ring(ring, RingState::Rehearsing, Some(inputs));
+                    return self.rehearse(ring);
+                }
                 Verdict::Pass => self.set_ring(ring, RingState::Passed, Some(inputs)),
                 Verdict::Wait => return,
                 Verdict::Fail { failure } => {
@@ -447,6 +452,38 @@ impl Engine {
         }
     }
 
+    fn is_to_rehearse(&self, ring: usize) -> bool {
+        let rehearses = self.view.spec.rings[ring].rehearse;
+        detects(Guard::Rehearsed, rehearses && self.view.rings[ring].state == RingState::Running)
+    }
+
+    /// Has the devices of a ring go back, and when they are back, upgrade again. One that can't
+    /// asks for a person: whatever comes after could not be undone there.
+    fn rehearse(&mut self, ring: usize) {
+        let is_here = |device: &DeviceView| device.ring as usize == ring;
+        self.revert_where(|device| is_here(device) && device.step == Step::Accepted);
+        let here = || self.view.devices.of_ring(ring as u32);
+        let stuck = here().filter(|device| device.cannot_go_back()).count() as u32;
+        if detects(Guard::GoingBackWorks, stuck > 0) {
+            let name = self.view.spec.rings[ring].name.clone();
+            self.set_ring(ring, RingState::Failed, None);
+            let cause = Cause::RehearsalFailed { ring: name, devices: stuck };
+            return self.set_state(RolloutState::Paused, Some(cause));
+        }
+        if here().all(DeviceView::is_settled) {
+            let is_back = |device: &DeviceView| {
+                is_here(device)
+                    && device.want() == Some(WantKind::Revert)
+                    && device.step == Step::Reverted
+            };
+            for place in self.places_where(is_back) {
+                self.act_on(place, |device| Action::Requeue { device });
+            }
+            self.set_ring(ring, RingState::Repeating, None);
+            self.open_rings();
+        }
+    }
+
     fn give_orders(&mut self) {
         let open = self.view.current_ring();
         let limit = self.view.spec.most_in_flight();
@@ -454,6 +491,7 @@ impl Engine {
             (device.waits() || self.view.is_released(device, self.now))
                 && device.is_let_in()
                 && permits(Guard::OpenRingsOnly, device.ring <= open)
+                && self.view.rings[device.ring as usize].state != RingState::Rehearsing
                 && self.view.was_heard(device, self.now)
         };
         let mut ready = self.places_where(may_go);

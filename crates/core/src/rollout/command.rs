@@ -146,14 +146,20 @@ fn resume(view: &RolloutView) -> Result<Vec<Action>, Refused> {
         let reopens = match ring.state {
             RingState::RollingBack => return Err(Refused::RingRollingBack),
             RingState::Failed | RingState::RolledBack => true,
-            RingState::Waiting | RingState::Running | RingState::Passed => false,
+            RingState::Waiting
+            | RingState::Running
+            | RingState::Rehearsing
+            | RingState::Repeating
+            | RingState::Passed => false,
         };
+        let rehearses = view.spec.rings[place].rehearse;
         let makes_room = matches!(view.cause, Some(Cause::OnlySilence { .. }));
         for device in view.devices.of_ring(place as u32) {
             let id = device.device.clone();
             if reopens && was_put_back(device) || device.was_taken_back() {
                 actions.push(Action::Requeue { device: id });
             } else if (reopens && has_failed(device) && !device.tries_again(&view.spec.retry)
+                || reopens && rehearses && device.cannot_go_back()
                 || makes_room && device.blocks())
                 && !device.is_waived
             {

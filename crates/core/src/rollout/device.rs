@@ -1,6 +1,6 @@
 //! Where a device of a rollout stands, and what may be done with it.
 
-use super::{Action, DeviceView, OrderView, Retry, WantKind};
+use super::{Action, DeviceView, OrderView, Previous, Retry, WantKind};
 use crate::guard::{Guard, detects, permits};
 use crate::hold::{KeptOut, Quarantine, QuarantineCause};
 use crate::order::Step;
@@ -137,6 +137,17 @@ impl DeviceView {
             && permits(Guard::Superseded, self.superseded_by.is_none())
             && self.order.is_some_and(|order| order.want != WantKind::Revert)
             && !self.goes_back_by_itself()
+    }
+
+    /// Whether it has failed to go back in a rehearsal, or nothing is known to which it could.
+    pub fn cannot_go_back(&self) -> bool {
+        let is_ours = self.superseded_by.is_none() && !self.is_waived;
+        let has_failed = self.want() == Some(WantKind::Revert)
+            && (self.step == Step::Quarantined || self.is_silent && self.is_in_flight());
+        let has_nowhere = self.want() == Some(WantKind::Activate)
+            && self.step == Step::Accepted
+            && matches!(self.previous, Previous::Unknown(_));
+        is_ours && (has_failed || has_nowhere)
     }
 
     /// Whether its order can still be taken back before anything changes for the user.

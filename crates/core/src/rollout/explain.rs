@@ -139,6 +139,16 @@ pub enum WaitingOn {
         /// What was seen so far.
         latest: Option<Look>,
     },
+    /// Its ring goes back in a rehearsal, and upgrades again when all are back.
+    Rehearsal {
+        /// How many are not back.
+        left: u32,
+    },
+    /// Devices cannot go back.
+    CannotGoBack {
+        /// How many.
+        devices: u32,
+    },
     /// The gate failed.
     Gate(GateFailure),
 }
@@ -172,6 +182,8 @@ impl WaitingOn {
             Self::Successes { .. } => "successes",
             Self::Confidence { .. } => "confidence",
             Self::Signals { .. } => "signals",
+            Self::Rehearsal { .. } => "rehearsal",
+            Self::CannotGoBack { .. } => "cannot_go_back",
             Self::Gate(_) => "gate_failed",
         }
     }
@@ -231,6 +243,13 @@ impl fmt::Display for WaitingOn {
                 write!(f, "signals are compared: {devices} devices on each side, {measure} each")?;
                 latest.as_ref().map_or(Ok(()), |look| write!(f, "; {look}"))
             }
+            Self::Rehearsal { left } => write!(
+                f,
+                "the ring rehearses going back, and upgrades again when all are back: {left} \
+                 are not"
+            ),
+            Self::CannotGoBack { devices: 1 } => f.write_str("1 device cannot go back"),
+            Self::CannotGoBack { devices } => write!(f, "{devices} devices cannot go back"),
             Self::Gate(failure) => write!(f, "{failure}"),
         }
     }
@@ -364,9 +383,15 @@ impl Words<'_> {
                 {
                     vec![WaitingOn::Gate(failure.clone())]
                 }
+                Some(Cause::RehearsalFailed { ring, devices })
+                    if *ring == self.view.spec.rings[place].name =>
+                {
+                    vec![WaitingOn::CannotGoBack { devices: *devices }]
+                }
                 Some(_) | None => Vec::new(),
             },
-            RingState::Running => {
+            RingState::Rehearsing => vec![self.rehearsal(place as u32)],
+            RingState::Running | RingState::Repeating => {
                 let mut reasons = Vec::new();
                 let inputs = inputs(self.view, place, &self.tallies);
                 let tally = inputs.own();
@@ -426,7 +451,11 @@ impl Words<'_> {
                 }
                 Some(WaitingOn::Step { step: device.step, since })
             }
-            Step::Reverted if order.want == WantKind::Revert => Some(WaitingOn::PutBack),
+            Step::Reverted if order.want == WantKind::Revert => Some(if self.rehearses(device) {
+                self.rehearsal(device.ring)
+            } else {
+                WaitingOn::PutBack
+            }),
             Step::Failed | Step::Reverting | Step::Reverted | Step::Quarantined => {
                 match (&device.failure, order.want) {
                     (None, WantKind::Revert) => Some(WaitingOn::Step { step: device.step, since }),
@@ -448,6 +477,16 @@ impl Words<'_> {
             }
             false => WaitingOn::User { deadline, answer: order.answer.unwrap_or_default() },
         }
+    }
+
+    fn rehearses(&self, device: &DeviceView) -> bool {
+        self.view.rings[device.ring as usize].state == RingState::Rehearsing
+            && self.view.state == RolloutState::Running
+    }
+
+    fn rehearsal(&self, ring: u32) -> WaitingOn {
+        let here = self.view.devices.of_ring(ring);
+        WaitingOn::Rehearsal { left: here.filter(|device| !device.is_settled()).count() as u32 }
     }
 
     fn retry_of(&self, device: &DeviceView) -> Option<WaitingOn> {
@@ -479,6 +518,9 @@ impl Words<'_> {
         }
         if let Some(kept_out) = &device.kept_out {
             return WaitingOn::KeptOut(kept_out.clone());
+        }
+        if self.rehearses(device) {
+            return self.rehearsal(device.ring);
         }
         let since = device.last_seen;
         if self.view.state == RolloutState::Completed {

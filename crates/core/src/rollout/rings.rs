@@ -65,7 +65,7 @@ fn parse_ring(text: &str) -> Result<RingSpec, InvalidRing> {
     } else {
         RingSize::Select(size.to_owned())
     };
-    Ok(RingSpec { name: name.to_owned(), size, gate: None })
+    Ok(RingSpec { name: name.to_owned(), size, gate: None, rehearse: false })
 }
 
 #[cfg(test)]

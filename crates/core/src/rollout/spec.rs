@@ -109,7 +109,7 @@ impl Retry {
 }
 
 /// One stage of a rollout. In text it has a `name`, one of `count`, `percent`, `select` and
-/// `rest: true`, and, if it needs its own, a `gate`.
+/// `rest: true`, and, if it needs its own, a `gate`; the first one may have `rehearse: true`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawRing", into = "RawRing")]
 pub struct RingSpec {
@@ -119,6 +119,8 @@ pub struct RingSpec {
     pub size: RingSize,
     /// Instead of the rollout's gate.
     pub gate: Option<Gate>,
+    /// Whether its devices upgrade, go back and upgrade again before its gate counts them.
+    pub rehearse: bool,
 }
 
 /// Which devices are in a ring: none of those in an earlier ring, and then one of these.
@@ -156,6 +158,10 @@ struct RawRing {
     /// Instead of the rollout's gate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gate: Option<Gate>,
+    /// Whether its devices upgrade, go back and upgrade again before its gate counts them; for the
+    /// first ring.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rehearse: bool,
 }
 
 /// A ring does not say in exactly one way which devices are in it.
@@ -172,7 +178,7 @@ impl TryFrom<RawRing> for RingSpec {
     type Error = AmbiguousRing;
 
     fn try_from(raw: RawRing) -> Result<Self, AmbiguousRing> {
-        let RawRing { name, count, percent, select, rest, gate } = raw;
+        let RawRing { name, count, percent, select, rest, gate, rehearse } = raw;
         let sizes = [
             ("count", count.map(RingSize::Count)),
             ("percent", percent.map(RingSize::Percent)),
@@ -181,7 +187,7 @@ impl TryFrom<RawRing> for RingSpec {
         ];
         let mut given = sizes.into_iter().filter_map(|(key, size)| Some((key, size?)));
         match (given.next(), given.next()) {
-            (Some((_, size)), None) => Ok(Self { name, size, gate }),
+            (Some((_, size)), None) => Ok(Self { name, size, gate, rehearse }),
             (None, _) => Err(AmbiguousRing { ring: name, given: "none".to_owned() }),
             (Some((first, _)), Some((second, _))) => {
                 Err(AmbiguousRing { ring: name, given: format!("`{first}` and `{second}`") })
@@ -191,8 +197,9 @@ impl TryFrom<RawRing> for RingSpec {
 }
 
 impl From<RingSpec> for RawRing {
-    fn from(RingSpec { name, size, gate }: RingSpec) -> Self {
-        let mut raw = Self { name, count: None, percent: None, select: None, rest: false, gate };
+    fn from(RingSpec { name, size, gate, rehearse }: RingSpec) -> Self {
+        let (count, percent, select, rest) = (None, None, None, false);
+        let mut raw = Self { name, count, percent, select, rest, gate, rehearse };
         match size {
             RingSize::Count(count) => raw.count = Some(count),
             RingSize::Percent(percent) => raw.percent = Some(percent),
@@ -366,6 +373,7 @@ mod tests {
             ("{name: a, percent: 10}", RingSize::Percent(10.0)),
             ("{name: a, select: 'os = \"linux\"'}", RingSize::Select("os = \"linux\"".into())),
             ("{name: a, rest: true}", RingSize::Rest),
+            ("{name: a, count: 2, rehearse: true}", RingSize::Count(2)),
         ];
         for (yaml, size) in cases {
             let ring = ring(yaml).unwrap();

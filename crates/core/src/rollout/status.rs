@@ -308,6 +308,10 @@ pub enum RingState {
     Waiting,
     /// It moves, or its gate waits.
     Running,
+    /// It has shown what its gate asks for, and its devices go back, to show that they can.
+    Rehearsing,
+    /// They are back, and upgrade again: its gate counts that.
+    Repeating,
     /// Its gate passed.
     Passed,
     /// Its gate failed.
@@ -320,9 +324,11 @@ pub enum RingState {
 
 impl RingState {
     /// Every state, in the order of life.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Waiting,
         Self::Running,
+        Self::Rehearsing,
+        Self::Repeating,
         Self::Passed,
         Self::Failed,
         Self::RollingBack,
@@ -334,6 +340,8 @@ impl RingState {
         match self {
             Self::Waiting => "waiting",
             Self::Running => "running",
+            Self::Rehearsing => "rehearsing",
+            Self::Repeating => "repeating",
             Self::Passed => "passed",
             Self::Failed => "failed",
             Self::RollingBack => "rolling_back",

@@ -135,6 +135,18 @@ pub enum Mistake {
         /// What its canary compares.
         devices: u32,
     },
+    /// A rehearsal in another ring than the first.
+    #[error("ring `{0}` cannot rehearse: that is for the first ring, before others rely on it")]
+    RehearsalNotFirst(String),
+    /// A rehearsal that would ask users twice.
+    #[error("ring `{0}` cannot rehearse in a published rollout: its users would be asked twice")]
+    RehearsalPublished(String),
+    /// A rehearsal that says nothing of a failure rate.
+    #[error(
+        "ring `{0}` rehearses, so its gate counts second upgrades, and they show no failure rate: \
+         give the ring a gate of its own, with `max_failures`"
+    )]
+    RehearsalRate(String),
     /// A window without a stretch: nothing would ever be activated.
     #[error("`window` has nothing in `open`: it would never open")]
     NeverOpen,
@@ -178,6 +190,7 @@ pub fn validate(spec: &RolloutSpec, collections: &[CollectionName]) -> Result<()
     check_percentages(spec, &mut mistakes);
     check_gates(spec, &mut mistakes);
     check_canaries(spec, &mut mistakes);
+    check_rehearsals(spec, &mut mistakes);
     if let Some(publish) = &spec.publish {
         check_publish(publish, &mut mistakes);
     }
@@ -281,6 +294,21 @@ fn check_publish(publish: &Publish, mistakes: &mut Vec<Mistake>) {
     }
     if notice.chars().count() > LONGEST_NOTICE || notice.contains(char::is_control) {
         mistakes.push(Mistake::UnfitNotice);
+    }
+}
+
+fn check_rehearsals(spec: &RolloutSpec, mistakes: &mut Vec<Mistake>) {
+    for (place, ring) in spec.rings.iter().enumerate().filter(|(_, ring)| ring.rehearse) {
+        let gate = ring.gate.as_ref().unwrap_or(&spec.gate);
+        if place > 0 {
+            mistakes.push(Mistake::RehearsalNotFirst(ring.name.clone()));
+        }
+        if spec.publish.is_some() {
+            mistakes.push(Mistake::RehearsalPublished(ring.name.clone()));
+        }
+        if gate.max_failure_rate.is_some() {
+            mistakes.push(Mistake::RehearsalRate(ring.name.clone()));
+        }
     }
 }
 

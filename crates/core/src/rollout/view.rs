@@ -221,6 +221,13 @@ pub enum Cause {
         /// How.
         failure: GateFailure,
     },
+    /// Devices of a ring that rehearses cannot go back.
+    RehearsalFailed {
+        /// The ring's name.
+        ring: String,
+        /// How many they are.
+        devices: u32,
+    },
     /// A release lost its approval.
     NotApproved {
         /// Which one.
@@ -299,6 +306,7 @@ impl Cause {
         match self {
             Self::Person { .. } => "person",
             Self::GateFailed { .. } => "gate_failed",
+            Self::RehearsalFailed { .. } => "rehearsal_failed",
             Self::NotApproved { .. } => "not_approved",
             Self::Emergency { .. } => "emergency",
             Self::OnlySilence { .. } => "only_silence",
@@ -312,6 +320,17 @@ impl fmt::Display for Cause {
             Self::Person { by } => write!(formatter, "asked for by {by}"),
             Self::GateFailed { ring, failure } => {
                 write!(formatter, "the gate of ring `{ring}` failed: {failure}")
+            }
+            Self::RehearsalFailed { ring, devices } => {
+                let devices = match devices {
+                    1 => "1 device".to_owned(),
+                    devices => format!("{devices} devices"),
+                };
+                write!(
+                    formatter,
+                    "{devices} of ring `{ring}` cannot go back, so the release could not be \
+                     undone there: resume to go on without them"
+                )
             }
             Self::NotApproved { release } => {
                 write!(formatter, "{release} is not approved any more")

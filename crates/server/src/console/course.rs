@@ -355,7 +355,7 @@ fn rings_then(status: &RolloutStatus, states: &[RingState], at: Timestamp) -> Ve
 const fn mark(state: RingState) -> &'static str {
     match state {
         RingState::Waiting => "waiting",
-        RingState::Running => "running",
+        RingState::Running | RingState::Rehearsing | RingState::Repeating => "running",
         RingState::Passed => "passed",
         RingState::Failed => "failed",
         RingState::RollingBack | RingState::RolledBack => "reverted",

@@ -151,6 +151,8 @@ const fn ring_in_words(state: RingState) -> &'static str {
     match state {
         RingState::Waiting => "waits",
         RingState::Running => "opened",
+        RingState::Rehearsing => "goes back, as a rehearsal",
+        RingState::Repeating => "is back, and upgrades again",
         RingState::Passed => "passed its gate",
         RingState::Failed => "failed at its gate",
         RingState::RollingBack => "is being put back",
@@ -196,7 +198,8 @@ fn tone(change: &Change) -> String {
         Change::RingLook { .. } => "g-running",
         Change::RingState { state, .. } => match state {
             RingState::Waiting => "s-waiting",
-            RingState::Running => "g-running",
+            RingState::Running | RingState::Repeating => "g-running",
+            RingState::Rehearsing => "s-reverting",
             RingState::Passed => "s-accepted",
             RingState::Failed => "s-failed",
             RingState::RollingBack => "s-reverting",

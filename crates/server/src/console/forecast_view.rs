@@ -126,7 +126,7 @@ fn rings(plan: &RolloutPlan, forecast: Option<&Forecast>) -> Vec<RingRow> {
         let [p50, p95] = expected.and_then(|(_, it)| it.finish).map(spelled).unwrap_or_default();
         RingRow {
             name: ring.name.clone(),
-            size: super::rollouts::ring_rule(&spec.size),
+            size: super::rollouts::ring_rule(spec),
             devices: format::count(ring.devices.len() as u64),
             bytes: format::bytes(ring.bytes),
             passes: expected

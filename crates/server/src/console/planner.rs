@@ -50,6 +50,8 @@ struct Filled {
     max_failure_rate: String,
     silence_after: String,
     on_failure: Vec<Choice>,
+    late: Vec<Choice>,
+    rehearse: Vec<Choice>,
 }
 
 struct Choice {
@@ -99,9 +101,11 @@ impl Filled {
             "" => default.to_owned(),
             value => value.to_owned(),
         };
-        let failing = or("on_failure", "pause");
-        let choice =
-            |value: &'static str, label| Choice { value, label, is_selected: failing == value };
+        let choice = |name: &str, value: &'static str, label: &'static str, is_usual: bool| {
+            let given = given(fields, name);
+            let is_selected = given == value || given.is_empty() && is_usual;
+            Choice { value, label, is_selected }
+        };
         Self {
             version: or("version", version),
             name: or("name", ""),
@@ -115,9 +119,18 @@ impl Filled {
             max_failure_rate: or("max_failure_rate", ""),
             silence_after: or("silence_after", "1h"),
             on_failure: vec![
-                choice("pause", "pause"),
-                choice("roll_back_ring", "put the ring back and pause"),
-                choice("roll_back_all", "put every device back"),
+                choice("on_failure", "pause", "pause", true),
+                choice("on_failure", "roll_back_ring", "put the ring back and pause", false),
+                choice("on_failure", "roll_back_all", "put every device back", false),
+            ],
+            late: vec![
+                choice("late", "never", "are left out", true),
+                choice("late", "next_ring", "join the next ring that has not started", false),
+                choice("late", "same_ring", "join their ring", false),
+            ],
+            rehearse: vec![
+                choice("rehearse", "no", "upgrades once", true),
+                choice("rehearse", "yes", "upgrades, goes back, upgrades again", false),
             ],
         }
     }
@@ -125,9 +138,11 @@ impl Filled {
     /// The rollout that is asked for. What is not in the form stays as the API has it.
     fn spec(&self) -> Answer<RolloutSpec> {
         let version = self.version.strip_prefix("go").unwrap_or(&self.version);
-        let rings = parse_rings(&self.rings).map_err(|error| wrong(error.to_string()))?;
+        let mut rings = parse_rings(&self.rings).map_err(|error| wrong(error.to_string()))?;
+        if let Some(first) = rings.first_mut() {
+            first.rehearse = chosen(&self.rehearse) == "yes";
+        }
         let window = forecast::window(&self.window, &self.closed)?;
-        let failing = self.on_failure.iter().find(|choice| choice.is_selected);
         let mut gate = json!({ "max_failures": number("failures", &self.max_failures)? });
         if !self.max_failure_rate.is_empty() {
             gate["max_failure_rate"] = json!(self.max_failure_rate);
@@ -141,13 +156,20 @@ impl Filled {
             "soak": self.soak,
             "silence_after": self.silence_after,
             "gate": gate,
-            "on_failure": failing.map_or("pause", |choice| choice.value),
+            "on_failure": chosen(&self.on_failure),
+            "late": chosen(&self.late),
         });
         if let Some(window) = window {
             spec["window"] = json!(window);
         }
         serde_json::from_value(spec).map_err(|error| wrong(error.to_string()))
     }
+}
+
+/// What is chosen; the first, if nothing that there is.
+fn chosen(choices: &[Choice]) -> &'static str {
+    let chosen = choices.iter().find(|choice| choice.is_selected).or(choices.first());
+    chosen.map_or("", |choice| choice.value)
 }
 
 fn number(what: &str, text: &str) -> Answer<Value> {

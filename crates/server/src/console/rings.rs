@@ -71,7 +71,7 @@ impl Ring {
         rings
             .map(|(at, (ring, spec))| {
                 let gate = spec.gate.as_ref().unwrap_or(&status.spec.gate);
-                Self::new(at + 1, ring, &ring_rule(&spec.size), gate, status.summary.state, now)
+                Self::new(at + 1, ring, &ring_rule(spec), gate, status.summary.state, now)
             })
             .collect()
     }
@@ -115,7 +115,7 @@ fn mark(ring: RingState, rollout: RolloutState) -> &'static str {
         RingState::Failed => "failed",
         RingState::RollingBack | RingState::RolledBack => "reverted",
         RingState::Waiting => "waiting",
-        RingState::Running => match rollout {
+        RingState::Running | RingState::Rehearsing | RingState::Repeating => match rollout {
             RolloutState::Running => "running",
             RolloutState::Paused => "paused",
             RolloutState::Stopping | RolloutState::Stopped => "stopped",
@@ -214,8 +214,12 @@ fn verdict(ring: RingState, rollout: RolloutState) -> Badge {
     match ring {
         RingState::Waiting if rollout.is_final() => Badge::new("", "g-stopped", "never opened"),
         RingState::Waiting => Badge::new("", "s-waiting", "not its turn"),
-        RingState::Running if rollout.is_final() => Badge::new("", "g-stopped", "left open"),
+        RingState::Running | RingState::Rehearsing | RingState::Repeating if rollout.is_final() => {
+            Badge::new("", "g-stopped", "left open")
+        }
         RingState::Running => Badge::new("info", "s-soaking", "waits"),
+        RingState::Rehearsing => Badge::new("info", "s-reverting", "rehearses going back"),
+        RingState::Repeating => Badge::new("info", "s-soaking", "upgrades again"),
         RingState::Passed => Badge::new("good", "s-accepted", "passed"),
         RingState::Failed => Badge::new("bad", "s-failed", "failed"),
         RingState::RollingBack => Badge::new("warn", "s-reverting", "going back"),

@@ -3,8 +3,8 @@
 use askama::Template;
 use gofleet_core::order::Step;
 use gofleet_core::rollout::{
-    Command, Gate, Late, LeftOut, OnFailure, RingSize, RolloutSpec, RolloutState, RolloutStatus,
-    RolloutSummary, Traffic, WayTraffic,
+    Command, Gate, Late, LeftOut, OnFailure, RingSize, RingSpec, RolloutSpec, RolloutState,
+    RolloutStatus, RolloutSummary, Traffic, WayTraffic,
 };
 use gofleet_core::time::Timestamp;
 use gofleet_core::ways::WayKind;
@@ -420,11 +420,12 @@ fn gate_rule(gate: &Gate) -> String {
 }
 
 /// Which devices a ring asked for, in words.
-pub(super) fn ring_rule(size: &RingSize) -> String {
-    match size {
+pub(super) fn ring_rule(ring: &RingSpec) -> String {
+    let size = match &ring.size {
         RingSize::Count(devices) => format::counted((*devices).into(), "device"),
         RingSize::Percent(percent) => format!("{percent}%"),
         RingSize::Select(selector) => selector.clone(),
         RingSize::Rest => "all that are left".to_owned(),
-    }
+    };
+    if ring.rehearse { format!("{size}, upgraded twice with a way back between") } else { size }
 }

@@ -178,7 +178,12 @@ fn spec(rings: &[&str]) -> RolloutSpec {
         rings: rings
             .iter()
             .enumerate()
-            .map(|(at, name)| RingSpec { name: (*name).to_owned(), size: size(at), gate: None })
+            .map(|(at, name)| RingSpec {
+                name: (*name).to_owned(),
+                size: size(at),
+                gate: None,
+                rehearse: false,
+            })
             .collect(),
         max_in_flight: 4,
         soak: Span::from_secs(30),

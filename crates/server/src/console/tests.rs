@@ -1,13 +1,16 @@
 //! The pages, made from a fleet that is made up.
 
 use askama::Template;
+use gofleet_api::{Collection, CollectionDetail, CollectionSummary, Member, Members, Roster};
 use gofleet_core::anomaly::Class;
 use gofleet_core::device::Overview;
+use gofleet_core::ids::CollectionName;
 use gofleet_core::offer::{Answer, Offer, Postpone};
 use gofleet_core::order::Step;
 use gofleet_core::time::{Span, Timestamp};
 
 use super::audit::{AuditPage, AuditQuery};
+use super::collections::{CollectionPage, CollectionsPage, Filled};
 use super::course::Course;
 use super::devices::{DevicePage, DevicesPage, Query};
 use super::events::{EventLine, Names};
@@ -236,6 +239,47 @@ fn releases_offer_what_can_be_decided() {
     assert!(text(&page).contains("by admin, 2 h ago: CVE-2026-1234 in net/http"));
 }
 
+/// A list and a page of collections in which everything that people write is this.
+fn collections(text: &str) -> (Vec<CollectionSummary>, CollectionDetail) {
+    let name: CollectionName = "pilots".parse().unwrap();
+    let member = Member { hostname: text.to_owned(), device: "d1".parse().unwrap() };
+    let (note, by) = (text.to_owned(), text.to_owned());
+    let names = vec![text.to_owned()];
+    let members = Members::Imported { names: names.clone(), source: text.to_owned() };
+    let summary = CollectionSummary {
+        collection: name.clone(),
+        kind: "imported".to_owned(),
+        devices: 1,
+        unknown: 1,
+        members: members.to_string(),
+        note: note.clone(),
+        by: by.clone(),
+        changed_at: NOW,
+    };
+    let detail = CollectionDetail {
+        collection: Collection { name, members, note, by, changed_at: NOW },
+        roster: Roster { devices: vec![member], unknown: names.clone() },
+        used_by: names,
+    };
+    (vec![summary], detail)
+}
+
+#[test]
+fn a_collection_says_who_belongs_to_it_and_what_uses_it() {
+    let (collections, detail) = collections("web01");
+    let page = html(&CollectionsPage::new(&collections, Filled::default(), NOW));
+    assert!(text(&page).contains("1 collection."), "{page}");
+    let page = text(&html(&CollectionPage::new(&detail, "this 1 device, at any time", NOW)));
+    for expect in [
+        "this 1 device, at any time",
+        "1 imported from web01.",
+        "Used by web01.",
+        "No device has these names yet; one that enrols under one belongs to the collection: web01.",
+    ] {
+        assert!(page.contains(expect), "{expect}: {page}");
+    }
+}
+
 /// Markup in text of others stays text on every page.
 #[test]
 fn markup_in_names_and_reasons_is_inert() {
@@ -271,7 +315,10 @@ fn markup_in_names_and_reasons_is_inert() {
     let mut overview = sample::overview();
     overview.moving[0].name = PAYLOAD.to_owned();
     overview.versions[0].version = Some(PAYLOAD.to_owned());
+    let (collections, collection) = collections(PAYLOAD);
     let pages = [
+        html(&CollectionsPage::new(&collections, Filled::default(), NOW)),
+        html(&CollectionPage::new(&collection, PAYLOAD, NOW)),
         html(&RolloutPage::new(&rollout, lines(), NOW)),
         html(&DevicesPage::new(ADDRESS, &devices, Query::default(), NOW)),
         html(&DevicePage::new(&device, NOW)),

@@ -59,6 +59,8 @@ impl Scenario {
         }
         for (_, spec) in &mut rollouts {
             spec.late = *latecomers.pick(&Late::ALL);
+            let may_rehearse = spec.publish.is_none() && spec.gate.max_failure_rate.is_none();
+            spec.rings[0].rehearse = latecomers.chance(300) && may_rehearse;
         }
         faults.sort_by_key(|(at, _)| *at);
         let network = network(&mut dice);
@@ -101,7 +103,12 @@ fn two_bad_releases(
     for (place, name) in ["first", "second"].into_iter().enumerate() {
         let mut spec = spec(dice, name, VERSIONS[place + 1], devices);
         (spec.window, spec.soak) = (None, Span::from_secs(10));
-        spec.rings = vec![RingSpec { name: "all".to_owned(), size: RingSize::Rest, gate: None }];
+        spec.rings = vec![RingSpec {
+            name: "all".to_owned(),
+            size: RingSize::Rest,
+            gate: None,
+            rehearse: false,
+        }];
         spec.gate = Gate { max_failures: devices, ..Gate::default() };
         rollouts.push((place as u64 * end_ms / 2, spec));
         let per_mille = dice.between(200, 800);
@@ -197,7 +204,12 @@ fn rings(dice: &mut Dice, devices: u32) -> Vec<RingSpec> {
     sizes.push(RingSize::Rest);
     let sizes = sizes.into_iter().enumerate();
     sizes
-        .map(|(place, size)| RingSpec { name: format!("ring {place}"), size, gate: None })
+        .map(|(place, size)| RingSpec {
+            name: format!("ring {place}"),
+            size,
+            gate: None,
+            rehearse: false,
+        })
         .collect()
 }
 

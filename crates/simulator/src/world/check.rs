@@ -2,6 +2,7 @@
 //! down here a second time, and more simply than where they are kept.
 
 mod device;
+mod rehearsal;
 
 use gofleet_core::canary::Comparison;
 use gofleet_core::hold::QuarantineCause;
@@ -44,7 +45,11 @@ impl World<'_> {
                 }
             }
             Action::SetRing { ring, state: RingState::Passed, .. } => {
+                self.check_rehearsed(server, rollout, *ring)?;
                 self.check_passed(server, rollout, *ring)
+            }
+            Action::SetRing { ring, state: RingState::Repeating, .. } => {
+                self.check_gone_back(server, rollout, *ring)
             }
             Action::SetState { state: RolloutState::Completed, .. } => {
                 let view = self.view(server, rollout);

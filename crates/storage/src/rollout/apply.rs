@@ -265,7 +265,7 @@ impl Write<'_> {
         inputs: Option<&GateInputs>,
     ) -> Result<(), StorageError> {
         let sql = match state {
-            RingState::Running => {
+            RingState::Running | RingState::Rehearsing | RingState::Repeating => {
                 "UPDATE rings SET state = $3, started_at = COALESCE(started_at, $4), \
                  ended_at = NULL WHERE rollout = $1 AND place = $2"
             }

@@ -17,6 +17,10 @@ use crate::{Storage, StorageError};
 /// than it. Whom it knows is passed over.
 pub(super) const PLANNED_BEFORE: Span = Span::from_secs(60);
 
+/// What members tell of themselves is no news. So many of it are passed for good, or each look would
+/// find more of them.
+const MANY_EVENTS: u64 = 1000;
+
 /// What has happened since a rollout looked for the last time.
 struct News {
     since: u64,
@@ -88,17 +92,23 @@ async fn news(
         return Ok(None);
     }
     let row = sqlx::query(
-        "SELECT COALESCE(MAX(sequence), 0) AS upto, \
-         COALESCE(SUM(CASE WHEN device IS NULL THEN 1 ELSE 0 END), 0) AS of_all FROM events \
-         WHERE sequence > $1 AND kind IN \
-         ('device.enrolled', 'device.facts', 'collection.set', 'collection.deleted')",
+        "SELECT COUNT(*) AS events, COALESCE(MAX(sequence), 0) AS upto, \
+         COALESCE(SUM(CASE WHEN device IS NULL THEN 1 ELSE 0 END), 0) AS of_all, \
+         COALESCE(SUM(CASE WHEN EXISTS (SELECT 1 FROM rollout_devices m \
+             WHERE m.rollout = $2 AND m.device = e.device) THEN 1 ELSE 0 END), 0) AS of_members \
+         FROM events e WHERE kind IN \
+         ('device.enrolled', 'device.facts', 'collection.set', 'collection.deleted') \
+         AND sequence > $1",
     )
     .bind(to_i64(since))
+    .bind(id.to_string())
     .fetch_one(connection)
     .await
     .during("look what happened")?;
     let (upto, is_about_all) = (row.number("upto")?, row.number("of_all")? > 0);
-    Ok((upto > 0).then_some(News { since, upto, is_about_all }))
+    let (events, of_members) = (row.number("events")?, row.number("of_members")?);
+    let is_news = events > of_members || of_members >= MANY_EVENTS;
+    Ok(is_news.then_some(News { since, upto, is_about_all }))
 }
 
 /// The devices that something happened to, and that are not in the rollout.

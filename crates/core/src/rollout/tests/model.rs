@@ -54,7 +54,7 @@ prop_compose! {
         ]),
     ) -> World {
         let rings = (0..sizes.len()).map(|ring| RingSpec {
-            name: format!("ring{ring}"), size: RingSize::Count(1), gate: None,
+            name: format!("ring{ring}"), size: RingSize::Count(1), gate: None, rehearse: false,
         });
         let mut spec = spec("soak: 3s, silence_after: 60s, offline_after: 30s, rings: []");
         (spec.max_in_flight, spec.on_failure) = (max_in_flight, on_failure);

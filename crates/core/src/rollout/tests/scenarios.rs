@@ -799,3 +799,64 @@ fn a_device_on_which_retries_help_nothing_goes_into_quarantine_once() {
 fn check_failed() -> Failure {
     Failure { step: Step::Verifying, kind: FailureKind::Check, message: "no go".to_owned() }
 }
+
+fn rehearsal(size: usize) -> World {
+    let mut world = two_rings("", [size, 2]);
+    world.view.spec.rings[0].rehearse = true;
+    world
+}
+
+#[test]
+fn the_gate_of_a_rehearsal_counts_the_second_upgrade() {
+    let mut world = rehearsal(2);
+    world.run_until(|view| view.rings[0].state == RingState::Repeating);
+    assert!(
+        world
+            .view
+            .devices
+            .of_ring(0)
+            .all(|it| it.order.is_none_or(|it| it.want == WantKind::Activate))
+    );
+    assert_eq!(world.view.rings[1].state, RingState::Waiting, "the first upgrade opens nothing");
+    assert_eq!(world.view.devices[0].step, Step::Offered);
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert!(all_accepted(&world.view));
+    let reverts = |place: usize| {
+        let id = world.id(place);
+        let is_revert = |it: &&Action| matches!(it, Action::Order { device, want: WantKind::Revert } if *device == id);
+        world.done.iter().filter(is_revert).count()
+    };
+    assert_eq!([0, 1, 2, 3].map(reverts), [1, 1, 0, 0], "only the first ring rehearses");
+    let mut failing = rehearsal(1);
+    failing.run_until(|view| view.rings[0].state == RingState::Repeating);
+    failing.machine(0).is_bad = true;
+    failing.run_until(|view| view.state == RolloutState::Paused);
+    assert_eq!(failing.ring_states(), [RingState::Failed, RingState::Waiting]);
+}
+
+#[test]
+fn a_device_that_cannot_go_back_fails_the_rehearsal() {
+    let mut world = rehearsal(2);
+    world.view.devices[1].previous = Previous::Unknown("1.25.9".to_owned());
+    world.run_until(|view| view.state == RolloutState::Paused);
+    assert_eq!(world.ring_states(), [RingState::Failed, RingState::Waiting]);
+    let cause = world.view.cause.clone().unwrap().to_string();
+    assert!(cause.starts_with("1 device of ring `test` cannot go back"), "{cause}");
+    let status = status(&world.view, 0, world.now);
+    assert_eq!(status.rings_detail[0].reasons[0].code, "cannot_go_back");
+    world.run_until(|view| view.devices[0].step == Step::Reverted);
+    world.command(Command::Resume).unwrap();
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert!(all_accepted(&world.view), "it goes on without the rehearsal of that one");
+}
+
+#[test]
+fn silence_on_the_way_back_fails_the_rehearsal() {
+    let mut world = rehearsal(2);
+    world.run_until(|view| view.rings[0].state == RingState::Rehearsing);
+    world.machine(1).is_online = false;
+    assert_eq!(world.reason(1).as_deref(), Some("answer"));
+    world.run_until(|view| view.state == RolloutState::Paused);
+    assert_eq!(world.view.cause.as_ref().unwrap().code(), "rehearsal_failed");
+    assert!(world.view.devices[1].is_silent);
+}
