@@ -38,6 +38,7 @@ mod spec;
 mod status;
 mod validate;
 mod view;
+mod waiting_on;
 
 pub use advance::{Action, advance, apply};
 pub use blame::{Comparison, EarlierFailure};
@@ -46,7 +47,7 @@ pub use command::{Command, Refused, command};
 pub use decision::{Replayed, replay};
 pub use devices::{Devices, Iter, IterMut};
 pub use evidence::{News, Told, take_report};
-pub use explain::{WaitingOn, status, summary};
+pub use explain::{status, summary};
 pub(crate) use gate::passes_else;
 pub use gate::{GateInputs, Verdict, tally};
 pub use late::{Latecomer, latecomers};
@@ -63,6 +64,7 @@ pub use validate::{InvalidSpec, Mistake, validate};
 pub use view::{
     Cause, DeviceView, GateFailure, Hearing, OrderView, Previous, RingView, RolloutView, WantKind,
 };
+pub use waiting_on::WaitingOn;
 
 #[cfg(test)]
 mod tests;

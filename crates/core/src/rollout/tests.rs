@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::emergency::EmergencyStop;
+use crate::event::Change;
 use crate::ids::DeviceId;
 use crate::order::{Failure, FailureKind, Step};
 use crate::time::{Span, Timestamp};
@@ -226,6 +227,21 @@ const TWO_RINGS: &str = "soak: 2s, silence_after: 60s, offline_after: 30s, \
 
 fn two_rings(more: &str, sizes: [usize; 2]) -> World {
     World::new(spec(&format!("{TWO_RINGS}{more}")), &sizes)
+}
+
+/// What gates decided, as storage keeps it.
+fn decisions(done: &[Action]) -> Vec<Change> {
+    let decided = done.iter().filter_map(|action| {
+        let Action::SetRing { ring, state, inputs: Some(inputs) } = action else { return None };
+        Some(Change::RingState {
+            rollout: "r1".parse().unwrap(),
+            ring: format!("ring {ring}"),
+            state: *state,
+            reason: inputs.reason(),
+            inputs: Some(inputs.clone()),
+        })
+    });
+    decided.collect()
 }
 
 fn device_view(id: &str, ring: u32, now: Timestamp) -> DeviceView {

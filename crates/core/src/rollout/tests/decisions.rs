@@ -1,22 +1,11 @@
 //! What a gate decides is kept with what it decided by, and comes out the same again.
 
 use super::*;
-use crate::event::Change;
 
 /// Runs a rollout to its end and gives what its gates decided, as storage keeps it.
 fn decided(mut world: World, end: RolloutState) -> Vec<Change> {
     world.run_until(|view| view.state == end);
-    let decided = world.done.iter().filter_map(|action| {
-        let Action::SetRing { ring, state, inputs: Some(inputs) } = action else { return None };
-        Some(Change::RingState {
-            rollout: "r1".parse().unwrap(),
-            ring: format!("ring {ring}"),
-            state: *state,
-            reason: inputs.reason(),
-            inputs: Some(inputs.clone()),
-        })
-    });
-    decided.collect()
+    decisions(&world.done)
 }
 
 /// The same after a journey through the database.
