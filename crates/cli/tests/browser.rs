@@ -278,6 +278,7 @@ fn every_page_fits_and_can_be_read_in_light_and_dark() {
         "/devices",
         &device,
         "/collections",
+        "/collections/everybody",
         "/releases",
         "/nowhere",
     ];
@@ -435,6 +436,7 @@ fn markup_in_what_devices_tell_stays_text() {
     let mut scene = Scene::new();
     scene.enrol(PAYLOAD, ("site", PAYLOAD));
     scene.approve(scene::NEW, PAYLOAD);
+    scene.collect("everybody", PAYLOAD);
     let rings = json!([{"name": PAYLOAD, "rest": true}]);
     let rollout = scene.start(PAYLOAD, rings);
     scene.step(PAYLOAD, Step::Fetching);

@@ -6,7 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gofleet_api::{Client, Credential, DecisionRequest, EnrolRequest, Key, TokenRequest, trust};
+use gofleet_api::{
+    Client, CollectionRequest, Credential, DecisionRequest, EnrolRequest, Key, Members,
+    TokenRequest, trust,
+};
 use gofleet_core::digest::Digest;
 use gofleet_core::facts::{Facts, FoundGo, GoOrigin};
 use gofleet_core::ids::{DeviceId, ReleaseId};
@@ -94,6 +97,16 @@ impl Scene {
     /// The id that the server gave to a device.
     pub fn id(&self, hostname: &str) -> &DeviceId {
         &self.devices[hostname].id
+    }
+
+    /// Names a collection of all devices.
+    pub fn collect(&self, name: &str, note: &str) {
+        let request = CollectionRequest {
+            members: Members::Selector { devices: String::new() },
+            note: note.to_owned(),
+        };
+        let name = name.parse().unwrap();
+        self.runtime.block_on(self.administrator.set_collection(&name, &request)).unwrap();
     }
 
     /// Starts a rollout with these rings, in YAML.

@@ -409,14 +409,21 @@ fn rules(spec: &RolloutSpec) -> Vec<Fact> {
 }
 
 fn gate_rule(gate: &Gate) -> String {
-    let failures = match gate.max_failures {
-        0 => "none fails".to_owned(),
-        most => format!("at most {most} may fail"),
+    let failures = match (gate.max_failure_rate, gate.max_failures) {
+        (Some(rate), _) => format!("less than {rate} fail, {} sure", gate.confidence),
+        (None, 0) => "none fails".to_owned(),
+        (None, most) => format!("at most {most} may fail"),
     };
-    match gate.min_successes {
+    let mut rule = match gate.min_successes {
         None => format!("every device that is online answers, {failures}"),
         Some(least) => format!("at least {least} accept, {failures}"),
+    };
+    if let Some(canary) = &gate.canary {
+        let signals: Vec<&str> = canary.signals().map(|(signal, _)| signal.as_str()).collect();
+        let (signals, tolerance) = (signals.join(", "), canary.tolerance);
+        rule.push_str(&format!("; {signals} no worse by {tolerance} than without the release"));
     }
+    rule
 }
 
 /// Which devices a ring asked for, in words.
