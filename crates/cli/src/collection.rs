@@ -257,7 +257,7 @@ fn told(change: &RosterChange) -> String {
     lines.extend((!come.is_empty()).then(|| format!("  come     {}", hosts(come))));
     lines.extend((!go.is_empty()).then(|| format!("  go       {}", hosts(go))));
     let names = listed(unknown.iter().map(String::as_str));
-    let of = format!("  unknown  {} names that no device has yet: {names}", unknown.len());
+    let of = format!("  unknown  no device has these names yet ({}): {names}", unknown.len());
     lines.extend((!unknown.is_empty()).then_some(of));
     lines.join("\n")
 }
