@@ -72,7 +72,7 @@ pub const HOST: &str = match (cfg!(windows), cfg!(target_arch = "aarch64")) {
     (false, false) => "linux-amd64",
 };
 
-/// Like [`archive`], for commands that want to report the failure in their own way.
+/// Like [`archive()`], for commands that want to report the failure in their own way.
 ///
 /// # Errors
 ///
