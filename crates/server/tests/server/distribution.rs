@@ -200,7 +200,7 @@ async fn a_damaged_file_of_the_server_is_not_kept() {
         }
     })
     .await;
-    assert!(edge.kept(&archive.sha256));
+    edge.comes_to_be_kept(&archive.sha256).await;
 }
 
 #[tokio::test]
