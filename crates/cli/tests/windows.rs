@@ -171,7 +171,8 @@ fn start(fleet: &Fleet, name: &str, version: &str, soak: &str) {
     fleet.ok(words.into_iter().chain(["--rings", "all:rest"]));
 }
 
-fn import(fleet: &Fleet, version: &str, archive: &Path) {
+fn import(fleet: &Fleet, version: &str) {
+    let archive = go::archive(version, PLATFORM);
     fleet.ok(["release".as_ref(), "import".as_ref(), archive.as_os_str()]);
     fleet.ok(["release", "approve", &format!("go-{version}-{PLATFORM}")]);
 }
@@ -197,8 +198,8 @@ fn a_windows_device_upgrades_real_go_and_puts_it_back_when_it_breaks() {
     let mut device = Device::new("upgrade", fleet.folder().join("windows.log"));
     device.start_agent(&fleet);
     fleet.wait_devices(1);
-    import(&fleet, "1.27.2", &go::archive("1.27.2", PLATFORM));
-    import(&fleet, "1.27.3", &go::archive("1.27.3", PLATFORM));
+    import(&fleet, "1.27.2");
+    import(&fleet, "1.27.3");
 
     start(&fleet, "first", "1.27.2", "0s");
     wait_step(&fleet, "first", "accepted");
