@@ -1,37 +1,122 @@
-//! The programs as they are shipped.
+//! `cargo xtask dist`: the programs as they are shipped, what they are made of, and their digests.
+//!
+//! Everything that it makes depends on the source alone: `--reproducible` builds twice, in folders
+//! of different names, and compares.
+
+pub mod build;
+mod digest;
+mod native;
+mod reproducible;
+mod sbom;
 
 use std::env::consts::EXE_SUFFIX;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use cargo_metadata::MetadataCommand;
 
-use crate::run::{cargo, run, target_folder};
+use crate::run::{cargo, root, run, target_folder};
+use crate::setup::{self, Part};
+use build::{Platform, Program, Target};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Only for these platforms [default: all that can be built for on this machine]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    platform: Vec<Platform>,
+    /// Build the programs twice, in different folders, and compare them byte by byte
+    #[arg(long)]
+    reproducible: bool,
+    /// With --reproducible: only these programs
+    #[arg(long, value_enum, value_delimiter = ',', requires = "reproducible")]
+    program: Vec<Program>,
+}
 
 /// Builds what is shipped, into `target/dist`.
-pub fn main() -> Result<()> {
+pub fn main(arguments: &Arguments) -> Result<()> {
+    let epoch = build::epoch()?;
+    let platforms = platforms(&arguments.platform)?;
+    if arguments.reproducible {
+        let programs = chosen(&arguments.program, &[Program::Gofleet, Program::GofleetShim]);
+        return reproducible::compare(&programs, &platforms, epoch);
+    }
     let folder = target_folder()?.join("dist");
-    fs::create_dir_all(&folder)?;
-    for program in [program()?, shim()?] {
-        let name = program.file_name().context("a program has a name")?;
-        let place = folder.join(name);
-        fs::copy(&program, &place)
-            .with_context(|| format!("{} can't be written", place.display()))?;
-        println!("{}", place.display());
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    let mut files = Vec::new();
+    for platform in platforms {
+        let target = platform.target();
+        files.extend(programs(&target, &folder, epoch)?);
+        files.push(bill(&target, &folder, epoch)?);
+    }
+    digest::write_sums(&folder, &files)?;
+    for file in files.iter().map(String::as_str).chain([digest::SUMS]) {
+        println!("{}", folder.join(file).display());
     }
     Ok(())
 }
 
-/// Builds `gofleet`, and gives its path.
+/// The platforms that were asked for; if none was, those that this machine can build for.
+fn platforms(asked: &[Platform]) -> Result<Vec<Platform>> {
+    if cfg!(windows) {
+        return Ok(chosen(asked, &[Platform::WindowsAmd64]));
+    }
+    let mut platforms = chosen(asked, &[Platform::LinuxAmd64, Platform::WindowsAmd64]);
+    if platforms.contains(&Platform::WindowsAmd64) {
+        match setup::install(Part::Windows) {
+            Ok(_) => (),
+            Err(reason) if asked.is_empty() => {
+                eprintln!("LEFT OUT: windows-amd64: {reason:#}");
+                platforms.retain(|platform| *platform != Platform::WindowsAmd64);
+            }
+            Err(reason) => return Err(reason.context("windows-amd64 can't be built for here")),
+        }
+    }
+    Ok(platforms)
+}
+
+fn chosen<T: Copy>(asked: &[T], all: &[T]) -> Vec<T> {
+    if asked.is_empty() { all.to_vec() } else { asked.to_vec() }
+}
+
+/// Builds both programs, and gives their names in the folder.
+fn programs(target: &Target, folder: &Path, epoch: i64) -> Result<Vec<String>> {
+    let output = target_folder()?.join("dist-build");
+    fs::create_dir_all(folder.join(target.platform))?;
+    let mut names = Vec::new();
+    for program in [Program::Gofleet, Program::GofleetShim] {
+        let built = build::build(program, target, root(), &output, epoch)?;
+        let name = format!("{}/{}", target.platform, program.file(target));
+        fs::copy(&built, folder.join(&name)).with_context(|| format!("write {name}"))?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Writes the bill of materials, and gives its name in the folder.
+fn bill(target: &Target, folder: &Path, epoch: i64) -> Result<String> {
+    let name = format!("gofleet-{}-{}.cdx.json", version()?, target.platform);
+    let text = serde_json::to_string_pretty(&sbom::of(target, epoch)?)? + "\n";
+    fs::write(folder.join(&name), text).with_context(|| format!("write {name}"))?;
+    Ok(name)
+}
+
+/// The version of what is built.
+fn version() -> Result<String> {
+    let metadata = MetadataCommand::new().current_dir(root()).no_deps().exec()?;
+    let package = metadata.packages.iter().find(|package| *package.name == "gofleet");
+    Ok(package.context("there is no package gofleet")?.version.to_string())
+}
+
+/// Builds `gofleet` for this machine as benchmarks need it, and gives its path.
 pub fn program() -> Result<PathBuf> {
     run(cargo().args(["build", "--release", "--package", "gofleet", "--bin", "gofleet"]))?;
     built("gofleet")
 }
 
-/// Builds the shim, and gives its path. On Linux it is linked statically, which saves 0.6 ms at
-/// each start of a Go command: looking for libraries and binding them takes longer than all that
-/// the shim does itself. `gofleet` is not, since it looks names up by the system's rules, which
-/// are libraries of their own (nsswitch.conf(5)).
+/// Builds the shim for this machine, linked as it is shipped, and gives its path.
 pub fn shim() -> Result<PathBuf> {
     let mut build = cargo();
     build.args(["rustc", "--release", "--package", "gofleet-shim", "--bin", "gofleet-shim"]);

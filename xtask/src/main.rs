@@ -36,8 +36,8 @@ enum Verb {
     Simulate(simulate::Arguments),
     /// Check the walls between the crates and the shape of the files
     Tidy,
-    /// Build the programs as they are shipped, into target/dist
-    Dist,
+    /// Build the programs as they are shipped, with what they are made of, into target/dist
+    Dist(dist::Arguments),
     /// Write the references in docs/ from the program itself
     Docs(docs::Arguments),
 }
@@ -59,7 +59,7 @@ fn obey(verb: Verb) -> Result<()> {
         Verb::Bench(arguments) => bench::main(&arguments),
         Verb::Simulate(arguments) => simulate::main(&arguments),
         Verb::Tidy => tidy::main(),
-        Verb::Dist => dist::main(),
+        Verb::Dist(arguments) => dist::main(&arguments),
         Verb::Docs(arguments) => docs::main(&arguments),
     }
 }

@@ -29,6 +29,10 @@ pub enum Part {
     Peers,
     /// python-tuf, which reads our trust metadata independently
     PythonTuf,
+    /// cargo-deny, which checks licences and sources of dependencies
+    CargoDeny,
+    /// What packages are made with, and looked at independently
+    Packaging,
 }
 
 #[derive(clap::Args)]
@@ -78,6 +82,8 @@ pub fn install(part: Part) -> Result<String> {
         Part::Wine => wine::install().map(|wine| wine.to_string()),
         Part::Peers => packages::peers(),
         Part::PythonTuf => packages::python_tuf().map(|python| python.display().to_string()),
+        Part::CargoDeny => packages::cargo_deny().map(|program| program.display().to_string()),
+        Part::Packaging => packages::packaging(),
     }
 }
 

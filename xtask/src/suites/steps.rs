@@ -15,7 +15,7 @@ use cargo_metadata::{MetadataCommand, TargetKind};
 
 use crate::run::{cargo, find_program, quiet, root, run, target_folder};
 use crate::setup::windows_target::TARGET;
-use crate::setup::{packages, wine};
+use crate::setup::{self, Part, packages, wine};
 use crate::{docs as references, threats, tidy};
 
 /// Environment variable by which the Windows tests learn of the runner.
@@ -39,7 +39,36 @@ const ON_WINDOWS: [&str; 5] =
 pub fn lint() -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     tidy::main()?;
+    deny()?;
     clippy(&[])
+}
+
+/// What `deny.toml` says of other people's crates. Known weaknesses only where their database can
+/// be fetched.
+fn deny() -> Result<()> {
+    let program = match setup::install(Part::CargoDeny) {
+        Ok(program) => program,
+        Err(reason) if env::var_os("CI").is_some() => return Err(reason),
+        Err(reason) => {
+            eprintln!("SKIPPED: licences and sources are not checked: {reason:#}");
+            return Ok(());
+        }
+    };
+    let deny = || {
+        let mut deny = Command::new(&program);
+        deny.current_dir(root()).env("GIT_TERMINAL_PROMPT", "0");
+        deny
+    };
+    run(deny().args(["--log-level", "error", "check", "licenses", "bans", "sources"]))?;
+    match quiet(deny().args(["--log-level", "error", "fetch", "db"])) {
+        Ok(()) => run(deny().args(["check", "--disable-fetch", "advisories"])),
+        Err(reason) => {
+            let reason = format!("{reason:#}");
+            let line = reason.lines().find(|line| line.starts_with("fatal:")).unwrap_or(&reason);
+            eprintln!("SKIPPED: known weaknesses: their database can't be fetched: {line}");
+            Ok(())
+        }
+    }
 }
 
 pub fn unit() -> Result<()> {
