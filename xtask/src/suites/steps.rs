@@ -13,6 +13,7 @@ use std::process::Command;
 use anyhow::Result;
 use cargo_metadata::{MetadataCommand, TargetKind};
 
+use crate::dist::{self, build::Platform};
 use crate::run::{cargo, find_program, quiet, root, run, target_folder};
 use crate::setup::windows_target::TARGET;
 use crate::setup::{self, Part, packages, wine};
@@ -28,8 +29,13 @@ const PYTHON_TUF: &str = "GOFLEET_TUF_PYTHON";
 /// Environment variable that may name a checkout of `theupdateframework/tuf-conformance`.
 const TUF_CONFORMANCE: &str = "GOFLEET_TUF_CONFORMANCE";
 
+/// Environment variable by which tests learn where packages lie.
+const PACKAGES: &str = "GOFLEET_PACKAGES";
+/// Environment variable by which they learn of a Python that has CycloneDX's library.
+const PYTHON_CYCLONEDX: &str = "GOFLEET_CYCLONEDX_PYTHON";
+
 /// Tests of the program that are suites of their own.
-const SUITES_OF_THEIR_OWN: [&str; 2] = ["browser", "windows"];
+const SUITES_OF_THEIR_OWN: [&str; 3] = ["browser", "packages", "windows"];
 
 /// Crates whose unit tests say something about Windows. The server runs on Linux; the program and
 /// the agent are tested as a whole.
@@ -98,6 +104,17 @@ pub fn end_to_end() -> Result<()> {
     test(&selection, Ignored::LeftOut, &mut cargo())
 }
 
+pub fn packages() -> Result<()> {
+    run(cargo().args(["build", "--workspace", "--bins", "--test", "packages"]))?;
+    let target = target_folder()?;
+    let folder = target.join("packages").join("linux");
+    dist::of_tests(Platform::LinuxAmd64, &target.join("debug"), &folder, &[&dist::version()?])?;
+    let selection = words(&["--workspace", "--test", "packages"]);
+    let python = packages::python_cyclonedx()?;
+    let mut cargo = cargo();
+    test(&selection, Ignored::Included, cargo.env(PACKAGES, folder).env(PYTHON_CYCLONEDX, python))
+}
+
 pub fn browser() -> Result<()> {
     let selection = words(&["--workspace", "--test", "browser"]);
     test(&selection, Ignored::Included, &mut cargo())
@@ -120,11 +137,12 @@ pub fn windows() -> Result<()> {
     };
     test(&selection, Ignored::LeftOut, cargo().env(runner, &wine.run))?;
     let programs = target_folder()?.join(TARGET).join("debug");
-    test(
-        &words(&["--workspace", "--test", "windows"]),
-        Ignored::Included,
-        cargo().env(WINE_RUNNER, &wine.run).env(WINDOWS_PROGRAMS, programs),
-    )
+    // The second is what an upgrade upgrades to; that it holds the same programs does not matter.
+    let folder = target_folder()?.join("packages").join("windows");
+    dist::of_tests(Platform::WindowsAmd64, &programs, &folder, &["0.1.0", "0.1.1"])?;
+    let mut cargo = cargo();
+    cargo.env(WINE_RUNNER, &wine.run).env(WINDOWS_PROGRAMS, programs).env(PACKAGES, folder);
+    test(&words(&["--workspace", "--test", "windows"]), Ignored::Included, &mut cargo)
 }
 
 pub fn docs() -> Result<()> {

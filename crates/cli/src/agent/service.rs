@@ -76,15 +76,7 @@ pub fn install(install: &Install, printer: Printer) -> anyhow::Result<()> {
         )
         .into());
     }
-    fs::create_dir_all(&root).with_context(|| format!("{} can't be made", root.display()))?;
-    let change = service::install(&definition).with_context(no_rights)?;
-    if let Some(token) = token.filter(|_| !is_enrolled) {
-        let path = super::token_file(&root);
-        atomic_write(&path, token.as_bytes(), Access::Private)
-            .and_then(|()| service::share(&definition, &path))
-            .with_context(|| format!("{} can't be written", path.display()))?;
-    }
-    installed.outcome = match change {
+    installed.outcome = match make(&root, &definition, token.filter(|_| !is_enrolled).as_deref())? {
         Change::Installed => "installed; it starts with the machine",
         Change::Updated => "brought up to date; a running one must be stopped and started",
         Change::Nothing => "installed already",
@@ -92,6 +84,63 @@ pub fn install(install: &Install, printer: Printer) -> anyhow::Result<()> {
     printer.data(&installed, |installed| format!("{NAME} is {}", installed.outcome))?;
     printer.message(format_args!("start it now: gofleet agent start"));
     Ok(())
+}
+
+/// Brings the service to that definition, and leaves the token for it.
+fn make(root: &Path, definition: &Definition, token: Option<&str>) -> anyhow::Result<Change> {
+    fs::create_dir_all(root).with_context(|| format!("{} can't be made", root.display()))?;
+    let change = service::install(definition).with_context(no_rights)?;
+    if let Some(token) = token {
+        let path = super::token_file(root);
+        atomic_write(&path, token.as_bytes(), Access::Private)
+            .and_then(|()| service::share(definition, &path))
+            .with_context(|| format!("{} can't be written", path.display()))?;
+    }
+    Ok(change)
+}
+
+/// What a package that installs this program does with the service, in one call that leaves what
+/// it can't decide as it is: one that is there is started; else, if it is known whose agent this
+/// is (by `server` or a policy) and it may enrol (by `token`) or has, one is made and started.
+///
+/// The token comes on the command line, which an installer of Windows can't avoid. Windows shows
+/// that of its own account to administrators only.
+pub fn setup(server: &str, token: &str, printer: Printer) -> anyhow::Result<()> {
+    let options = if server.is_empty() { Options::default() } else { Options::of_server(server)? };
+    let loaded = options.load(&root(None)?)?;
+    let is_enrolled = Identity::load(&super::credential(&loaded.root))?.is_some();
+    let is_there = service::state(NAME)? != service::State::NotInstalled;
+    let token = Some(token).filter(|token| !token.is_empty() && !is_enrolled);
+    let lacking = if loaded.server().is_err() {
+        Some("no server is named, neither by the installer nor by policy")
+    } else if token.is_none() && !is_enrolled {
+        Some("no enrolment token was given")
+    } else {
+        None
+    };
+    if let (false, Some(lacking)) = (is_there, lacking) {
+        let value = serde_json::json!({ "service": NAME, "outcome": "not installed" });
+        return Ok(printer.data(&value, |_| format!("{NAME} is not installed: {lacking}"))?);
+    }
+    let change = if lacking.is_none() && !(is_there && server.is_empty()) {
+        make(&loaded.root, &definition(&loaded.root, &options)?, token)?
+    } else {
+        Change::Nothing
+    };
+    if let Err(error) = service::start(NAME) {
+        // The files that it would run go again: a service without them helps nobody.
+        if change == Change::Installed {
+            let _ = service::uninstall(NAME);
+        }
+        return Err(error).with_context(not_there);
+    }
+    tell_state(printer)
+}
+
+/// The systemd unit of an agent whose program is installed elsewhere, for a package of a
+/// distribution. Its settings are those of the file in the root.
+pub fn unit(program: &Path, root: &Path) -> anyhow::Result<String> {
+    Ok(definition_of(program.to_owned(), root, &Options::default())?.unit()?)
 }
 
 /// Removes the service; with `purge` also all that the agent keeps, its installed Gos included.
@@ -173,6 +222,11 @@ fn definition(root: &Path, options: &Options) -> anyhow::Result<Definition> {
             return Err(Hinted::usage(message, hint).into());
         }
     }
+    definition_of(program, root, options)
+}
+
+/// That program with these options as a service.
+fn definition_of(program: PathBuf, root: &Path, options: &Options) -> anyhow::Result<Definition> {
     let mut arguments = vec!["agent".to_owned(), "run".to_owned(), "--service".to_owned()];
     let root_text = root.to_str().context("the root's name is no Unicode")?;
     arguments.extend(["--root".to_owned(), root_text.to_owned()]);

@@ -57,6 +57,20 @@ pub struct Report {
 }
 
 impl Options {
+    /// Only the server's address, as if it were given by flag.
+    ///
+    /// # Errors
+    ///
+    /// If it is no address.
+    pub fn of_server(url: &str) -> anyhow::Result<Self> {
+        let setting = Setting::of_name("server").context("there is a setting `server`")?;
+        let value = setting.parse(url).map_err(|reason| {
+            let hint = "give it like https://gofleet.example.org";
+            Hinted::usage(format!("`{url}` is not the address of a server: {reason}"), hint)
+        })?;
+        Ok(Self { config: None, flags: Flags(vec![(setting.name, value)]) })
+    }
+
     /// Lays all sources over each other; `default_root` holds if none names a root.
     ///
     /// # Errors

@@ -35,11 +35,11 @@ fn ok(device: &Device, words: &[&str], expect: &str) -> Ran {
 }
 
 /// What `sc query` says.
-fn queried(device: &Device) -> String {
+pub fn queried(device: &Device) -> String {
     Ran::of(device.command("sc").args(["query", "gofleet-agent"])).stdout
 }
 
-fn reg(device: &Device, words: &[&str]) -> String {
+pub fn reg(device: &Device, words: &[&str]) -> String {
     let ran = Ran::of(device.command("reg").args(words));
     assert_eq!(ran.code, Some(0), "{ran}");
     ran.stdout
@@ -47,7 +47,7 @@ fn reg(device: &Device, words: &[&str]) -> String {
 
 /// Starts Windows anew, as services see their environment only then. It ends with the last program
 /// of a person, and the services with it, so there is one for as long as the answer lives.
-fn boot(device: &Device) -> Person {
+pub fn boot(device: &Device) -> Person {
     let stop = device.runner.with_file_name("stop");
     let status = Command::new(stop).env("WINEPREFIX", &device.prefix).status().unwrap();
     assert!(status.success(), "{status}");
@@ -56,7 +56,7 @@ fn boot(device: &Device) -> Person {
 }
 
 /// A prompt at which nobody types.
-struct Person(Child);
+pub struct Person(Child);
 
 impl Drop for Person {
     fn drop(&mut self) {

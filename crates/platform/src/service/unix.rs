@@ -13,6 +13,9 @@ use crate::file::{Access, atomic_write};
 pub struct Systemd {
     /// Where the administrator's units are.
     pub units: PathBuf,
+    /// Where the units of the distribution's packages are, which those of the administrator
+    /// replace.
+    pub packaged: PathBuf,
     /// The program that talks to it.
     pub systemctl: PathBuf,
 }
@@ -20,7 +23,11 @@ pub struct Systemd {
 impl Default for Systemd {
     /// That of the machine.
     fn default() -> Self {
-        Self { units: "/etc/systemd/system".into(), systemctl: "systemctl".into() }
+        Self {
+            units: "/etc/systemd/system".into(),
+            packaged: "/usr/lib/systemd/system".into(),
+            systemctl: "systemctl".into(),
+        }
     }
 }
 
@@ -117,7 +124,8 @@ impl Systemd {
     ///
     /// As there.
     pub fn state(&self, name: &str) -> io::Result<State> {
-        if read(&self.unit_path(name))?.is_none() {
+        let packaged = self.packaged.join(format!("{name}.service"));
+        if read(&self.unit_path(name))?.is_none() && !packaged.is_file() {
             return Ok(State::NotInstalled);
         }
         let said = self.ask(&["show", "--property=ActiveState", "--value", name])?;
@@ -172,7 +180,8 @@ mod tests {
                           [ \"$1\" != show ] || cat state\n";
             fs::write(&systemctl, script).unwrap();
             fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).unwrap();
-            let systemd = Systemd { units: folder.path().to_owned(), systemctl };
+            let packaged = folder.path().join("packaged");
+            let systemd = Systemd { units: folder.path().to_owned(), packaged, systemctl };
             Self { folder, systemd }
         }
 
@@ -233,6 +242,16 @@ mod tests {
             fs::write(bench.folder.path().join("state"), format!("{said}\n")).unwrap();
             assert_eq!(bench.systemd.state("example").unwrap(), expect);
         }
+    }
+
+    #[test]
+    fn a_unit_of_a_package_is_a_service_too() {
+        let bench = Bench::new();
+        fs::create_dir(&bench.systemd.packaged).unwrap();
+        fs::write(bench.systemd.packaged.join("example.service"), "").unwrap();
+        fs::write(bench.folder.path().join("state"), "active\n").unwrap();
+        assert_eq!(bench.systemd.state("example").unwrap(), State::Running);
+        assert!(!bench.systemd.uninstall("example").unwrap(), "it belongs to the package");
     }
 
     #[test]
