@@ -196,3 +196,46 @@ pub fn shim() -> Result<PathBuf> {
 fn built(name: &str) -> Result<PathBuf> {
     Ok(target_folder()?.join("release").join(format!("{name}{EXE_SUFFIX}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-01-01T00:00:00Z.
+    const EPOCH: i64 = 1_767_225_600;
+
+    #[test]
+    #[ignore = "needs dpkg-deb and wixl: cargo xtask test --suite packages"]
+    fn packages_of_the_same_files_are_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = ["one", "another"].map(|name| {
+            // Of other names, and at other times, but of the same content.
+            let (programs, out) = (folder.path().join(name), folder.path().join("made").join(name));
+            fs::create_dir_all(&programs).unwrap();
+            fs::create_dir_all(&out).unwrap();
+            let bill = programs.join("bill");
+            fs::write(&bill, "{}").unwrap();
+            let mut digests = Vec::new();
+            for platform in [Platform::LinuxAmd64, Platform::WindowsAmd64] {
+                let target = &platform.target();
+                for program in [Program::Gofleet, Program::GofleetShim] {
+                    fs::write(programs.join(program.file(target)), "GLIBC_2.34").unwrap();
+                }
+                let (programs, bill) = (programs.clone(), bill.clone());
+                let content = Content { target, programs, bill, version: "1.2.3", epoch: EPOCH };
+                let names = if target.suffix.is_empty() {
+                    let unit = "[Service]\n";
+                    [archive::tarball(&content, unit, &out), deb::package(&content, unit, &out)]
+                } else {
+                    [archive::zip(&content, &out), msi::package(&content, &out)]
+                };
+                for name in names.map(Result::unwrap) {
+                    let digest = digest::of_file(&out.join(&name)).unwrap();
+                    digests.push((name, digest::hex(&digest)));
+                }
+            }
+            digests
+        });
+        assert_eq!(made[0], made[1]);
+    }
+}

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::failure::Hinted;
 use crate::printer::Printer;
 
-/// Write the agent's settings for the group policies of a Windows domain, or its unit for systemd
+/// Write the agent's settings for the group policies of Windows, or its unit for systemd
 #[derive(Debug, Args)]
 pub struct Export {
     #[command(subcommand)]

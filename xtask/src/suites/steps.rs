@@ -111,8 +111,12 @@ pub fn packages() -> Result<()> {
     dist::of_tests(Platform::LinuxAmd64, &target.join("debug"), &folder, &[&dist::version()?])?;
     let selection = words(&["--workspace", "--test", "packages"]);
     let python = packages::python_cyclonedx()?;
-    let mut cargo = cargo();
-    test(&selection, Ignored::Included, cargo.env(PACKAGES, folder).env(PYTHON_CYCLONEDX, python))
+    let mut command = cargo();
+    command.env(PACKAGES, folder).env(PYTHON_CYCLONEDX, python);
+    test(&selection, Ignored::Included, &mut command)?;
+    // That they can be made again: a test of what makes them.
+    let name = "packages_of_the_same_files_are_the_same_bytes";
+    test(&words(&["--workspace", "--bins", name]), Ignored::Included, &mut cargo())
 }
 
 pub fn browser() -> Result<()> {
