@@ -67,7 +67,7 @@ fn deny() -> Result<()> {
     };
     run(deny().args(["--log-level", "error", "check", "licenses", "bans", "sources"]))?;
     match quiet(deny().args(["--log-level", "error", "fetch", "db"])) {
-        Ok(()) => run(deny().args(["check", "--disable-fetch", "advisories"])),
+        Ok(()) => run(deny().args(["--log-level", "error", "check", "advisories"])),
         Err(reason) => {
             let reason = format!("{reason:#}");
             let line = reason.lines().find(|line| line.starts_with("fatal:")).unwrap_or(&reason);
