@@ -81,6 +81,37 @@ fn what_could_not_run_is_refused() {
 }
 
 #[test]
+fn a_package_makes_no_service_without_a_server_and_a_token() {
+    let url = "--server=https://gofleet.example.org";
+    for (words, expect) in [
+        (&["setup"][..], "gofleet-agent is not installed: no server is named"),
+        (&["setup", "--server=", "--token="], "gofleet-agent is not installed: no server is named"),
+        (&["setup", "--server=", "--token=canary"], "no server is named"),
+        (&["setup", url, "--token="], "gofleet-agent is not installed: no enrolment token"),
+    ] {
+        let ran = agent(words, &[]);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        assert!(ran.stdout.contains(expect) && !format!("{ran}").contains("canary"), "{ran}");
+    }
+    let ran = agent(&["setup", "--server=gofleet", "--token=canary"], &[]);
+    assert_eq!(ran.code, Some(2), "{ran}");
+    assert!(ran.stderr.contains("is not the address of a server"), "{ran}");
+}
+
+#[test]
+fn the_unit_for_a_package_has_its_program_and_its_settings_from_the_root() {
+    let mut command = Command::new(PROGRAM);
+    command.args(["export", "unit", "--program", "/opt/go fleet/gofleet"]).stdin(Stdio::null());
+    let ran = Ran::of(&mut command);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let start = r#"ExecStart="/opt/go fleet/gofleet" "agent" "run" "--service" "--root" "#;
+    let command = format!("{start}\"/var/lib/gofleet\"\n");
+    for part in [&command, "ReadWritePaths=\"/var/lib/gofleet\"", "NoNewPrivileges=yes"] {
+        assert!(ran.stdout.contains(part), "no `{part}` in {ran}");
+    }
+}
+
+#[test]
 fn a_token_that_was_left_for_the_service_is_used_and_deleted() {
     let fleet = Fleet::start_with(PROGRAM, &["--prepare", "false"]);
     let root = fleet.folder().join("left");
