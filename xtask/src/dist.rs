@@ -139,7 +139,7 @@ fn packages(content: &Content<'_>, folder: &Path) -> Result<Vec<String>> {
 /// The agent's unit, by the program that is packed: it is the one that writes it on a machine too.
 fn unit(content: &Content<'_>, place: &str) -> Result<String> {
     let mut program = Command::new(content.programs.join("gofleet"));
-    Ok(read(program.args(["export", "unit", "--program"]).arg(format!("{place}/gofleet")))?)
+    read(program.args(["export", "unit", "--program"]).arg(format!("{place}/gofleet")))
 }
 
 /// Packs the programs that were built for tests, without their debug information, into a new
