@@ -29,6 +29,9 @@ pub enum Part {
     Peers,
     /// python-tuf, which reads our trust metadata independently
     PythonTuf,
+    /// OpenSSL, SoftHSM, OpenSC, rsyslog, Samba's Python and systemd-analyze, which read what we
+    /// write or sign for us
+    Witnesses,
 }
 
 #[derive(clap::Args)]
@@ -78,6 +81,7 @@ pub fn install(part: Part) -> Result<String> {
         Part::Wine => wine::install().map(|wine| wine.to_string()),
         Part::Peers => packages::peers(),
         Part::PythonTuf => packages::python_tuf().map(|python| python.display().to_string()),
+        Part::Witnesses => packages::witnesses(),
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::SECONDS;
 use crate::harness::harmed;
-use crate::words::facts;
+use crate::words::{facts, round};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
@@ -72,9 +72,13 @@ fn harmed_messages_come_back_the_same() {
     let messages = [report(), order(), ways, spec];
     let seeds: Vec<Vec<u8>> = messages.iter().map(|it| it.to_string().into_bytes()).collect();
     harmed("messages", SECONDS, &seeds, |bytes| {
-        let spec = read::<RolloutSpec>(bytes);
-        if let Some(spec) = &spec {
-            let _ = gofleet_core::rollout::validate(spec, &[]);
+        let spec = serde_json::from_slice::<RolloutSpec>(bytes).ok();
+        if let Some(mut spec) = spec.clone() {
+            let _ = gofleet_core::rollout::validate(&spec, &[]);
+            let written = serde_json::to_vec(&spec).unwrap();
+            let mut read: RolloutSpec = serde_json::from_slice(&written).unwrap();
+            [&mut read.rings, &mut spec.rings].into_iter().flatten().for_each(round);
+            assert_eq!(read, spec);
         }
         let order = read::<Order>(bytes);
         [
