@@ -1,7 +1,8 @@
 //! Requests, of strangers and of devices, to a server and to a distribution point.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use gofleet_api::{EnrolRequest, EnrolResponse, Key};
 use gofleet_core::bandwidth::Bandwidth;
@@ -28,19 +29,30 @@ fn raw(method: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Sends bytes over a connection of its own and says that no more will come; the answers.
+/// What is sent behind each of them: the server answers both, and closes.
+const LAST: &[u8] = b"GET /last HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+/// How long an answer is waited for before the server is told that no more will come. It may well
+/// wait for the body that was announced; but if it is told at once, it may not answer what it has.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Sends bytes over a connection of its own; the answers.
 fn answers(address: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.set_nodelay(true).unwrap();
     // The server may answer and close before all is sent.
-    let _may_break = stream.write_all(bytes).and_then(|()| stream.shutdown(Shutdown::Write));
-    let mut all = Vec::new();
-    if let Err(error) = stream.read_to_end(&mut all) {
-        let is_closed = error.kind() == std::io::ErrorKind::ConnectionReset;
-        assert!(is_closed, "no answer and no end: {error}");
+    let _may_break = stream.write_all(&[bytes, LAST].concat());
+    let (mut all, mut patience) = (Vec::new(), PATIENCE);
+    loop {
+        stream.set_read_timeout(Some(patience)).unwrap();
+        match stream.read_to_end(&mut all).map_err(|error| error.kind()) {
+            Ok(_) | Err(ErrorKind::ConnectionReset) => return all,
+            Err(ErrorKind::WouldBlock | ErrorKind::TimedOut) if patience == PATIENCE => {
+                patience = DEADLINE;
+                let _may_be_closed = stream.shutdown(Shutdown::Write);
+            }
+            Err(other) => panic!("no answer and no end: {other}\n{}", bytes.escape_ascii()),
+        }
     }
-    all
 }
 
 /// The status of the first answer; none if there is none.
@@ -262,7 +274,7 @@ fn harmed_requests_to_a_distribution_point_get_nothing_but_artifacts() {
         // Its own key and credential lie beside the artifacts.
         assert!(!body.windows(7).any(|text| text == b"PRIVATE"));
         if status == Some(200) && bytes == seeds[0] {
-            assert!(body == file);
+            assert!(body.starts_with(&file));
         }
         status.is_some()
     });
