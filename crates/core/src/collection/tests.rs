@@ -174,7 +174,7 @@ fn an_inventory_may_have_its_groups_as_deep_in_each_other_as_it_likes() {
     groups
         .insert("g100000".to_owned(), serde_json::json!({ "hosts": ["pc-1"], "children": ["g0"] }));
     let inventory = serde_json::Value::from(groups).to_string();
-    let names = read_names(&inventory, Json, None, Some("g0"));
+    let names = read_names(&inventory, Format::Json, None, Some("g0"));
     assert_eq!(names, Ok(vec!["pc-1".to_owned()]));
 }
 

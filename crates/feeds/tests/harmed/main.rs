@@ -1,7 +1,5 @@
 //! Other people's catalogs, harmed: no name in them leads anywhere but to a file beside the others.
 
-#![expect(clippy::unwrap_used, reason = "these are tests")]
-
 #[path = "../../../../fuzz/harness.rs"]
 mod harness;
 

@@ -146,6 +146,11 @@ fn harmed_requests_to_sign_say_what_they_hold_or_are_refused() {
     let approver = &repository.approvers[0];
     harmed("requests", SECONDS, &[serde_json::to_vec(&request).unwrap()], |bytes| {
         let Ok(read) = serde_json::from_slice::<Request>(bytes) else { return false };
+        // What has a fraction in it is no metadata, and fractions may change on the way.
+        let mut all = read.documents.values().chain(read.current.values());
+        if all.any(|envelope| envelope.message().is_none()) {
+            return false;
+        }
         let written = serde_json::to_vec(&read).unwrap();
         assert_eq!(serde_json::from_slice::<Request>(&written).unwrap(), read);
         let _ = read.describe();
