@@ -10,9 +10,11 @@ mod engine;
 mod fleet;
 mod install;
 mod mirror;
+mod peers_of_trust;
 mod place;
 pub mod programs;
 mod startup;
+mod trust;
 
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
@@ -42,9 +44,12 @@ enum Name {
     Fleet,
     /// How long the program takes to start, and what an idle agent occupies
     Startup,
+    /// Enrolments, telling who asks, sealed orders, trust brought up to date, the audit log
+    Trust,
 }
 
-/// One figure: ours, a peer's, and the budget. For all of them, less is better.
+/// One figure: ours, a peer's, and the budget. For all of them, less is better, but for those
+/// [per second](Row::per_second).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
     what: String,
@@ -72,6 +77,11 @@ impl Row {
             aim: None,
             ok: true,
         }
+    }
+
+    /// How often something is done in a second. It has neither peer nor bound: what it takes has.
+    pub fn per_second(what: impl Into<String>, ours: f64) -> Self {
+        Self::new(what, ours, "per second")
     }
 
     /// What a peer needs for the same, in the same unit.
@@ -118,6 +128,7 @@ pub fn main(arguments: &Arguments) -> Result<()> {
         Name::Fleet => fleet::measure()?,
         Name::Engine => engine::measure()?,
         Name::Startup => startup::measure()?,
+        Name::Trust => trust::measure()?,
     };
     for row in &rows {
         println!("{}", line(row));

@@ -33,6 +33,9 @@ pub enum Part {
     CargoDeny,
     /// What packages for Debian and Windows are made with
     Packaging,
+    /// OpenSSL, SoftHSM, OpenSC, rsyslog, Samba's Python and systemd-analyze, which read what we
+    /// write or sign for us
+    Witnesses,
 }
 
 #[derive(clap::Args)]
@@ -84,6 +87,7 @@ pub fn install(part: Part) -> Result<String> {
         Part::PythonTuf => packages::python_tuf().map(|python| python.display().to_string()),
         Part::CargoDeny => packages::cargo_deny().map(|program| program.display().to_string()),
         Part::Packaging => packages::packaging(),
+        Part::Witnesses => packages::witnesses(),
     }
 }
 

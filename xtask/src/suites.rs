@@ -34,7 +34,7 @@ pub enum Suite {
     Lint,
     /// Unit, property and snapshot tests of every crate
     Unit,
-    /// The readers of archives, packs and deltas against a minute of harm each
+    /// What reads the bytes of strangers against harm: from archives to certificates
     Fuzz,
     /// Programs against programs: server, agents, command line
     E2e,
@@ -58,8 +58,8 @@ impl Suite {
         match self {
             Self::Lint | Self::Fuzz | Self::Simulation | Self::Docs => &[],
             Self::Unit | Self::E2e => &[Part::Archives],
-            Self::Trust => &[Part::Archives, Part::PythonTuf],
             Self::Packages => &[Part::Packaging],
+            Self::Trust => &[Part::Archives, Part::PythonTuf, Part::Witnesses],
             Self::Browser => &[Part::Archives, Part::Chromium],
             Self::Windows => &[Part::Archives, Part::Windows, Part::Wine, Part::Packaging],
         }

@@ -184,8 +184,29 @@ impl Printer {
     }
 }
 
+/// The most characters of a cell.
+const LONGEST_CELL: usize = 500;
+
+/// What somebody else may have written, as a cell: what would move the cursor, or more, is shown as
+/// such, and a very long text is cut.
+fn cell(text: &str) -> String {
+    let mut letters = text.chars().map(|letter| {
+        // The marks and overrides of writing directions show a text as another one.
+        let is_odd = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}');
+        if letter.is_control() || is_odd { char::REPLACEMENT_CHARACTER } else { letter }
+    });
+    let mut cell: String = letters.by_ref().take(LONGEST_CELL).collect();
+    if letters.next().is_some() {
+        cell.push('…');
+    }
+    cell
+}
+
 /// Lines up columns by their widest cell; the first row is the heading.
 pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|text| cell(text)).collect()).collect();
     let width_of = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).chain([heading[column].len()]).max().unwrap_or(0)
@@ -196,7 +217,7 @@ pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let mut text = paint(style::STRONG, line(&mut heading.iter().copied()));
-    for row in rows {
+    for row in &rows {
         text.push('\n');
         text.push_str(&line(&mut row.iter().map(String::as_str)));
     }
@@ -221,6 +242,16 @@ mod tests {
         let rows = vec![vec!["a".into(), "10".into()], vec!["long".into(), "1".into()]];
         let text = anstream::adapter::strip_str(&table(&["NAME", "N"], &rows)).to_string();
         assert_eq!(text, "NAME  N\na     10\nlong  1");
+    }
+
+    #[test]
+    fn what_devices_tell_neither_moves_the_cursor_nor_breaks_a_table() {
+        let hostile = format!("\u{1b}[2J\u{202e}evil\r\n{}", "x".repeat(100_000));
+        let rows = vec![vec![hostile, "1".into()], vec!["long".into(), "2".into()]];
+        let text = anstream::adapter::strip_str(&table(&["NAME", "N"], &rows)).to_string();
+        assert_eq!(text.lines().count(), 3);
+        assert!(text.lines().all(|line| line.chars().count() < 600));
+        assert!(text.contains("�[2J�evil��x"), "{text}");
     }
 
     #[test]

@@ -141,6 +141,9 @@ impl fmt::Display for Span {
     }
 }
 
+/// The longest span that is read: the days between the first and the last date that there is.
+const LONGEST: Span = Span::from_secs(7_304_484 * 24 * 60 * 60);
+
 impl FromStr for Span {
     type Err = InvalidTime;
 
@@ -150,7 +153,9 @@ impl FromStr for Span {
         // Nothing here is a day of a calendar, so a day is 24 hours.
         let duration =
             span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| invalid())?;
-        u64::try_from(duration.as_millis()).map(Self).map_err(|_| invalid())
+        let span = u64::try_from(duration.as_millis()).map(Self).map_err(|_| invalid())?;
+        // In smaller units more could be written than can be read in days.
+        if span <= LONGEST { Ok(span) } else { Err(invalid()) }
     }
 }
 
@@ -192,7 +197,8 @@ mod tests {
             assert_eq!(span.to_string().parse(), Ok(span), "{span}");
         }
         assert_eq!(Span::from_secs(5400).to_string(), "1h 30m");
-        for text in ["", "soon", "-5s", "10"] {
+        assert_eq!(LONGEST.to_string().parse(), Ok(LONGEST));
+        for text in ["", "soon", "-5s", "10", "34294967296m", "7304484d 1ms"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

@@ -16,7 +16,7 @@ use rustls::sign::CertifiedKey;
 use thiserror::Error;
 
 pub use authority::Authority;
-pub use listener::{Caller, ShownCertificate, TlsListener};
+pub use listener::{Caller, ShownCertificate, TlsListener, client_verifier};
 pub use names::{name_of, names};
 
 /// Why there is no TLS.

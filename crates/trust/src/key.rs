@@ -82,6 +82,23 @@ impl PublicKey {
         Digest::of(&canonical(&value).unwrap_or_default()).to_string()
     }
 
+    /// Whether it is the same key, however the two are written: with digits in capitals, or with
+    /// other white space around the same PEM.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.keyval == other.keyval || self.material() == other.material()
+    }
+
+    /// The key's own bytes: those of Ed25519, else what stands in the PEM.
+    fn material(&self) -> Vec<u8> {
+        let text = &self.keyval.public;
+        match Pem::iter_from_buffer(text.as_bytes()).next() {
+            Some(Ok(pem)) => pem.contents,
+            Some(Err(_)) | None => {
+                hex::decode(text).unwrap_or_else(|| text.trim().as_bytes().to_vec())
+            }
+        }
+    }
+
     /// Whether it signed `message`. A key of a kind that is not known here signs nothing.
     pub fn verifies(&self, message: &[u8], signature: &str) -> bool {
         hex::decode(signature).is_some_and(|signature| self.verifies_bytes(message, &signature))

@@ -25,6 +25,19 @@ pub fn peers() -> Result<String> {
     Ok("unzip, python3".to_owned())
 }
 
+/// Other people's programs that read what we write, or sign for us.
+pub fn witnesses() -> Result<String> {
+    programs(&[
+        ("openssl", "openssl"),
+        ("softhsm2-util", "softhsm2"),
+        ("pkcs11-tool", "opensc"),
+        ("systemd-analyze", "systemd"),
+    ])?;
+    // One is no program, the other lies where not everybody looks for programs.
+    debian::install(&["python3-samba", "rsyslog"])?;
+    Ok("openssl, softhsm2, opensc, systemd-analyze, python3-samba, rsyslog".to_owned())
+}
+
 /// A Python that has the package `tuf`.
 pub fn python_tuf() -> Result<PathBuf> {
     programs(&[("python3", "python3")])?;

@@ -33,6 +33,14 @@ const TUF_CONFORMANCE: &str = "GOFLEET_TUF_CONFORMANCE";
 const PACKAGES: &str = "GOFLEET_PACKAGES";
 /// Environment variable by which they learn of a Python that has CycloneDX's library.
 const PYTHON_CYCLONEDX: &str = "GOFLEET_CYCLONEDX_PYTHON";
+/// Tests in which other people's programs read what we write, or sign for us.
+const WITNESSED: [&str; 5] = [
+    "a_key_of_openssl_signs",
+    "a_key_behind_pkcs11_signs",
+    "rsyslog_reads_what_was_meant",
+    "samba_reads_what_was_meant",
+    "systemd_understands_the_unit",
+];
 
 /// Tests of the program that are suites of their own.
 const SUITES_OF_THEIR_OWN: [&str; 3] = ["browser", "packages", "windows"];
@@ -89,7 +97,13 @@ pub fn fuzz() -> Result<()> {
     // Of the whole workspace, so that everything but the depot has been compiled already.
     run(cargo()
         .args(["test", "--workspace", "--features", "gofleet-depot/fuzzing", "--test", "fuzz"])
-        .args(["--", "--ignored", "--show-output"]))
+        .args(["--", "--ignored", "--show-output"]))?;
+    // With checksums, of which these are about: what the suite `unit` has compiled.
+    run(cargo().args(["test", "--workspace", "--test", "harmed"]).args([
+        "--",
+        "--ignored",
+        "--show-output",
+    ]))
 }
 
 pub fn end_to_end() -> Result<()> {
@@ -159,12 +173,8 @@ pub fn docs() -> Result<()> {
 
 pub fn trust() -> Result<()> {
     run(cargo().args(["build", "--workspace", "--bins", "--test", "e2e"]))?;
-    let mut selection = words(&["--workspace", "--lib", "--bins", "--tests"]);
-    if find_program("cargo-nextest").is_none() {
-        selection.push("--".to_owned());
-    }
-    selection.extend(threats::tests(root())?);
-    test(&selection, Ignored::LeftOut, &mut cargo())?;
+    named(threats::tests(root())?, Ignored::LeftOut)?;
+    named(WITNESSED.map(str::to_owned), Ignored::Included)?;
     let python = packages::python_tuf()?;
     let client = words(&["--package", "gofleet-trust", "--test", "client"]);
     test(&client, Ignored::Included, cargo().env(PYTHON_TUF, &python))?;
@@ -220,6 +230,24 @@ fn test(selection: &[String], ignored: Ignored, cargo: &mut Command) -> Result<(
         }
     }
     run(cargo)
+}
+
+/// Runs the tests of these names, wherever they are.
+fn named(names: impl IntoIterator<Item = String>, ignored: Ignored) -> Result<()> {
+    let mut cargo = cargo();
+    let everywhere = ["--no-fail-fast", "--workspace", "--lib", "--bins", "--tests"];
+    if find_program("cargo-nextest").is_some() {
+        cargo.args(["nextest", "run"]).args(everywhere);
+        if matches!(ignored, Ignored::Included) {
+            cargo.args(["--run-ignored", "all"]);
+        }
+    } else {
+        cargo.arg("test").args(everywhere).arg("--");
+        if matches!(ignored, Ignored::Included) {
+            cargo.arg("--include-ignored");
+        }
+    }
+    run(cargo.args(names))
 }
 
 /// The names of the integration tests of the packages that `is_wanted` picks.

@@ -232,9 +232,7 @@ fn json(text: &str, column: Option<&str>, group: Option<&str>) -> Result<Vec<Str
                 (_, []) => return Err(ImportError::Shape),
                 (_, _) => return Err(ImportError::Group { has: listed(&has) }),
             };
-            let mut names = BTreeSet::new();
-            take_group(&value, wanted, &mut BTreeSet::new(), &mut names);
-            Ok(names.into_iter().collect())
+            Ok(hosts_of(&value, wanted).into_iter().collect())
         }
         _ => Err(ImportError::Shape),
     }
@@ -251,22 +249,20 @@ fn name_in(entry: &Value, column: Option<&str>) -> Result<String, ImportError> {
     fields[key].as_str().map(str::to_owned).ok_or(ImportError::Shape)
 }
 
-/// The hosts of an inventory's group and of all groups in it.
-fn take_group(
-    inventory: &Value,
-    group: &str,
-    seen: &mut BTreeSet<String>,
-    names: &mut BTreeSet<String>,
-) {
-    let texts = |key: &str| {
+/// The hosts of an inventory's group and of all groups in it, however deep they lie in each other.
+fn hosts_of(inventory: &Value, group: &str) -> BTreeSet<String> {
+    let texts = |group: &str, key: &str| {
         let texts = inventory[group][key].as_array().into_iter().flatten();
         texts.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
     };
-    if !seen.insert(group.to_owned()) {
-        return;
+    let (mut seen, mut names) = (BTreeSet::new(), BTreeSet::new());
+    let mut left = vec![group.to_owned()];
+    while let Some(group) = left.pop() {
+        if !seen.contains(&group) {
+            names.extend(texts(&group, "hosts"));
+            left.extend(texts(&group, "children"));
+            seen.insert(group);
+        }
     }
-    names.extend(texts("hosts"));
-    for child in texts("children") {
-        take_group(inventory, &child, seen, names);
-    }
+    names
 }

@@ -165,6 +165,20 @@ fn check_import(text: &str, format: Format, expect: &[&str]) {
 }
 
 #[test]
+fn an_inventory_may_have_its_groups_as_deep_in_each_other_as_it_likes() {
+    let mut groups: serde_json::Map<String, serde_json::Value> = (0..100_000)
+        .map(|group| {
+            (format!("g{group}"), serde_json::json!({ "children": [format!("g{}", group + 1)] }))
+        })
+        .collect();
+    groups
+        .insert("g100000".to_owned(), serde_json::json!({ "hosts": ["pc-1"], "children": ["g0"] }));
+    let inventory = serde_json::Value::from(groups).to_string();
+    let names = read_names(&inventory, Format::Json, None, Some("g0"));
+    assert_eq!(names, Ok(vec!["pc-1".to_owned()]));
+}
+
+#[test]
 fn exports_of_other_systems_are_read() {
     use Format::{Csv, Json, Lines};
     check_import("# pilots\nweb01\n\n web02 # old\n", Lines, &["web01", "web02"]);

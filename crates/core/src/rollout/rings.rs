@@ -57,9 +57,9 @@ fn parse_ring(text: &str) -> Result<RingSpec, InvalidRing> {
     } else if size == "rest" {
         RingSize::Rest
     } else if let Some(percent) = size.strip_suffix('%') {
-        RingSize::Percent(
-            percent.trim().parse().map_err(|_| refuse("its percentage is no number"))?,
-        )
+        // `inf` and `nan` are numbers to Rust.
+        let percent = percent.trim().parse().ok().filter(|percent: &f64| percent.is_finite());
+        RingSize::Percent(percent.ok_or_else(|| refuse("its percentage is no number"))?)
     } else if size.bytes().all(|byte| byte.is_ascii_digit()) {
         RingSize::Count(size.parse().map_err(|_| refuse("its count is too large"))?)
     } else {
@@ -105,7 +105,9 @@ mod tests {
         check("test:1,", Err("it has no colon"));
         check(":1", Err("it has no name"));
         check("test:", Err("it has no size"));
-        check("test:x%", Err("its percentage is no number"));
+        for percent in ["x", "inf", "nan", "1e999"] {
+            check(&format!("test:{percent}%"), Err("its percentage is no number"));
+        }
         check("test:99999999999", Err("its count is too large"));
     }
 }

@@ -112,7 +112,10 @@ impl fmt::Display for Problem {
     /// In one line.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { value, reason, instead } = self;
-        let reason = reason.lines().next().unwrap_or_default();
+        // A registry takes any text for the name of a value.
+        let plain = |letter: char| if letter.is_control() { '\u{fffd}' } else { letter };
+        let value: String = value.chars().map(plain).collect();
+        let reason: String = reason.lines().next().unwrap_or_default().chars().map(plain).collect();
         write!(formatter, "the policy {}\\{value} is not used: {reason}", policy::KEY)?;
         match instead {
             Some(origin) => write!(formatter, " (instead: {origin})"),

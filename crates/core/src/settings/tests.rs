@@ -64,6 +64,17 @@ fn a_policy_that_does_not_fit_leaves_it_to_the_next_and_is_told() {
     );
 }
 
+#[test]
+fn what_a_policy_says_in_vain_is_told_in_one_line() {
+    let problem = Problem {
+        value: "Server\r\nok".to_owned(),
+        reason: "no\u{1b}[2J\nmore".to_owned(),
+        instead: None,
+    };
+    let told = problem.to_string();
+    assert!(told.ends_with("Server��ok is not used: no�[2J"), "{told}");
+}
+
 #[track_caller]
 fn check_refused(file: &[(&str, Value)], environment: &[(&str, &str)], expect: &[&str]) {
     let file: Vec<_> = file.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();

@@ -103,20 +103,12 @@ impl TlsListener {
     ) -> Result<Self, TlsError> {
         let make = |error: &dyn ToString| TlsError::Make(error.to_string());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        let builder = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| make(&error))?;
         let builder = match authority {
             None => builder.with_no_client_auth(),
-            Some(authority) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(authority.clone()).map_err(|error| make(&error))?;
-                let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .allow_unauthenticated()
-                    .build()
-                    .map_err(|error| make(&error))?;
-                builder.with_client_cert_verifier(Arc::new(WhenIssued(inner)))
-            }
+            Some(authority) => builder.with_client_cert_verifier(client_verifier(authority)?),
         };
         let mut config = builder.with_cert_resolver(shown);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -189,7 +181,8 @@ async fn open(
     if first[0] == HANDSHAKE_RECORD {
         let stream = acceptor.accept(stream).await?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let certificate = shown.map(shown_certificate).transpose().map_err(io::Error::other)?;
+        let certificate = shown.map(ShownCertificate::read).transpose();
+        let certificate = certificate.map_err(io::Error::other)?;
         let caller = Caller { address, is_tls: true, certificate };
         return Ok(Some((Stream::Tls(Box::new(stream)), caller)));
     }
@@ -208,9 +201,35 @@ async fn open(
     Ok(None)
 }
 
-fn shown_certificate(certificate: &CertificateDer<'_>) -> Result<ShownCertificate, String> {
-    let (_, expires_at) = validity(certificate)?;
-    Ok(ShownCertificate { key: Digest::of(&public_key(certificate)?), expires_at })
+impl ShownCertificate {
+    /// What counts of a certificate.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn read(certificate: &CertificateDer<'_>) -> Result<Self, String> {
+        let (_, expires_at) = validity(certificate)?;
+        Ok(Self { key: Digest::of(&public_key(certificate)?), expires_at })
+    }
+}
+
+/// What takes the certificates of this authority in a handshake, from whoever shows one.
+///
+/// # Errors
+///
+/// [`TlsError::Make`] if the authority cannot be used.
+pub fn client_verifier(
+    authority: &CertificateDer<'static>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let make = |error: &dyn ToString| TlsError::Make(error.to_string());
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.clone()).map_err(|error| make(&error))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| make(&error))?;
+    Ok(Arc::new(WhenIssued(inner)))
 }
 
 /// Verifies as WebPKI does, but at the time at which the certificate was issued. Whether it is good

@@ -95,6 +95,14 @@ async fn a_key_under_two_names_counts_once() {
     repository.files.borrow_mut().insert("timestamp.json".to_owned(), envelope.to_bytes());
     let (_folder, client) = device(&repository);
     assert!(matches!(refused(&client, &repository).await, TrustError::NotSigned { .. }));
+    // The same key, written otherwise, is no other key.
+    let mut capitals = key.clone();
+    capitals.keyval.public.make_ascii_uppercase();
+    assert!(key.is_same(&capitals) && key.id() != capitals.id());
+    root.keys.insert("another".to_owned(), capitals);
+    repository.put("2.root.json", &root, &[&repository.root[0], &repository.root[1]]);
+    let (_folder, client) = device(&repository);
+    assert!(matches!(refused(&client, &repository).await, TrustError::NotSigned { .. }));
 }
 
 #[tokio::test]
