@@ -96,6 +96,10 @@ ids! {
     HoldId = "hold id";
     /// A named collection of devices.
     CollectionName = "collection name";
+    /// A person's account.
+    AccountName = "account name";
+    /// A rule of the server.
+    RuleName = "rule name";
     /// A package, like `go`.
     PackageName = "package name";
 }

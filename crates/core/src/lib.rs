@@ -22,6 +22,7 @@ macro_rules! string_schema {
 #[cfg(feature = "schema")]
 pub(crate) use string_schema;
 
+pub mod account;
 pub mod address;
 pub mod advice;
 pub mod agent;

@@ -6,15 +6,16 @@ use cargo_metadata::{DependencyKind, Metadata};
 use super::Findings;
 
 /// Crate and those of ours that it may depend on. For tests every one may use the testkit.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("core", &[]),
     ("platform", &[]),
     ("depot", &["core", "platform"]),
     ("api", &["core"]),
+    ("authorization", &["core"]),
     ("storage", &["core"]),
     ("feeds", &["core"]),
     ("trust", &["core", "platform"]),
-    ("server", &["core", "api", "storage", "feeds", "depot", "platform", "trust"]),
+    ("server", &["core", "api", "authorization", "storage", "feeds", "depot", "platform", "trust"]),
     ("agent", &["core", "api", "depot", "platform", "trust"]),
     ("simulator", &["core", "api"]),
     ("shim", &["core", "platform"]),
@@ -25,6 +26,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "platform",
             "depot",
             "api",
+            "authorization",
             "storage",
             "feeds",
             "server",
