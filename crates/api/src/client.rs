@@ -4,6 +4,7 @@
 //! administrator, [`Client::with_key`] as a device or a distribution point. Whoever lacks the right
 //! gets the server's [`Problem`](crate::Problem) as [`ClientError::Problem`].
 
+mod access;
 mod administrator;
 mod audit;
 mod device;
@@ -29,7 +30,7 @@ pub use events::EventStream;
 
 use crate::trust::{self, Credential};
 use crate::types::Health;
-use crate::{API_PREFIX, RUN_HEADER};
+use crate::{API_PREFIX, RUN_HEADER, TICKET_HEADER};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,6 +47,7 @@ pub struct Client {
     authority: Option<Digest>,
     token: Option<Arc<str>>,
     run: Option<Arc<str>>,
+    ticket: Option<Arc<str>>,
 }
 
 impl Client {
@@ -103,6 +105,14 @@ impl Client {
         Self { run: Some(run.into()), ..self }
     }
 
+    /// The same client, naming the change ticket under which it asks. Text that can't stand in a
+    /// header is left out.
+    #[must_use]
+    pub fn under(self, ticket: &str) -> Self {
+        let fits = !ticket.is_empty() && ticket.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        Self { ticket: fits.then(|| ticket.into()), ..self }
+    }
+
     fn new(
         server: &str,
         authority: Option<Digest>,
@@ -114,12 +124,18 @@ impl Client {
             return Err(invalid());
         }
         let http = Arc::new(Mutex::new(connector(&url, authority, credential)?));
-        Ok(Self { http, server: Arc::new(url), authority, token: None, run: None })
+        Ok(Self { http, server: Arc::new(url), authority, token: None, run: None, ticket: None })
     }
 
     /// The server's address, without a slash at the end.
     pub fn server(&self) -> &str {
         self.server.as_str().trim_end_matches('/')
+    }
+
+    /// The digest of the authority that the server's certificate must come from; none: one that
+    /// the system trusts.
+    pub fn authority(&self) -> Option<&Digest> {
+        self.authority.as_ref()
     }
 
     /// Whether the server answers.
@@ -156,6 +172,9 @@ impl Client {
         let mut request = http.request(method, format!("{}{API_PREFIX}{path}", self.server()));
         if let Some(run) = &self.run {
             request = request.header(RUN_HEADER, &**run);
+        }
+        if let Some(ticket) = &self.ticket {
+            request = request.header(TICKET_HEADER, &**ticket);
         }
         match &self.token {
             Some(token) => request.bearer_auth(token),

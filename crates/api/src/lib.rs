@@ -25,6 +25,8 @@ pub const ORIGIN_HEADER: &str = "x-gofleet-origin";
 /// The header in which an agent names the run of its process, so that two machines with one key are
 /// told apart.
 pub const RUN_HEADER: &str = "x-gofleet-run";
+/// The header in which a person names the change ticket under which something is done.
+pub const TICKET_HEADER: &str = "x-gofleet-ticket";
 /// The cookie that holds a console session.
 pub const SESSION_COOKIE: &str = "gofleet_session";
 /// The longest that the server holds a long poll open, in seconds: below the 60 s after which

@@ -1,5 +1,6 @@
 //! Request and response bodies: the API's own, and those of the core that travel as they are.
 
+mod account;
 mod anomaly;
 mod audit;
 mod collection;
@@ -12,6 +13,10 @@ mod rollout;
 mod session;
 mod trust;
 
+pub use account::{
+    AccountChange, AccountRequest, ApiTokenRequest, FirstPassword, NewApiToken, PasswordRequest,
+    RuleDetail, RuleRequest, RuleTrial, TokenLoginRequest, WhoAmI,
+};
 pub use anomaly::{AnomalyRule, AnomalyRules, Baseline};
 pub use audit::AuditHead;
 pub use collection::{CollectionDetail, CollectionRequest, CollectionSummary};
@@ -24,6 +29,9 @@ pub use rollout::{AssignRequest, PreviewAnswer, SimulatedPlan};
 pub use session::{Health, LoginLink, LoginRequest, NewToken, TokenRequest, TokenView};
 pub use trust::{ImportTrust, SealedOrder, TrustKeys, TrustStanding, TrustView};
 
+pub use gofleet_core::account::{
+    AccessDecision, Account, ApiToken, Grant, Permission, Refusal, Role, Rule,
+};
 pub use gofleet_core::advice::Measured;
 pub use gofleet_core::anomaly::{
     ConditionView, DeviceHealth, RuleView, Sample, Standing, Withheld,

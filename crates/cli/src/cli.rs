@@ -3,6 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::account::{AccountArguments, ApiTokenArguments};
 use crate::advise::Advise;
 use crate::agent::AgentArguments;
 use crate::anomaly::AnomalyArguments;
@@ -22,6 +23,7 @@ use crate::offer::{Accept, Offers, Postpone};
 use crate::printer::{Format, Level};
 use crate::release::ReleaseArguments;
 use crate::rollout::RolloutArguments;
+use crate::rule::RuleArguments;
 use crate::server::Server;
 use crate::token::Token;
 use crate::trust::TrustArguments;
@@ -71,6 +73,9 @@ pub enum Command {
     Export(Export),
     Token(Token),
     Trust(TrustArguments),
+    Account(AccountArguments),
+    ApiToken(ApiTokenArguments),
+    Rule(RuleArguments),
     Login(Login),
     Server(Server),
     Agent(AgentArguments),
@@ -113,6 +118,9 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "export",
             "token",
             "trust",
+            "account",
+            "api-token",
+            "rule",
             "login",
         ],
     ),

@@ -21,9 +21,12 @@ pub struct Connection {
     /// Address of the server
     #[arg(long, value_name = "URL", env = "GOFLEET_SERVER")]
     pub server: Option<String>,
-    /// Administrator's token
+    /// API token, or the administrator's token
     #[arg(long, value_name = "TOKEN", env = "GOFLEET_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
+    /// Change ticket under which this is done, like CHG-1234
+    #[arg(long, value_name = "TICKET", env = "GOFLEET_TICKET", value_parser = ticket)]
+    pub ticket: Option<String>,
     /// Data folder of a server on this machine: address and token are read there
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -34,7 +37,7 @@ pub struct Connection {
 pub struct SavedLogin {
     /// The server's address.
     pub server: String,
-    /// The administrator's token.
+    /// An API token, or the administrator's token.
     pub token: String,
 }
 
@@ -72,7 +75,17 @@ impl Connection {
             )
             .into());
         }
-        Ok(Client::with_token(&server, &token)?)
+        let client = Client::with_token(&server, &token)?;
+        Ok(client.under(self.ticket.as_deref().unwrap_or_default()))
+    }
+}
+
+fn ticket(text: &str) -> Result<String, String> {
+    let fits = text.len() <= 100 && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
+    if fits && !text.is_empty() {
+        Ok(text.to_owned())
+    } else {
+        Err("a ticket is up to 100 letters, digits and signs without spaces".to_owned())
     }
 }
 

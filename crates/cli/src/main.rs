@@ -6,6 +6,7 @@
 
 use std::process::ExitCode;
 
+mod account;
 mod advise;
 mod agent;
 mod anomaly;
@@ -32,6 +33,7 @@ mod printer;
 mod reference;
 mod release;
 mod rollout;
+mod rule;
 mod server;
 mod token;
 mod trust;
@@ -97,6 +99,9 @@ async fn dispatch(command: Command, printer: Printer) -> anyhow::Result<ExitCode
         Command::Export(arguments) => export::run(arguments, printer),
         Command::Token(arguments) => token::run(arguments, printer).await,
         Command::Trust(arguments) => trust::run(arguments, printer).await,
+        Command::Account(arguments) => account::run(arguments, printer).await,
+        Command::ApiToken(arguments) => account::run_token(arguments, printer).await,
+        Command::Rule(arguments) => rule::run(arguments, printer).await,
         Command::Login(arguments) => login::run(arguments, printer).await,
         Command::Server(arguments) => server::run(arguments, printer).await,
         Command::Agent(arguments) => agent::run(arguments, printer).await,

@@ -64,12 +64,14 @@ fn signing_in_needs_the_token_and_leads_to_where_one_wanted_to_go() {
     scene.open(&mut browser, "/devices?q=lab");
     assert_eq!(browser.text("location.pathname"), "/login");
 
+    browser.press("Tab");
     browser.write("not-the-token");
     browser.press("Enter");
     browser.wait("the refusal", "!!document.querySelector('[role=alert]')");
     // Chromium logs the status 401 of a page as an error.
     browser.take_trouble();
 
+    browser.press("Tab");
     browser.write(&scene.fleet.admin_token());
     browser.press("Enter");
     browser.wait("the devices", "location.pathname === '/devices'");

@@ -92,12 +92,15 @@ pub struct AuditEntry {
     pub told_at: Option<Timestamp>,
     /// Who did it.
     pub actor: Actor,
-    /// How the actor proved to be that: `token`, `session`, `link`.
+    /// How the actor proved to be that: `token`, `api_token`, `session`, `password`, `link`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
     /// The address that the request came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// The change ticket that was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// What was done, like `release.decided`.
     pub action: String,
     /// To what it was done: the id of a release, a rollout, a device.
@@ -125,6 +128,7 @@ impl AuditEntry {
             actor: Actor { kind: by.kind.as_str().to_owned(), name: by.name.clone() },
             via: by.via.clone(),
             origin: by.origin.clone(),
+            ticket: by.ticket.clone(),
             action,
             subject: act.subject(),
             details,

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::digest::Digest;
 use crate::ids::{PackageName, ReleaseId};
 use crate::time::Timestamp;
+use crate::version::GoVersion;
 
 /// An operating system and a processor architecture by Go's names, like `windows-amd64`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -198,6 +199,21 @@ pub struct Release {
     pub decision: Option<ReleaseDecision>,
 }
 
+/// Whether the support of a version of Go has ended, as far as the versions tell that are known:
+/// each line is supported until there are two newer ones (go.dev/doc/devel/release). What is no
+/// version of Go is supported for all that can be told.
+pub fn is_past_support<'a>(version: &str, known: impl IntoIterator<Item = &'a str>) -> bool {
+    let line = |text: &str| {
+        let version: GoVersion = text.parse().ok()?;
+        let line = version.language();
+        let (_, minor) = line.as_str().split_once('.')?;
+        Some((minor.parse::<u32>().ok()?, version.is_prerelease()))
+    };
+    let Some((own, _)) = line(version) else { return false };
+    let released = known.into_iter().filter_map(line).filter(|(_, is_prerelease)| !is_prerelease);
+    released.map(|(minor, _)| minor).max().is_some_and(|newest| newest >= own.saturating_add(2))
+}
+
 /// An approval or a block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -228,6 +244,22 @@ impl ReleaseRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_supported_until_there_are_two_newer_ones() {
+        let known = ["1.25.9", "1.26.6", "1.27.3", "1.28rc1"];
+        for (version, expect) in [
+            ("1.27.3", false),
+            ("1.26.1", false),
+            ("1.25.9", true),
+            ("1.4.2", true),
+            ("1.28rc1", false),
+            ("not of Go", false),
+        ] {
+            assert_eq!(is_past_support(version, known), expect, "{version}");
+        }
+        assert!(!is_past_support("1.20.1", ["1.20.1"]), "nothing newer is known");
+    }
 
     #[test]
     fn platforms_read_both_separators() {

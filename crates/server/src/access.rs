@@ -3,6 +3,7 @@
 //! The declaration is used three times: to guard the route, to describe it in the OpenAPI
 //! document, and in the test that calls every route as everybody.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,13 +12,14 @@ use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use gofleet_api::ProblemCode;
-use gofleet_core::audit::By;
+use gofleet_core::account::{Permission, Subject};
 use gofleet_core::ids::{DeviceId, EdgeId};
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{OpenApi, SecurityRequirement};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt as _};
 
 use crate::authentication::{Authenticated, Identity};
+use crate::authorization::{CallingPerson, Decided, is_look};
 use crate::failure::{Answer, Failure};
 use crate::state::AppState;
 use crate::tls::Caller;
@@ -36,8 +38,8 @@ pub enum Access {
     Device,
     /// Distribution points, each for itself.
     Edge,
-    /// Administrators.
-    Administrator,
+    /// People whom policies permit this.
+    Person(Permission),
     /// All of them.
     Known,
 }
@@ -136,24 +138,24 @@ impl Access {
             Self::Anyone => return vec![SecurityRequirement::default()],
             Self::Device => &["device"],
             Self::Edge => &["edge"],
-            Self::Administrator => &["administrator", "session"],
-            Self::Known => &["device", "edge", "administrator", "session"],
+            Self::Person(_) => &["token", "session"],
+            Self::Known => &["device", "edge", "token", "session"],
         };
         schemes.iter().map(|scheme| SecurityRequirement::new(*scheme, [""; 0])).collect()
     }
 
-    /// Whether this caller may.
+    /// Whether a caller of this kind may.
     fn admits(self, caller: Option<&Identity>) -> Answer<()> {
         let is_admitted = match (self, caller) {
             (Self::Anyone, _)
             | (Self::Known, Some(_))
             | (Self::Device, Some(Identity::Device(_)))
             | (Self::Edge, Some(Identity::Edge(_)))
-            | (Self::Administrator, Some(Identity::Administrator { .. })) => return Ok(()),
-            (Self::Administrator, Some(_)) => "an administrator",
+            | (Self::Person(_), Some(Identity::Person(_))) => return Ok(()),
+            (Self::Person(_), Some(_)) => "a person",
             (Self::Device, Some(_)) => "a device",
             (Self::Edge, Some(_)) => "a distribution point",
-            (Self::Device | Self::Edge | Self::Administrator | Self::Known, None) => {
+            (Self::Device | Self::Edge | Self::Person(_) | Self::Known, None) => {
                 return Err(Failure::new(ProblemCode::Unauthenticated, "no credential was sent")
                     .with_hint(
                         "log in with `gofleet login`, or send the token as `Authorization: Bearer …`",
@@ -164,14 +166,46 @@ impl Access {
     }
 }
 
+/// Whether the person who sends a request may do what its route needs. What only looks is decided
+/// here. What changes something is decided where it is known what it changes; here those are sent
+/// away whose roles can't permit it whatever that is.
+///
+/// # Errors
+///
+/// [`Failure`] tells what is missing.
+pub async fn decide(request: &mut Request, permission: Permission) -> Answer<()> {
+    let state = request.extensions().get::<AppState>().cloned();
+    let state = state.expect("who calls was looked at with the server's state");
+    let (mut parts, body) = std::mem::take(request).into_parts();
+    let caller = CallingPerson::from_request_parts(&mut parts, &state).await;
+    *request = Request::from_parts(parts, body);
+    let caller = caller?;
+    match is_look(permission) {
+        true => drop(caller.may(&state, permission, Subject::Fleet {}).await?),
+        false => match caller.could(permission) {
+            Ok(()) => {}
+            // Asked in full, so that the refusal is written down.
+            Err(failure) => {
+                let subject = Subject::of_kind(permission.subject());
+                return Err(caller.may(&state, permission, subject).await.err().unwrap_or(failure));
+            }
+        },
+    }
+    request.extensions_mut().insert(Decided(permission));
+    Ok(())
+}
+
 /// Lets a request through to its route, or not.
-async fn guard(access: Access, pace: Pace, request: Request, next: Next) -> Response {
+async fn guard(access: Access, pace: Pace, mut request: Request, next: Next) -> Response {
     if access != Access::Anyone {
-        let admitted = match request.extensions().get::<Authenticated>() {
+        let mut admitted = match request.extensions().get::<Authenticated>() {
             Some(Authenticated(Ok(caller))) => access.admits(caller.as_ref()),
             Some(Authenticated(Err(failure))) => Err(failure.clone()),
             None => access.admits(None),
         };
+        if let (Ok(()), Access::Person(permission)) = (&admitted, access) {
+            admitted = decide(&mut request, permission).await;
+        }
         if let Err(failure) = admitted {
             return failure.into_response();
         }
@@ -226,6 +260,14 @@ pub struct Peer {
     pub is_tls: bool,
 }
 
+impl Peer {
+    /// Whether the request came from the server's own machine.
+    pub fn is_local(&self) -> bool {
+        let address = self.address.as_deref().and_then(|it| it.parse::<IpAddr>().ok());
+        address.is_some_and(|address| address.is_loopback())
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = std::convert::Infallible;
 
@@ -236,22 +278,5 @@ impl<S: Sync> FromRequestParts<S> for Peer {
             address: caller.map(|it| it.address.ip().to_canonical().to_string()),
             is_tls: caller.is_some_and(|it| it.is_tls),
         })
-    }
-}
-
-/// The administrator that calls; for routes that [`Access::Administrator`] guards.
-pub struct CallingAdministrator(pub By);
-
-impl<S: Sync> FromRequestParts<S> for CallingAdministrator {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        let Ok(Peer { address, .. }) = Peer::from_request_parts(parts, state).await;
-        match parts.extensions.get::<Authenticated>() {
-            Some(Authenticated(Ok(Some(Identity::Administrator { name, proof })))) => {
-                Ok(Self(By::person(name).via(proof.as_str()).from(address)))
-            }
-            _ => Err(Failure::new(ProblemCode::Forbidden, "only an administrator may do this")),
-        }
     }
 }

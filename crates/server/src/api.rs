@@ -1,5 +1,6 @@
 //! The routes of `/api/v1`, each with who may call it, and the document that describes them.
 
+mod accounts;
 mod agent;
 mod anomaly;
 mod artifacts;
@@ -14,6 +15,7 @@ mod holds;
 mod meta;
 mod releases;
 mod rollouts;
+mod rules;
 mod sessions;
 mod trust;
 
@@ -44,6 +46,8 @@ fn routes() -> Routes {
         .merge(anomaly::routes())
         .merge(events::routes())
         .merge(audit::routes())
+        .merge(accounts::routes())
+        .merge(rules::routes())
         .merge(trust::routes())
 }
 
@@ -86,7 +90,7 @@ pub fn table() -> Vec<Route> {
 
 fn security_schemes() -> [(&'static str, SecurityScheme); 4] {
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
-    bearer.description = Some("The administrator's token.".to_owned());
+    bearer.description = Some("An API token, or the administrator's token.".to_owned());
     let certificate = |whose: &str| SecurityScheme::MutualTls {
         description: Some(format!("The certificate that {whose} got when it enrolled.")),
         deprecated: None,
@@ -97,7 +101,7 @@ fn security_schemes() -> [(&'static str, SecurityScheme); 4] {
         "A console session. What changes something must come from a page of the server (`Origin`).",
     );
     [
-        ("administrator", SecurityScheme::Http(bearer)),
+        ("token", SecurityScheme::Http(bearer)),
         ("device", certificate("a device")),
         ("edge", certificate("a distribution point")),
         ("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),

@@ -7,41 +7,51 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use gofleet_api::{ProblemCode, SESSION_COOKIE};
+use gofleet_api::{LoginRequest, ProblemCode, SESSION_COOKIE};
+use gofleet_core::account::{ADMINISTRATOR, Account, ApiToken};
 use gofleet_core::audit::By;
-use gofleet_core::ids::{DeviceId, EdgeId};
+use gofleet_core::digest::Digest;
+use gofleet_core::ids::{AccountName, DeviceId, EdgeId};
 
 use crate::access::Peer;
 use crate::clones;
 use crate::failure::{Answer, Failure};
+use crate::people;
 use crate::secret::{self, Secret, SecretKind};
 use crate::state::AppState;
 use crate::tls::{Caller, ShownCertificate};
 
-/// The name under which the administrator's deeds are written down: there is one so far.
-const ADMINISTRATOR: &str = "admin";
-
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// An administrator.
-    Administrator {
-        /// The name under which what is done is written down.
-        name: String,
-        /// How they proved it.
-        proof: Proof,
-    },
+    /// A person, or a program that acts for one. What they may do, policies say.
+    Person(Person),
     /// A device, which may ask and report for itself only.
     Device(DeviceId),
     /// A distribution point, which may fetch artifacts and report for itself.
     Edge(EdgeId),
 }
 
-/// How an administrator proved to be one.
+/// A person, or a program that acts for one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The name under which what is done is written down.
+    pub name: String,
+    /// Their account; none for whoever holds the administrator's token.
+    pub account: Option<Account>,
+    /// The API token that was sent, if one was.
+    pub token: Option<ApiToken>,
+    /// How they proved it.
+    pub proof: Proof,
+}
+
+/// How a person proved who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// By the token, which no browser sends by itself.
+    /// By the administrator's token, which no browser sends by itself.
     Token,
+    /// By an API token, for which the same holds.
+    ApiToken,
     /// By the cookie of a console session, which browsers send by themselves.
     Session,
 }
@@ -51,8 +61,22 @@ impl Proof {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::ApiToken => "api_token",
             Self::Session => "session",
         }
+    }
+}
+
+impl Person {
+    /// Whoever holds the administrator's token.
+    fn administrator(proof: Proof) -> Self {
+        Self { name: ADMINISTRATOR.to_owned(), account: None, token: None, proof }
+    }
+
+    /// Whoever has this account.
+    fn of_account(account: &Account, token: Option<ApiToken>, proof: Proof) -> Self {
+        let (name, account) = (account.name.to_string(), Some(account.clone()));
+        Self { name, account, token, proof }
     }
 }
 
@@ -74,7 +98,7 @@ pub async fn authenticate(
     headers: &HeaderMap,
 ) -> Answer<Option<Identity>> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        return by_bearer(state, value).map(Some);
+        return by_bearer(state, value).await.map(Some);
     }
     if let Some((caller, shown)) = caller.and_then(|it| Some((it, it.certificate?))) {
         let identity = by_certificate(state, shown).await?;
@@ -84,13 +108,20 @@ pub async fn authenticate(
         return Ok(Some(identity));
     }
     let Some(session) = session_of(headers) else { return Ok(None) };
-    if !state.storage().has_session(&secret::hash(session), state.now()).await? {
+    let Some(session) = state.storage().session(&secret::hash(session), state.now()).await? else {
         return Ok(None);
-    }
+    };
+    let person = match &session.account {
+        None => Person::administrator(Proof::Session),
+        Some(name) => match state.directory().account(name) {
+            Some(account) => Person::of_account(account, None, Proof::Session),
+            None => return Ok(None),
+        },
+    };
     if !method.is_safe() && !is_from_own_page(state, headers) {
         return Err(foreign_page());
     }
-    Ok(Some(Identity::Administrator { name: ADMINISTRATOR.to_owned(), proof: Proof::Session }))
+    Ok(Some(Identity::Person(person)))
 }
 
 /// Puts what [`authenticate`] says into a request's extensions.
@@ -98,10 +129,11 @@ pub async fn layer(State(state): State<AppState>, mut request: Request, next: Ne
     let caller = request.extensions().get().map(|ConnectInfo(caller): &ConnectInfo<Caller>| caller);
     let identity = authenticate(&state, caller, request.method(), request.headers()).await;
     request.extensions_mut().insert(Authenticated(identity));
+    request.extensions_mut().insert(state);
     next.run(request).await
 }
 
-fn by_bearer(state: &AppState, value: &HeaderValue) -> Answer<Identity> {
+async fn by_bearer(state: &AppState, value: &HeaderValue) -> Answer<Identity> {
     let credential = value
         .to_str()
         .ok()
@@ -111,15 +143,19 @@ fn by_bearer(state: &AppState, value: &HeaderValue) -> Answer<Identity> {
     let unknown = || {
         Failure::new(ProblemCode::Unauthenticated, "the credential is not known to this server")
             .with_hint(
-                "an administrator's token is the one that the server wrote to `admin-token` in its \
-                 data folder; devices and distribution points show a certificate",
+                "log in again with `gofleet login`; the administrator's token is the one that the \
+                 server wrote to `admin-token` in its data folder; devices and distribution points \
+                 show a certificate",
             )
     };
     let hash = credential.ok_or_else(unknown)?;
     if state.is_administrator(&hash) {
-        return Ok(Identity::Administrator { name: ADMINISTRATOR.to_owned(), proof: Proof::Token });
+        return Ok(Identity::Person(Person::administrator(Proof::Token)));
     }
-    Err(unknown())
+    let token = state.storage().api_token(&hash, state.now()).await?.ok_or_else(unknown)?;
+    let directory = state.directory();
+    let account = directory.account(&token.account).ok_or_else(unknown)?;
+    Ok(Identity::Person(Person::of_account(account, Some(token), Proof::ApiToken)))
 }
 
 /// Whose certificate it is. It proves who holds the key; whether that one belongs to the fleet is
@@ -140,38 +176,68 @@ async fn by_certificate(state: &AppState, shown: ShownCertificate) -> Answer<Ide
     })
 }
 
-/// Opens a console session for whoever knows the administrator's token, or a login link that
-/// nobody has followed yet; the cookie that holds it.
+/// Opens a console session for whoever knows a password, the administrator's token, or a login link
+/// that nobody has followed yet; the cookie that holds it.
 ///
 /// # Errors
 ///
-/// [`Failure`] if the token is not known, or the request comes from another site's page.
+/// [`Failure`] if the credential is wrong or was tried too often, or the request comes from another
+/// site's page.
 pub async fn open_session(
     state: &AppState,
     Peer { address, is_tls }: Peer,
     headers: &HeaderMap,
-    token: &str,
+    login: &LoginRequest,
 ) -> Answer<HeaderValue> {
     if headers.contains_key(header::ORIGIN) && !is_from_own_page(state, headers) {
         return Err(foreign_page());
     }
-    let hash = secret::hash(token.trim());
-    let via = if state.is_administrator(&hash) {
-        Proof::Token.as_str()
-    } else if state.login_links().take(&hash, state.now()) {
-        "link"
-    } else {
-        return Err(Failure::new(ProblemCode::Unauthenticated, "the token is not known")
-            .with_hint("it is in the file `admin-token` in the server's data folder"));
+    let (account, via) = match login {
+        LoginRequest::Token { token } => by_secret(state, token, address.clone()).await?,
+        LoginRequest::Password { account, password } => {
+            let account = people::by_password(state, account, password, address.clone()).await?;
+            (Some(account.name), "password")
+        }
     };
-    let by = By::person(ADMINISTRATOR).via(via).from(address);
+    let name = account.as_ref().map_or(ADMINISTRATOR, AccountName::as_str);
+    let by = By::person(name).via(via).from(address);
     let session = Secret::random(SecretKind::Session);
     let lifetime = state.config().session_lifetime;
     let now = state.now();
-    state.storage().add_session(&by, &session.hash(), now + lifetime, now).await?;
+    let opened = (account.as_ref(), now + lifetime);
+    state.storage().add_session(&by, &session.hash(), opened, now).await?;
     let public = state.config().public_url.as_ref();
     let is_secure = is_tls || public.is_some_and(|url| url.starts_with("https://"));
     Ok(cookie(is_secure, session.reveal(), lifetime.as_millis() / 1000))
+}
+
+/// Whose the administrator's token or a login link is, and which of the two it is.
+async fn by_secret(
+    state: &AppState,
+    token: &str,
+    origin: Option<String>,
+) -> Answer<(Option<AccountName>, &'static str)> {
+    let (hash, now) = (secret::hash(token.trim()), state.now());
+    if state.is_administrator(&hash) {
+        return Ok((None, Proof::Token.as_str()));
+    }
+    let known = state.login_links().take(&hash, now);
+    let good = known.filter(|account| {
+        account.as_ref().is_none_or(|name| state.directory().account(name).is_some())
+    });
+    match good {
+        Some(account) => Ok((account, "link")),
+        None => {
+            people::tell_refused(state, None, origin).await;
+            Err(Failure::new(ProblemCode::Unauthenticated, "the token is not known")
+                .with_hint("it is in the file `admin-token` in the server's data folder"))
+        }
+    }
+}
+
+/// The digest of the session that a request was made in, if it was.
+pub fn session_hash(headers: &HeaderMap) -> Option<Digest> {
+    session_of(headers).map(secret::hash)
 }
 
 /// Ends the session that a request was made in; the cookie that takes it away.

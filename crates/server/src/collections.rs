@@ -1,13 +1,14 @@
 //! What administrators do with collections, for the API and the console alike.
 
 use gofleet_api::{CollectionRequest, ProblemCode, RosterChange};
-use gofleet_core::audit::By;
-use gofleet_core::collection::{InvalidMembers, Members, Roster};
+use gofleet_core::account::{Permission, Subject};
+use gofleet_core::collection::{Collection, InvalidMembers, Members, Roster};
 use gofleet_core::ids::CollectionName;
 use gofleet_core::rollout::FleetDevice;
 use gofleet_core::selector::Selector;
 use gofleet_storage::StorageError;
 
+use crate::authorization::CallingPerson;
 use crate::failure::{Answer, Failure};
 use crate::state::AppState;
 
@@ -31,19 +32,34 @@ pub async fn selector(state: &AppState, text: &str) -> Answer<Selector> {
 ///
 /// # Errors
 ///
-/// [`Failure`] if the selector or a name can't be read.
+/// [`Failure`] if the caller may not, or the selector or a name can't be read.
 pub async fn set(
     state: &AppState,
-    by: &By,
+    caller: &CallingPerson,
     name: &CollectionName,
     request: CollectionRequest,
 ) -> Answer<RosterChange> {
+    let by = caller.may(state, Permission::ChangeCollections, Subject::Fleet {}).await?;
     let CollectionRequest { members, note } = request;
     let note = note.trim().chars().filter(|c| !c.is_control()).take(MAX_NOTE_CHARS).collect();
     let members = checked(members)?;
     let change = change(state, name, &members).await?;
-    state.storage().set_collection(by, name, (members, note), state.now()).await?;
+    state.storage().set_collection(&by, name, (members, note), state.now()).await?;
     Ok(change)
+}
+
+/// Deletes a collection; gives the one that there was.
+///
+/// # Errors
+///
+/// [`Failure`] if the caller may not, there is none of this name, or something asks for it.
+pub async fn delete(
+    state: &AppState,
+    caller: &CallingPerson,
+    name: &CollectionName,
+) -> Answer<Collection> {
+    let by = caller.may(state, Permission::ChangeCollections, Subject::Fleet {}).await?;
+    Ok(state.storage().delete_collection(&by, name, state.now()).await?)
 }
 
 /// Who would come and go if a collection had these members.

@@ -1,20 +1,22 @@
 //! What administrators change, for the API and the console alike.
 
 use gofleet_api::{HoldRequest, ProblemCode, RolloutPlan, RolloutStatus};
-use gofleet_core::audit::By;
+use gofleet_core::account::{Permission, Subject};
 use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::hold::{Hold, Quarantine, QuarantineCause};
-use gofleet_core::ids::{DeviceId, EdgeId, ReleaseId, RolloutId};
+use gofleet_core::ids::{DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
 use gofleet_core::release::{Release, ReleaseDecision, ReleaseStatus};
 use gofleet_core::rollout::{self, Command, RolloutSpec};
 use gofleet_storage::{Decider, Kept, NewHold};
 use tracing::{error, warn};
 
 use crate::anomaly;
+use crate::authorization::CallingPerson;
 use crate::collections;
 use crate::failure::{Answer, Failure, chain};
 use crate::forecast::{self, Inputs};
 use crate::state::AppState;
+use crate::subjects;
 use crate::trust;
 use crate::views;
 
@@ -31,9 +33,14 @@ pub async fn decide_release(
     state: &AppState,
     release: &ReleaseId,
     status: ReleaseStatus,
-    by: &By,
+    caller: &CallingPerson,
     reason: &str,
 ) -> Answer<Release> {
+    let permission = match status {
+        ReleaseStatus::Approved => Permission::ApproveRelease,
+        ReleaseStatus::Imported | ReleaseStatus::Blocked => Permission::BlockRelease,
+    };
+    let by = caller.may(state, permission, subjects::release(state, release).await?).await?;
     if reason.chars().count() > MAX_REASON_CHARS {
         return Err(Failure::new(
             ProblemCode::InvalidRequest,
@@ -45,7 +52,7 @@ pub async fn decide_release(
     }
     let (name, reason) = (by.name.clone(), reason.to_owned());
     let decision = ReleaseDecision { by: name, at: state.now(), reason };
-    Ok(state.storage().decide_release(by, release, status, decision).await?)
+    Ok(state.storage().decide_release(&by, release, status, decision).await?)
 }
 
 /// What a rollout would do, before anything moves.
@@ -62,14 +69,20 @@ pub async fn plan(state: &AppState, spec: &RolloutSpec) -> Answer<RolloutPlan> {
 /// # Errors
 ///
 /// [`Failure`] if nothing can be planned, the name is taken, or the emergency stop holds.
-pub async fn start(state: &AppState, spec: &RolloutSpec, by: &By) -> Answer<RolloutStatus> {
+pub async fn start(
+    state: &AppState,
+    spec: &RolloutSpec,
+    caller: &CallingPerson,
+) -> Answer<RolloutStatus> {
     if let Some(stop) = state.storage().emergency().await? {
         let detail = format!("nothing may start: {stop}; lift it first: `gofleet emergency lift`");
         return Err(Failure::new(ProblemCode::Conflict, detail));
     }
     let inputs = Inputs::read(state).await?;
     let plan = inputs.plan(spec)?;
-    let id = state.storage().start_rollout(by, &plan, state.now()).await?;
+    let subject = inputs.subject(&caller.person().name, &plan);
+    let by = caller.may(state, Permission::StartRollout, subject).await?;
+    let id = state.storage().start_rollout(&by, &plan, state.now()).await?;
     forecast::keep(state, id.clone(), inputs, plan);
     views::rollout(state, &id).await
 }
@@ -78,15 +91,20 @@ pub async fn start(state: &AppState, spec: &RolloutSpec, by: &By) -> Answer<Roll
 ///
 /// # Errors
 ///
-/// None: it works whatever else fails.
-pub async fn stop_everything(state: &AppState, by: &By, reason: &str) -> Answer<EmergencyStop> {
+/// [`Failure`] if the caller may not; else it works whatever fails.
+pub async fn stop_everything(
+    state: &AppState,
+    caller: &CallingPerson,
+    reason: &str,
+) -> Answer<EmergencyStop> {
+    let by = caller.may(state, Permission::StopEverything, Subject::Fleet {}).await?;
     // Nobody is kept from it by having no words.
     let reason = match reason.trim() {
         "" => "no reason given",
         reason => reason,
     };
     let stop = EmergencyStop { by: by.name.clone(), reason: reason.to_owned(), at: state.now() };
-    let stopped = state.storage().stop_everything(by, stop).await;
+    let stopped = state.storage().stop_everything(&by, stop).await;
     match stopped.kept {
         Kept::Logged => {}
         Kept::Owed => warn!("the audit log is told of the emergency stop once it can be written"),
@@ -103,8 +121,12 @@ pub async fn stop_everything(state: &AppState, by: &By, reason: &str) -> Answer<
 /// # Errors
 ///
 /// [`Failure`] if the database fails.
-pub async fn lift_emergency(state: &AppState, by: &By) -> Answer<Option<EmergencyStop>> {
-    Ok(state.storage().lift_emergency(by, state.now()).await?)
+pub async fn lift_emergency(
+    state: &AppState,
+    caller: &CallingPerson,
+) -> Answer<Option<EmergencyStop>> {
+    let by = caller.may(state, Permission::LiftEmergency, Subject::Fleet {}).await?;
+    Ok(state.storage().lift_emergency(&by, state.now()).await?)
 }
 
 /// Keeps devices out of rollouts.
@@ -112,17 +134,34 @@ pub async fn lift_emergency(state: &AppState, by: &By) -> Answer<Option<Emergenc
 /// # Errors
 ///
 /// [`Failure`] if the selector cannot be read, no reason is given, or it would end before it begins.
-pub async fn hold(state: &AppState, by: &By, request: HoldRequest) -> Answer<Hold> {
+pub async fn hold(state: &AppState, caller: &CallingPerson, request: HoldRequest) -> Answer<Hold> {
     let HoldRequest { devices, reason, from, until } = request;
     let (now, reason) = (state.now(), given(&reason)?);
     let from = from.unwrap_or(now);
-    collections::selector(state, &devices).await?;
+    let selector = collections::selector(state, &devices).await?;
+    let subject = subjects::picked(state, &selector).await?;
+    let by = caller.may(state, Permission::KeepDevicesOut, subject).await?;
     if until.is_some_and(|until| until <= from.max(now)) {
         let detail = "the hold would end before it begins to hold";
         return Err(Failure::new(ProblemCode::InvalidRequest, detail)
             .with_hint("name an end after now, and after the begin"));
     }
-    Ok(state.storage().add_hold(by, NewHold { devices, reason, from, until }, now).await?)
+    Ok(state.storage().add_hold(&by, NewHold { devices, reason, from, until }, now).await?)
+}
+
+/// Lifts a hold; gives the one that held.
+///
+/// # Errors
+///
+/// [`Failure`] if the caller may not, or there is none of this id.
+pub async fn lift_hold(state: &AppState, caller: &CallingPerson, hold: &HoldId) -> Answer<Hold> {
+    let holds = state.storage().holds(state.now()).await?;
+    let known = holds.iter().find(|known| known.id == *hold);
+    let known = known.ok_or_else(|| Failure::not_found("hold", hold))?;
+    let selector = collections::selector(state, &known.devices).await?;
+    let subject = subjects::picked(state, &selector).await?;
+    let by = caller.may(state, Permission::LetDevicesIn, subject).await?;
+    Ok(state.storage().lift_hold(&by, hold, state.now()).await?)
 }
 
 /// Puts a device into quarantine, by the word of a person.
@@ -133,11 +172,13 @@ pub async fn hold(state: &AppState, by: &By, request: HoldRequest) -> Answer<Hol
 pub async fn quarantine(
     state: &AppState,
     device: &DeviceId,
-    by: &By,
+    caller: &CallingPerson,
     reason: &str,
 ) -> Answer<Quarantine> {
+    let subject = subjects::devices(state, &[device]).await?;
+    let by = caller.may(state, Permission::KeepDevicesOut, subject).await?;
     let cause = QuarantineCause::Person { by: by.name.clone(), reason: given(reason)? };
-    let quarantine = state.storage().quarantine(by, device, cause, state.now()).await?;
+    let quarantine = state.storage().quarantine(&by, device, cause, state.now()).await?;
     anomaly::look_again(state, device, state.now()).await?;
     Ok(quarantine)
 }
@@ -150,11 +191,13 @@ pub async fn quarantine(
 pub async fn revoke(
     state: &AppState,
     device: &DeviceId,
-    by: &By,
+    caller: &CallingPerson,
     reason: &str,
 ) -> Answer<Quarantine> {
+    let subject = subjects::devices(state, &[device]).await?;
+    let by = caller.may(state, Permission::RevokeDevices, subject).await?;
     let quarantine =
-        state.storage().revoke_device(by, device, &given(reason)?, state.now()).await?;
+        state.storage().revoke_device(&by, device, &given(reason)?, state.now()).await?;
     // Whoever waits for an order asks again, and is refused.
     state.orders().announce(device);
     Ok(quarantine)
@@ -165,8 +208,15 @@ pub async fn revoke(
 /// # Errors
 ///
 /// [`Failure`] if there is no such distribution point, or no reason is given.
-pub async fn revoke_edge(state: &AppState, edge: &EdgeId, by: &By, reason: &str) -> Answer<()> {
-    Ok(state.storage().revoke_edge(by, edge, &given(reason)?, state.now()).await?)
+pub async fn revoke_edge(
+    state: &AppState,
+    edge: &EdgeId,
+    caller: &CallingPerson,
+    reason: &str,
+) -> Answer<()> {
+    let subject = Subject::Devices { count: 1, within: Vec::new() };
+    let by = caller.may(state, Permission::RevokeDevices, subject).await?;
+    Ok(state.storage().revoke_edge(&by, edge, &given(reason)?, state.now()).await?)
 }
 
 /// Lets a device out of quarantine; gives the one that it was in. What it measured before is not
@@ -175,8 +225,14 @@ pub async fn revoke_edge(state: &AppState, edge: &EdgeId, by: &By, reason: &str)
 /// # Errors
 ///
 /// [`Failure`] if there is no such device.
-pub async fn let_in(state: &AppState, device: &DeviceId, by: &By) -> Answer<Option<Quarantine>> {
-    let ended = state.storage().end_quarantine(by, device, state.now()).await?;
+pub async fn let_in(
+    state: &AppState,
+    device: &DeviceId,
+    caller: &CallingPerson,
+) -> Answer<Option<Quarantine>> {
+    let subject = subjects::devices(state, &[device]).await?;
+    let by = caller.may(state, Permission::LetDevicesIn, subject).await?;
+    let ended = state.storage().end_quarantine(&by, device, state.now()).await?;
     anomaly::look_again(state, device, state.now()).await?;
     Ok(ended)
 }
@@ -199,8 +255,13 @@ pub async fn command(
     state: &AppState,
     rollout: &RolloutId,
     command: Command,
-    by: &By,
+    caller: &CallingPerson,
 ) -> Answer<RolloutStatus> {
+    let permission = match command {
+        Command::Resume => Permission::ResumeRollout,
+        Command::Pause | Command::Stop | Command::Rollback => Permission::StopRollout,
+    };
+    let by = &caller.may(state, permission, subjects::rollout(state, rollout).await?).await?;
     let decide = |view: &_| rollout::command(view, command, &by.name);
     let decider = Decider::Person { by, command };
     let done =
@@ -218,8 +279,10 @@ pub async fn assign(
     state: &AppState,
     rollout: &RolloutId,
     device: Option<&DeviceId>,
-    by: &By,
+    caller: &CallingPerson,
 ) -> Answer<RolloutStatus> {
+    let subject = subjects::rollout(state, rollout).await?;
+    let by = &caller.may(state, Permission::AssignRollout, subject).await?;
     let decide = |view: &_| rollout::assign(view, device, &by.name);
     let decider = Decider::Assigner { by, device };
     let done =

@@ -4,6 +4,7 @@
 //! keeps an open page up to date. What a page may load, and who frames it, is said once for the
 //! whole server in `http`; who calls, in `authentication`.
 
+mod access;
 mod assets;
 mod assign;
 mod audit;
@@ -77,6 +78,8 @@ pub fn router(state: AppState) -> Router {
         .route("/releases", get(releases))
         .route("/releases/{id}/{decision}", get(ask_decision).post(decide))
         .route("/audit", get(audit::page))
+        .route("/access", get(access::page))
+        .route("/account", get(access::account).post(access::choose_password))
         .route("/emergency/{verb}", get(emergency::ask).post(emergency::act))
         .route("/login", get(session::login_page).post(session::login))
         .route("/logout", post(session::logout))
@@ -223,12 +226,12 @@ async fn ask_command(
 
 async fn command(
     State(state): State<AppState>,
-    Visitor(by): Visitor,
+    Visitor(caller): Visitor,
     Path((id, command)): Path<(String, String)>,
 ) -> Reply {
     let rollout: RolloutId = id.parse().map_err(|error| not_an_id(&error))?;
     let command = parse_command(&command)?;
-    match commands::command(&state, &rollout, command, &by).await {
+    match commands::command(&state, &rollout, command, &caller).await {
         Ok(_) => Ok(Redirect::to(&format!("/rollouts/{rollout}")).into_response()),
         Err(failure) => {
             let mut page = rollout_page(&state, &id).await?;
@@ -299,13 +302,13 @@ struct ReasonForm {
 
 async fn decide(
     State(state): State<AppState>,
-    Visitor(by): Visitor,
+    Visitor(caller): Visitor,
     Path((id, decision)): Path<(String, String)>,
     Form(form): Form<ReasonForm>,
 ) -> Reply {
     let id: ReleaseId = id.parse().map_err(|error| not_an_id(&error))?;
     let status = parse_decision(&decision)?;
-    commands::decide_release(&state, &id, status, &by, form.reason.trim()).await?;
+    commands::decide_release(&state, &id, status, &caller, form.reason.trim()).await?;
     Ok(Redirect::to("/releases").into_response())
 }
 

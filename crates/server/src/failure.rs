@@ -100,6 +100,14 @@ impl From<StorageError> for Failure {
                 Self::new(ProblemCode::Conflict, error.to_string())
                     .with_hint("end what uses it first, or write it for other devices")
             }
+            StorageError::UnknownAccount(name) => Self::not_found("account", name)
+                .with_hint("`gofleet account list` shows those that there are"),
+            StorageError::AccountTaken(_) => Self::new(ProblemCode::Conflict, error.to_string())
+                .with_hint("choose another name, or change it: `gofleet account set`"),
+            StorageError::UnknownApiToken(id) => Self::not_found("API token", id)
+                .with_hint("`gofleet api-token list` shows your own"),
+            StorageError::UnknownRule(name) => Self::not_found("rule", name)
+                .with_hint("`gofleet rule list` shows those that there are"),
             StorageError::UnknownRelease(id) => Self::not_found("release", id),
             StorageError::UnknownRollout(id) => Self::not_found("rollout", id),
             StorageError::Audit { .. } => Self::unaudited(&error),

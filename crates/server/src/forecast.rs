@@ -2,6 +2,7 @@
 //! of a processor, so it is done beside the handlers, and one at a time.
 
 use gofleet_api::{ProblemCode, SimulatedPlan};
+use gofleet_core::account::Subject;
 use gofleet_core::artifact::Artifact;
 use gofleet_core::ids::{CollectionName, RolloutId};
 use gofleet_core::release::Release;
@@ -17,6 +18,7 @@ use tracing::warn;
 use crate::collections;
 use crate::failure::{Answer, Failure};
 use crate::state::AppState;
+use crate::subjects;
 use crate::ways::at_hand;
 
 /// What one may cost that nobody waits for, and of which only a curve is kept.
@@ -82,6 +84,13 @@ impl Inputs {
     /// [`Failure`] if nothing can be planned.
     pub fn plan(&self, spec: &RolloutSpec) -> Answer<RolloutPlan> {
         Ok(rollout::plan(&self.planning(spec))?)
+    }
+}
+
+impl Inputs {
+    /// A rollout with this plan, as policies see it.
+    pub fn subject(&self, author: &str, plan: &RolloutPlan) -> Subject {
+        subjects::planned(author, plan, &self.fleet, &self.releases)
     }
 }
 

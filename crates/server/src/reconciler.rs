@@ -6,14 +6,17 @@
 //! the middle of anything and has just started again: it goes on with the same devices.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
-use gofleet_core::rollout::{Action, Latecomer, RolloutView, advance, apply};
-use gofleet_core::time::Timestamp;
+use gofleet_core::rollout::{Action, Cause, Latecomer, RolloutState, RolloutView, advance, apply};
+use gofleet_core::time::{Span, Timestamp};
 use gofleet_platform::checkpoint;
 use gofleet_storage::{Decider, Moment, Storage, StorageError};
 use tracing::{error, info};
 
+use crate::authorization::Directory;
 use crate::canary::Canaries;
+use crate::failure::Answer;
 use crate::state::AppState;
 
 /// Runs until the server stops: whenever the state has changed, and every so often besides.
@@ -22,8 +25,16 @@ pub async fn run(state: AppState) {
     let mut period = tokio::time::interval(state.config().reconcile_every.as_duration());
     // After a long pause of the machine one tick catches up, and not a burst of them.
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut rights = Rights::default();
     loop {
         changes.mark_unchanged();
+        if let Err(error) = rights.look(&state).await {
+            let error = error.problem().to_string();
+            error!(
+                error,
+                "for whom rollouts act could not be looked at; the next tick tries again"
+            );
+        }
         if let Err(error) = tick(state.storage(), state.canaries(), state.now()).await {
             let error: &dyn std::error::Error = &error;
             error!(error, "a rollout could not be moved on; the next tick tries again");
@@ -33,6 +44,50 @@ pub async fn run(state: AppState) {
             _ = period.tick() => {}
             Ok(()) = changes.changed() => {}
         }
+    }
+}
+
+/// How often it is looked whether a rollout may go on, if nobody's rights were changed: devices go
+/// in and out of collections.
+const RIGHTS_EVERY: Span = Span::from_secs(60);
+
+/// Pauses rollouts whose people may not start such a rollout any more. A rollout acts for whoever
+/// started it or resumed it last, by the roles that this person has at the moment; rules judge
+/// requests, and so not what was begun by one.
+#[derive(Default)]
+struct Rights {
+    looked: Option<(Arc<Directory>, Timestamp)>,
+}
+
+impl Rights {
+    async fn look(&mut self, state: &AppState) -> Answer<()> {
+        let (directory, now) = (state.directory(), state.now());
+        if let Some((known, at)) = &self.looked
+            && Arc::ptr_eq(known, &directory)
+            && now < *at + RIGHTS_EVERY
+        {
+            return Ok(());
+        }
+        for rollout in state.storage().moving_rollouts().await? {
+            let by = state.storage().acts_for(&rollout).await?;
+            if directory.may_keep_going(state, &by, &rollout).await? {
+                continue;
+            }
+            let decide = |view: &RolloutView| {
+                let cause = Some(Cause::RightsEnded { by });
+                let pause = Action::SetState { state: RolloutState::Paused, cause };
+                let is_running = view.state == RolloutState::Running;
+                Ok::<_, Infallible>(if is_running { vec![pause] } else { Vec::new() })
+            };
+            let done =
+                state.storage().decide_rollout(Decider::Server, &rollout, now, decide, |_| {});
+            match done.await? {
+                Ok(actions) => tell(rollout.as_str(), &actions),
+                Err(never) => match never {},
+            }
+        }
+        self.looked = Some((directory, now));
+        Ok(())
     }
 }
 

@@ -14,6 +14,8 @@ use gofleet_core::digest::Digest;
 pub enum SecretKind {
     /// An administrator's token.
     Administrator,
+    /// A token with which a program acts for an account.
+    Api,
     /// An enrolment token.
     Enrolment,
     /// A console session.
@@ -26,6 +28,7 @@ impl SecretKind {
     const fn prefix(self) -> &'static str {
         match self {
             Self::Administrator => "gfadmin_",
+            Self::Api => "gfapi_",
             Self::Enrolment => "gfenrol_",
             Self::Session => "gfsession_",
             Self::LoginLink => "gflink_",
@@ -84,6 +87,20 @@ pub fn random_bytes() -> [u8; 32] {
     bytes
 }
 
+/// A password that nobody chose: 100 random bits in letters and digits that are not taken for each
+/// other, in groups that can be read aloud.
+pub fn random_password() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut text = String::new();
+    for (at, byte) in random_bytes().into_iter().take(20).enumerate() {
+        if at > 0 && at % 5 == 0 {
+            text.push('-');
+        }
+        text.push(LETTERS[usize::from(byte % 32)] as char);
+    }
+    text
+}
+
 /// A random share of `whole`: spreads over time what would otherwise happen at once.
 pub fn random_below(whole: u64) -> u64 {
     let random = getrandom::u64().expect("the operating system has randomness");
@@ -103,6 +120,18 @@ mod tests {
         assert!(one.reveal().starts_with("gfsession_") && one.reveal().len() == 10 + 64);
         assert!(!format!("{one:?}").contains(one.reveal()));
         assert_eq!(one.hash(), hash(one.reveal()));
+    }
+
+    #[test]
+    fn a_random_password_is_one_that_is_taken() {
+        let (one, other) = (random_password(), random_password());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 23, "{one}");
+        let ann = "ann".parse().unwrap();
+        // It may hold the three letters by chance, once in a thousand.
+        if !one.contains("ann") {
+            assert_eq!(gofleet_core::account::check_password(&ann, &one), Ok(()));
+        }
     }
 
     #[test]

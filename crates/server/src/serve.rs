@@ -26,7 +26,9 @@ use crate::hooks::{HookError, Hooks};
 use crate::secret::{Secret, SecretKind};
 use crate::state::{AppState, Clock, system_clock};
 use crate::tls::{self, Authority, Caller, Shown, TlsError, TlsListener};
-use crate::{anomaly, api, audit, console, hooks, http, preparer, reconciler, trust};
+use crate::{
+    anomaly, api, audit, authorization, console, hooks, http, preparer, reconciler, trust,
+};
 
 /// How long requests that are under way may take to end when the server stops; the archives of
 /// slow devices are cut then, and taken up again where they were cut.
@@ -128,6 +130,7 @@ pub async fn serve_with_clock(
     let vouchers = (authority, trust::Keys::open(&data).map_err(ServeError::Data)?);
     let state = AppState::new(config, data, storage, administrator, signer, vouchers, clock);
     anomaly::begin(&state).await.map_err(ServeError::Storage)?;
+    authorization::reload(&state).await.map_err(ServeError::Storage)?;
     let address = state.config().listen;
     let listener = TcpListener::bind(address)
         .await

@@ -1,6 +1,6 @@
 //! What all handlers share.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use gofleet_core::audit::AuditSigner;
 use gofleet_core::digest::Digest;
@@ -10,6 +10,8 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::anomaly::Monitoring;
+use crate::attempts::{Attempts, Budget};
+use crate::authorization::Directory;
 use crate::canary::Canaries;
 use crate::clones::Heard;
 use crate::config::ServerConfig;
@@ -42,6 +44,9 @@ struct Shared {
     heard: Heard,
     monitoring: Monitoring,
     canaries: Canaries,
+    directory: RwLock<Arc<Directory>>,
+    attempts: Attempts,
+    refusals: Budget,
     document: OnceLock<axum::body::Bytes>,
 }
 
@@ -75,6 +80,9 @@ impl AppState {
             heard: Heard::default(),
             monitoring,
             canaries: Canaries::default(),
+            directory: RwLock::default(),
+            attempts: Attempts::default(),
+            refusals: Budget::default(),
             document: OnceLock::new(),
         }))
     }
@@ -118,6 +126,26 @@ impl AppState {
     /// Whether this is the digest of the administrator's token.
     pub(crate) fn is_administrator(&self, hash: &Digest) -> bool {
         self.0.administrator == *hash
+    }
+
+    /// The accounts and policies that are in force.
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.0.directory.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts accounts and policies into force.
+    pub(crate) fn set_directory(&self, directory: Arc<Directory>) {
+        *self.0.directory.write().unwrap_or_else(PoisonError::into_inner) = directory;
+    }
+
+    /// Who failed to log in, and how often.
+    pub(crate) fn attempts(&self) -> &Attempts {
+        &self.0.attempts
+    }
+
+    /// How many refusals may be written down for somebody.
+    pub(crate) fn refusals(&self) -> &Budget {
+        &self.0.refusals
     }
 
     /// The time by the server's clock.

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gofleet_api::{ImportTrust, ProblemCode, SealedOrder, TrustKeys, TrustStanding, TrustView};
-use gofleet_core::audit::{Act, By};
+use gofleet_core::account::{Permission, Subject};
+use gofleet_core::audit::Act;
 use gofleet_core::digest::Digest;
 use gofleet_core::order::Order;
 use gofleet_core::release::ReleaseRef;
@@ -20,6 +21,7 @@ use gofleet_trust::trusted::{Floor, Trusted, read_root};
 use gofleet_trust::{MetadataError, SecretKey, TrustError, approval, author, seal};
 use tracing::{info, warn};
 
+use crate::authorization::CallingPerson;
 use crate::data::{DataError, DataFolder};
 use crate::failure::{Answer, Failure, chain};
 use crate::secret;
@@ -208,7 +210,12 @@ fn distrusted(error: &TrustError) -> Failure {
 ///
 /// [`Failure`] if too few have signed, the server could not sign for it, it does not follow what
 /// holds today, or devices would not believe it.
-pub async fn import(state: &AppState, by: &By, request: ImportTrust) -> Answer<TrustView> {
+pub async fn import(
+    state: &AppState,
+    caller: &CallingPerson,
+    request: ImportTrust,
+) -> Answer<TrustView> {
+    let by = &caller.may(state, Permission::ImportTrust, Subject::Fleet {}).await?;
     let _turn = state.import_turn().await;
     let mut documents = BTreeMap::new();
     for (role, value) in request.documents {
@@ -355,6 +362,22 @@ pub async fn allows(state: &AppState, release: &ReleaseRef) -> Answer<()> {
         let hint = format!("`gofleet trust approve {}` has it signed", release.id);
         Failure::new(ProblemCode::ReleaseNotApproved, error.to_string()).with_hint(hint)
     })
+}
+
+/// Whether approvers have signed a release. Without a root of trust nobody has.
+///
+/// # Errors
+///
+/// [`Failure`] if the database fails.
+pub async fn is_signed(state: &AppState, release: &ReleaseRef) -> Answer<bool> {
+    if root(state).await?.is_none() {
+        return Ok(false);
+    }
+    match allows(state, release).await {
+        Ok(()) => Ok(true),
+        Err(failure) if failure.problem().code == ProblemCode::ReleaseNotApproved => Ok(false),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// An order as it is handed out: sealed, where there is a root of trust.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::body::Body;
 use futures_util::StreamExt as _;
 use gofleet_api::ProblemCode;
+use gofleet_core::account::{Permission, Subject};
 use gofleet_core::audit::By;
 use gofleet_core::digest::Digest;
 use gofleet_core::release::{Release, ReleaseRef, ReleaseStatus};
@@ -20,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt as _, BufWriter};
 
+use crate::authorization::CallingPerson;
 use crate::failure::{Answer, Failure};
 use crate::state::AppState;
 
@@ -47,10 +49,11 @@ pub struct Announced {
 /// catalog has under the same name.
 pub async fn import(
     state: &AppState,
-    by: &By,
+    caller: &CallingPerson,
     announced: Announced,
     body: Body,
 ) -> Answer<Imported> {
+    let by = &caller.may(state, Permission::ImportRelease, Subject::Fleet {}).await?;
     let limit = state.config().max_upload_bytes;
     if announced.size.is_some_and(|size| size > limit) {
         return Err(too_large(limit));

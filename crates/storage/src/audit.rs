@@ -77,6 +77,8 @@ pub(crate) enum Routine {
     Advanced,
     /// What was forecast of a rollout was kept.
     Forecast,
+    /// Somebody was permitted to do what the log is told of when it is done.
+    Permitted,
 }
 
 /// What this process knows of the log beside the database.
@@ -146,6 +148,11 @@ impl Storage {
         };
         drop(reader);
         Ok(Head { count: link.count, hash: link.hash, epoch: self.epoch().await? })
+    }
+
+    /// Whether everything that was done stands in the log, as far as this process knows.
+    pub fn is_audit_healthy(&self) -> bool {
+        !self.chain.is_owing.load(Ordering::SeqCst)
     }
 
     /// At most `limit` entries that are wanted, newest first.
@@ -240,7 +247,8 @@ impl Write<'_> {
                 | Routine::Told
                 | Routine::Renewed
                 | Routine::Advanced
-                | Routine::Forecast,
+                | Routine::Forecast
+                | Routine::Permitted,
             ) => {
                 return Ok(Telling::Nothing);
             }
@@ -299,7 +307,8 @@ impl Write<'_> {
         let link = entry.link();
         sqlx::query(
             "INSERT INTO audit (sequence, at, told_at, kind, actor, via, origin, action, subject, \
-             details, previous, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             details, previous, hash, ticket) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(to_i64(entry.sequence))
         .bind(entry.at.as_millis())
@@ -313,6 +322,7 @@ impl Write<'_> {
         .bind(canonical(&entry.details).unwrap_or_else(|_| to_json(&entry.details)))
         .bind(entry.previous.to_string())
         .bind(entry.hash.to_string())
+        .bind(entry.ticket)
         .execute(&mut *self.transaction)
         .await
         .during("append to the audit log")?;
@@ -383,6 +393,7 @@ fn entry(row: &AnyRow) -> AuditEntry {
         },
         via: text("via"),
         origin: text("origin"),
+        ticket: text("ticket"),
         action: text("action").unwrap_or_default(),
         subject: text("subject"),
         details: details(text("details").unwrap_or_default()),

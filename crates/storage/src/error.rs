@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use gofleet_core::digest::Digest;
 use gofleet_core::enrolment::OutOfScope;
-use gofleet_core::ids::{CollectionName, DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
+use gofleet_core::ids::{
+    AccountName, CollectionName, DeviceId, EdgeId, HoldId, ReleaseId, RolloutId, RuleName,
+};
 use gofleet_core::release::ReleaseStatus;
 use gofleet_core::time::Timestamp;
 use thiserror::Error;
@@ -94,6 +96,18 @@ pub enum StorageError {
         /// What asks for it.
         users: Vec<String>,
     },
+    /// No such account.
+    #[error("there is no account {0}")]
+    UnknownAccount(AccountName),
+    /// There is an account of this name.
+    #[error("there is an account {0} already")]
+    AccountTaken(AccountName),
+    /// No such API token, or it is another's.
+    #[error("there is no API token {0}")]
+    UnknownApiToken(String),
+    /// No such rule.
+    #[error("there is no rule {0}")]
+    UnknownRule(RuleName),
     /// No such release.
     #[error("there is no release {0}")]
     UnknownRelease(ReleaseId),

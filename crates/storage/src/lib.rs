@@ -8,6 +8,8 @@
 //! Write-ahead logging keeps readers from waiting, and `synchronous = FULL` makes a commit last
 //! through a power cut, since a generation that an agent has seen must never be given twice.
 
+mod access;
+mod account;
 mod anomaly;
 mod artifact;
 mod audit;
@@ -39,6 +41,7 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, AnyPool, Connection as _};
 use tokio::sync::watch;
 
+pub use account::{Login, NewAccount, Session};
 pub use anomaly::Learned;
 pub use audit::AuditFilter;
 pub use edge::NewEdge;

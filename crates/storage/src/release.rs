@@ -46,7 +46,7 @@ impl Storage {
             let release = id.clone();
             return Err(ImportError::Conflict { release, known: known_manifest, offered });
         }
-        insert(&mut write, release, manifest).await?;
+        insert(&mut write, (release, manifest), &by.name).await?;
         write.event(&Change::ReleaseImported { release: id.clone() }).await?;
         let act = Act::ReleaseImported {
             release: id.clone(),
@@ -83,6 +83,21 @@ impl Storage {
             .await
             .during("read a release")?;
         row.ok_or_else(|| StorageError::UnknownRelease(id.clone()))?.json("body")
+    }
+
+    /// Who imported a release; empty if nobody knows any more.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::UnknownRelease`] if there is none of this id.
+    pub async fn importer(&self, id: &ReleaseId) -> Result<String, StorageError> {
+        let row = sqlx::query("SELECT imported_by FROM releases WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&self.readers)
+            .await
+            .during("look who imported a release")?;
+        let row = row.ok_or_else(|| StorageError::UnknownRelease(id.clone()))?;
+        Ok(row.optional_text("imported_by")?.unwrap_or_default())
     }
 
     /// The text of a release's manifest, as JSON: an agent wants it as it is.
@@ -177,8 +192,8 @@ pub(crate) async fn find(
 
 async fn insert(
     write: &mut Write<'_>,
-    release: &Release,
-    manifest: &Manifest,
+    (release, manifest): (&Release, &Manifest),
+    imported_by: &str,
 ) -> Result<(), StorageError> {
     sqlx::query("INSERT INTO manifests (digest, body) VALUES ($1, $2) ON CONFLICT DO NOTHING")
         .bind(release.release.manifest.to_string())
@@ -187,13 +202,15 @@ async fn insert(
         .await
         .during("add a manifest")?;
     sqlx::query(
-        "INSERT INTO releases (id, manifest, archive, status, body) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO releases (id, manifest, archive, status, body, imported_by) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(release.release.id.to_string())
     .bind(release.release.manifest.to_string())
     .bind(release.release.archive.sha256.to_string())
     .bind(release.status.as_str())
     .bind(to_json(release))
+    .bind(imported_by.to_owned())
     .execute(&mut *write.transaction)
     .await
     .during("add a release")?;

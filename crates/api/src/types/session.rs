@@ -1,16 +1,27 @@
 //! Logging in, enrolment tokens, health.
 
 use gofleet_core::enrolment::Scope;
+use gofleet_core::ids::AccountName;
 use gofleet_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Open a console session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct LoginRequest {
-    /// The administrator's token.
-    pub token: String,
+#[serde(untagged, deny_unknown_fields)]
+pub enum LoginRequest {
+    /// With the administrator's token, or what stands in a login link.
+    Token {
+        /// The secret.
+        token: String,
+    },
+    /// With a password.
+    Password {
+        /// The account.
+        account: AccountName,
+        /// Its password.
+        password: String,
+    },
 }
 
 /// A link that logs a browser in once.

@@ -145,6 +145,7 @@ impl Scene {
     #[track_caller]
     pub fn sign_in(&self, browser: &mut Chromium) {
         browser.open(&format!("{}/login", self.fleet.plain_url()));
+        browser.press("Tab");
         browser.write(&self.fleet.admin_token());
         browser.press("Enter");
         browser.wait("the overview", "document.title.startsWith('Overview')");

@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Link;
+use crate::account::{Grant, Permission, Role};
 use crate::anomaly::Withheld;
 use crate::digest::Digest;
 use crate::enrolment::Scope;
 use crate::hold::{Hold, QuarantineCause};
-use crate::ids::{CollectionName, DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
+use crate::ids::{
+    AccountName, CollectionName, DeviceId, EdgeId, HoldId, ReleaseId, RolloutId, RuleName,
+};
 use crate::release::{Platform, ReleaseStatus};
 use crate::rollout::{Command, RingState, RolloutState};
 use crate::time::{Span, Timestamp};
@@ -54,12 +57,21 @@ pub struct By {
     pub via: Option<String>,
     /// The address that the request came from.
     pub origin: Option<String>,
+    /// The change ticket that was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
 }
 
 impl By {
     /// The server by itself.
     pub fn server() -> Self {
-        Self { kind: ActorKind::Server, name: "server".to_owned(), via: None, origin: None }
+        Self {
+            kind: ActorKind::Server,
+            name: "server".to_owned(),
+            via: None,
+            origin: None,
+            ticket: None,
+        }
     }
 
     /// A person of this name.
@@ -92,6 +104,13 @@ impl By {
     #[must_use]
     pub fn from(self, origin: Option<String>) -> Self {
         Self { origin, ..self }
+    }
+
+    /// The same with the change ticket that was named, if one was.
+    #[must_use]
+    pub fn under(self, ticket: &str) -> Self {
+        let ticket = (!ticket.is_empty()).then(|| ticket.to_owned());
+        Self { ticket, ..self }
     }
 }
 
@@ -137,6 +156,82 @@ pub enum Act {
     LoginLinkMade {
         /// Until when it is good.
         expires_at: Timestamp,
+    },
+    /// Somebody was not let in: the password or the token was wrong.
+    #[serde(rename = "session.refused")]
+    LoginRefused {
+        /// The account that was named, if one was and there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountName>,
+    },
+    /// Somebody was kept from what they wanted to do.
+    #[serde(rename = "access.refused")]
+    AccessRefused {
+        /// What they wanted to do.
+        permission: Permission,
+        /// To what, in words.
+        subject: String,
+        /// The rule that refused, unless no role permitted it in the first place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<RuleName>,
+        /// Why, in words.
+        reason: String,
+    },
+    /// An account was made, or written anew.
+    #[serde(rename = "account.set")]
+    AccountSet {
+        /// The account.
+        account: AccountName,
+        /// Its roles.
+        grants: Vec<Grant>,
+        /// Whether it may do nothing.
+        is_disabled: bool,
+    },
+    /// An account was removed.
+    #[serde(rename = "account.removed")]
+    AccountRemoved {
+        /// The account.
+        account: AccountName,
+    },
+    /// An account got another password.
+    #[serde(rename = "account.password_set")]
+    PasswordSet {
+        /// The account.
+        account: AccountName,
+    },
+    /// A token was made with which a program acts for an account.
+    #[serde(rename = "api_token.created")]
+    ApiTokenCreated {
+        /// Names the token; not its secret.
+        token: String,
+        /// The account.
+        account: AccountName,
+        /// The roles that it may use; all of the account's if empty.
+        roles: Vec<Role>,
+        /// When it ends.
+        expires_at: Timestamp,
+    },
+    /// Such a token counts no more.
+    #[serde(rename = "api_token.revoked")]
+    ApiTokenRevoked {
+        /// Names the token.
+        token: String,
+        /// The account.
+        account: AccountName,
+    },
+    /// A rule was made, or written anew.
+    #[serde(rename = "rule.set")]
+    RuleSet {
+        /// The rule.
+        rule: RuleName,
+        /// Its text.
+        text: String,
+    },
+    /// A rule was deleted.
+    #[serde(rename = "rule.deleted")]
+    RuleDeleted {
+        /// The rule.
+        rule: RuleName,
     },
     /// An enrolment token was made.
     #[serde(rename = "token.created")]
@@ -446,7 +541,15 @@ impl Act {
             Self::SessionOpened { session, .. } | Self::SessionClosed { session } => {
                 Some(session.clone())
             }
-            Self::TokenCreated { token, .. } => Some(token.clone()),
+            Self::TokenCreated { token, .. }
+            | Self::ApiTokenCreated { token, .. }
+            | Self::ApiTokenRevoked { token, .. } => Some(token.clone()),
+            Self::AccountSet { account, .. }
+            | Self::AccountRemoved { account }
+            | Self::PasswordSet { account } => Some(account.to_string()),
+            Self::LoginRefused { account } => account.as_ref().map(ToString::to_string),
+            Self::AccessRefused { subject, .. } => Some(subject.clone()),
+            Self::RuleSet { rule, .. } | Self::RuleDeleted { rule } => Some(rule.to_string()),
             Self::DeviceEnrolled { device, .. }
             | Self::DeviceRevoked { device, .. }
             | Self::CertificateRenewed { device, .. }

@@ -233,6 +233,11 @@ pub enum Cause {
         /// Which one.
         release: ReleaseId,
     },
+    /// The person for whom it acts may not start such a rollout any more.
+    RightsEnded {
+        /// Who.
+        by: String,
+    },
     /// Everything was stopped.
     Emergency {
         /// By whom and why.
@@ -309,6 +314,7 @@ impl Cause {
             Self::RehearsalFailed { .. } => "rehearsal_failed",
             Self::NotApproved { .. } => "not_approved",
             Self::Emergency { .. } => "emergency",
+            Self::RightsEnded { .. } => "rights_ended",
             Self::OnlySilence { .. } => "only_silence",
         }
     }
@@ -335,6 +341,11 @@ impl fmt::Display for Cause {
             Self::NotApproved { release } => {
                 write!(formatter, "{release} is not approved any more")
             }
+            Self::RightsEnded { by } => write!(
+                formatter,
+                "{by}, for whom it acts, may not start such a rollout any more: whoever resumes it \
+                 answers for it"
+            ),
             Self::Emergency { stop } => write!(formatter, "{stop}"),
             Self::OnlySilence { silent } => write!(
                 formatter,

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use gofleet_api::{AnomalyRules, Problem};
+use gofleet_core::account::Permission;
 use utoipa_axum::routes;
 
 use crate::access::{Access, Pace, Routes};
@@ -10,7 +11,7 @@ use crate::state::AppState;
 use crate::views;
 
 pub fn routes() -> Routes {
-    Routes::default().add(Access::Administrator, Pace::Quick, routes!(rules))
+    Routes::default().add(Access::Person(Permission::Read), Pace::Quick, routes!(rules))
 }
 
 /// The rules for anomalies that are in force, and what is normal.

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use gofleet_api::{AuditEntry, AuditHead, Problem};
+use gofleet_core::account::Permission;
 use gofleet_storage::AuditFilter;
 use serde::Deserialize;
 use utoipa_axum::routes;
@@ -24,9 +25,9 @@ const BATCH: u32 = 500;
 
 pub fn routes() -> Routes {
     Routes::default()
-        .add(Access::Administrator, Pace::Quick, routes!(list))
-        .add(Access::Administrator, Pace::Quick, routes!(head))
-        .add(Access::Administrator, Pace::Long, routes!(export))
+        .add(Access::Person(Permission::ReadAudit), Pace::Quick, routes!(list))
+        .add(Access::Person(Permission::ReadAudit), Pace::Quick, routes!(head))
+        .add(Access::Person(Permission::ReadAudit), Pace::Long, routes!(export))
 }
 
 /// Which entries are listed.

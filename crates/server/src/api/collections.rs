@@ -5,11 +5,13 @@ use axum::extract::{DefaultBodyLimit, State};
 use gofleet_api::{
     Collection, CollectionDetail, CollectionRequest, CollectionSummary, Problem, RosterChange,
 };
+use gofleet_core::account::Permission;
 use gofleet_core::ids::CollectionName;
 use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
-use crate::access::{Access, CallingAdministrator, Pace, Routes};
+use crate::access::{Access, Pace, Routes};
+use crate::authorization::CallingPerson;
 use crate::extract;
 use crate::failure::Answer;
 use crate::state::AppState;
@@ -19,10 +21,13 @@ use crate::{collections, views};
 const LIST_BODY_BYTES: usize = 8 << 20;
 
 pub fn routes() -> Routes {
+    let read = Access::Person(Permission::Read);
+    let change = Access::Person(Permission::ChangeCollections);
     Routes::default()
-        .add(Access::Administrator, Pace::Quick, routes!(list))
-        .add(Access::Administrator, Pace::Quick, with_lists(routes!(one, set, delete)))
-        .add(Access::Administrator, Pace::Quick, with_lists(routes!(preview)))
+        .add(read, Pace::Quick, routes!(list))
+        .add(read, Pace::Quick, with_lists(routes!(one)))
+        .add(change, Pace::Quick, with_lists(routes!(set, delete)))
+        .add(read, Pace::Quick, with_lists(routes!(preview)))
 }
 
 /// Routes that are sent lists of names, which are longer than other bodies.
@@ -70,11 +75,11 @@ async fn one(
 )]
 async fn set(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     extract::Path(name): extract::Path<CollectionName>,
     extract::Json(request): extract::Json<CollectionRequest>,
 ) -> Answer<Json<RosterChange>> {
-    collections::set(&state, &by, &name, request).await.map(Json)
+    collections::set(&state, &caller, &name, request).await.map(Json)
 }
 
 /// Who would come and go if a collection was written so. Nothing is changed.
@@ -108,8 +113,8 @@ async fn preview(
 )]
 async fn delete(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     extract::Path(name): extract::Path<CollectionName>,
 ) -> Answer<Json<Collection>> {
-    Ok(Json(state.storage().delete_collection(&by, &name, state.now()).await?))
+    collections::delete(&state, &caller, &name).await.map(Json)
 }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use gofleet_api::{Device, DeviceDetail, Measured, Overview, Problem};
+use gofleet_core::account::Permission;
 use gofleet_core::ids::DeviceId;
 use utoipa_axum::routes;
 
@@ -14,10 +15,10 @@ use crate::views;
 
 pub fn routes() -> Routes {
     Routes::default()
-        .add(Access::Administrator, Pace::Quick, routes!(overview))
-        .add(Access::Administrator, Pace::Quick, routes!(measured))
-        .add(Access::Administrator, Pace::Quick, routes!(devices))
-        .add(Access::Administrator, Pace::Quick, routes!(device))
+        .add(Access::Person(Permission::Read), Pace::Quick, routes!(overview))
+        .add(Access::Person(Permission::Read), Pace::Quick, routes!(measured))
+        .add(Access::Person(Permission::Read), Pace::Quick, routes!(devices))
+        .add(Access::Person(Permission::Read), Pace::Quick, routes!(device))
 }
 
 /// The fleet at a glance.

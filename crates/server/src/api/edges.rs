@@ -6,6 +6,7 @@ use gofleet_api::{
     Edge, EdgeReport, EnrolEdgeRequest, EnrolEdgeResponse, IssuedCertificate, Problem, ProblemCode,
     QuarantineRequest, RenewalRequest,
 };
+use gofleet_core::account::Permission;
 use gofleet_core::address;
 use gofleet_core::audit::{Act, By};
 use gofleet_core::ids::EdgeId;
@@ -13,7 +14,8 @@ use gofleet_storage::NewEdge;
 use utoipa_axum::routes;
 
 use super::certificates::{self, Holder, issue};
-use crate::access::{Access, CallingAdministrator, CallingEdge, Pace, Peer, Routes};
+use crate::access::{Access, CallingEdge, Pace, Peer, Routes};
+use crate::authorization::CallingPerson;
 use crate::commands;
 use crate::extract::{Json, Path};
 use crate::failure::{Answer, Failure};
@@ -27,8 +29,8 @@ pub fn routes() -> Routes {
         .add(Access::Anyone, Pace::Quick, routes!(enrol))
         .add(Access::Edge, Pace::Quick, routes!(renew))
         .add(Access::Edge, Pace::Quick, routes!(report))
-        .add(Access::Administrator, Pace::Quick, routes!(edges))
-        .add(Access::Administrator, Pace::Quick, routes!(revoke))
+        .add(Access::Person(Permission::Read), Pace::Quick, routes!(edges))
+        .add(Access::Person(Permission::RevokeDevices), Pace::Quick, routes!(revoke))
 }
 
 /// Takes in a distribution point; uses the token up.
@@ -125,11 +127,11 @@ async fn edges(State(state): State<AppState>) -> Answer<axum::Json<Vec<Edge>>> {
 )]
 async fn revoke(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     Path(edge): Path<EdgeId>,
     Json(request): Json<QuarantineRequest>,
 ) -> Answer<StatusCode> {
-    commands::revoke_edge(&state, &edge, &by, &request.reason).await?;
+    commands::revoke_edge(&state, &edge, &caller, &request.reason).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -3,16 +3,21 @@
 use axum::Json;
 use axum::extract::State;
 use gofleet_api::{EmergencyRequest, EmergencyView, Problem};
+use gofleet_core::account::Permission;
 use utoipa_axum::routes;
 
-use crate::access::{Access, CallingAdministrator, Pace, Routes};
+use crate::access::{Access, Pace, Routes};
+use crate::authorization::CallingPerson;
 use crate::commands;
 use crate::extract;
 use crate::failure::Answer;
 use crate::state::AppState;
 
 pub fn routes() -> Routes {
-    Routes::default().add(Access::Administrator, Pace::Quick, routes!(show, stop, lift))
+    Routes::default()
+        .add(Access::Person(Permission::Read), Pace::Quick, routes!(show))
+        .add(Access::Person(Permission::StopEverything), Pace::Quick, routes!(stop))
+        .add(Access::Person(Permission::LiftEmergency), Pace::Quick, routes!(lift))
 }
 
 /// Whether the emergency stop holds.
@@ -32,10 +37,10 @@ async fn show(State(state): State<AppState>) -> Answer<Json<EmergencyView>> {
 )]
 async fn stop(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     extract::Json(request): extract::Json<EmergencyRequest>,
 ) -> Answer<Json<EmergencyView>> {
-    let stop = commands::stop_everything(&state, &by, &request.reason).await?;
+    let stop = commands::stop_everything(&state, &caller, &request.reason).await?;
     Ok(Json(EmergencyView { stop: Some(stop) }))
 }
 
@@ -47,9 +52,6 @@ async fn stop(
         (status = 401, body = Problem),
     )
 )]
-async fn lift(
-    State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
-) -> Answer<Json<EmergencyView>> {
-    Ok(Json(EmergencyView { stop: commands::lift_emergency(&state, &by).await? }))
+async fn lift(State(state): State<AppState>, caller: CallingPerson) -> Answer<Json<EmergencyView>> {
+    Ok(Json(EmergencyView { stop: commands::lift_emergency(&state, &caller).await? }))
 }

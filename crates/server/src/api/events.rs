@@ -10,6 +10,7 @@ use axum::response::Sse;
 use axum::response::sse::{Event as Message, KeepAlive};
 use futures_util::Stream;
 use gofleet_api::{Event, Problem, ProblemCode};
+use gofleet_core::account::Permission;
 use serde::Deserialize;
 use tracing::warn;
 use utoipa_axum::routes;
@@ -25,7 +26,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const BATCH: u32 = 500;
 
 pub fn routes() -> Routes {
-    Routes::default().add(Access::Administrator, Pace::Long, routes!(events))
+    Routes::default().add(Access::Person(Permission::Read), Pace::Long, routes!(events))
 }
 
 /// Where the stream begins.

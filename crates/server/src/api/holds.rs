@@ -4,21 +4,27 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use gofleet_api::{Hold, HoldRequest, Problem, QuarantineRequest, QuarantineView};
+use gofleet_core::account::Permission;
 use gofleet_core::ids::{DeviceId, HoldId};
 use utoipa_axum::routes;
 
-use crate::access::{Access, CallingAdministrator, Pace, Routes};
+use crate::access::{Access, Pace, Routes};
+use crate::authorization::CallingPerson;
 use crate::commands;
 use crate::extract;
 use crate::failure::Answer;
 use crate::state::AppState;
 
 pub fn routes() -> Routes {
+    let keep_out = Access::Person(Permission::KeepDevicesOut);
+    let let_in_again = Access::Person(Permission::LetDevicesIn);
     Routes::default()
-        .add(Access::Administrator, Pace::Quick, routes!(list, make))
-        .add(Access::Administrator, Pace::Quick, routes!(lift))
-        .add(Access::Administrator, Pace::Quick, routes!(quarantine, let_in))
-        .add(Access::Administrator, Pace::Quick, routes!(revoke))
+        .add(Access::Person(Permission::Read), Pace::Quick, routes!(list))
+        .add(keep_out, Pace::Quick, routes!(make))
+        .add(let_in_again, Pace::Quick, routes!(lift))
+        .add(keep_out, Pace::Quick, routes!(quarantine))
+        .add(let_in_again, Pace::Quick, routes!(let_in))
+        .add(Access::Person(Permission::RevokeDevices), Pace::Quick, routes!(revoke))
 }
 
 /// The holds that hold now or will, oldest first.
@@ -41,10 +47,10 @@ async fn list(State(state): State<AppState>) -> Answer<Json<Vec<Hold>>> {
 )]
 async fn make(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     extract::Json(request): extract::Json<HoldRequest>,
 ) -> Answer<(StatusCode, Json<Hold>)> {
-    Ok((StatusCode::CREATED, Json(commands::hold(&state, &by, request).await?)))
+    Ok((StatusCode::CREATED, Json(commands::hold(&state, &caller, request).await?)))
 }
 
 /// Lifts a hold.
@@ -58,10 +64,10 @@ async fn make(
 )]
 async fn lift(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     extract::Path(hold): extract::Path<HoldId>,
 ) -> Answer<Json<Hold>> {
-    Ok(Json(state.storage().lift_hold(&by, &hold, state.now()).await?))
+    commands::lift_hold(&state, &caller, &hold).await.map(Json)
 }
 
 /// Puts a device into quarantine. If it is there already, the first cause stays.
@@ -76,11 +82,11 @@ async fn lift(
 )]
 async fn quarantine(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     extract::Path(device): extract::Path<DeviceId>,
     extract::Json(request): extract::Json<QuarantineRequest>,
 ) -> Answer<Json<QuarantineView>> {
-    let quarantine = commands::quarantine(&state, &device, &by, &request.reason).await?;
+    let quarantine = commands::quarantine(&state, &device, &caller, &request.reason).await?;
     Ok(Json(QuarantineView { quarantine: Some(quarantine) }))
 }
 
@@ -96,11 +102,11 @@ async fn quarantine(
 )]
 async fn revoke(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     extract::Path(device): extract::Path<DeviceId>,
     extract::Json(request): extract::Json<QuarantineRequest>,
 ) -> Answer<Json<QuarantineView>> {
-    let quarantine = commands::revoke(&state, &device, &by, &request.reason).await?;
+    let quarantine = commands::revoke(&state, &device, &caller, &request.reason).await?;
     Ok(Json(QuarantineView { quarantine: Some(quarantine) }))
 }
 
@@ -115,9 +121,9 @@ async fn revoke(
 )]
 async fn let_in(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     extract::Path(device): extract::Path<DeviceId>,
 ) -> Answer<Json<QuarantineView>> {
-    let quarantine = commands::let_in(&state, &device, &by).await?;
+    let quarantine = commands::let_in(&state, &device, &caller).await?;
     Ok(Json(QuarantineView { quarantine }))
 }

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use gofleet_api::{DecisionRequest, ORIGIN_HEADER, Problem, ProblemCode, SHA256_HEADER};
+use gofleet_core::account::Permission;
 use gofleet_core::artifact::Artifact;
 use gofleet_core::digest::Digest;
 use gofleet_core::ids::ReleaseId;
@@ -14,7 +15,8 @@ use gofleet_core::release::{Release, ReleaseStatus};
 use gofleet_storage::Imported;
 use utoipa_axum::routes;
 
-use crate::access::{Access, CallingAdministrator, Pace, Routes};
+use crate::access::{Access, Pace, Routes};
+use crate::authorization::CallingPerson;
 use crate::extract::{self, Path};
 use crate::failure::{Answer, Failure};
 use crate::state::AppState;
@@ -22,14 +24,15 @@ use crate::upload::{self, Announced};
 use crate::{commands, http, views};
 
 pub fn routes() -> Routes {
+    let read = Access::Person(Permission::Read);
     Routes::default()
-        .add(Access::Administrator, Pace::Quick, routes!(releases))
-        .add(Access::Administrator, Pace::Long, routes!(import))
-        .add(Access::Administrator, Pace::Quick, routes!(release))
-        .add(Access::Administrator, Pace::Quick, routes!(manifest))
-        .add(Access::Administrator, Pace::Quick, routes!(artifacts))
-        .add(Access::Administrator, Pace::Quick, routes!(approve))
-        .add(Access::Administrator, Pace::Quick, routes!(block))
+        .add(read, Pace::Quick, routes!(releases))
+        .add(Access::Person(Permission::ImportRelease), Pace::Long, routes!(import))
+        .add(read, Pace::Quick, routes!(release))
+        .add(read, Pace::Quick, routes!(manifest))
+        .add(read, Pace::Quick, routes!(artifacts))
+        .add(Access::Person(Permission::ApproveRelease), Pace::Quick, routes!(approve))
+        .add(Access::Person(Permission::BlockRelease), Pace::Quick, routes!(block))
 }
 
 /// The catalog.
@@ -60,11 +63,11 @@ async fn releases(State(state): State<AppState>) -> Answer<Json<Vec<Release>>> {
 )]
 async fn import(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     headers: HeaderMap,
     body: Body,
 ) -> Answer<(StatusCode, Json<Release>)> {
-    match upload::import(&state, &by, announced(&headers)?, body).await? {
+    match upload::import(&state, &caller, announced(&headers)?, body).await? {
         Imported::New(release) => Ok((StatusCode::CREATED, Json(release))),
         Imported::Known(release) => Ok((StatusCode::OK, Json(release))),
     }
@@ -134,12 +137,12 @@ pub(super) async fn manifest_of(state: &AppState, release: &ReleaseId) -> Answer
 )]
 async fn approve(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     Path(release): Path<ReleaseId>,
     extract::Json(request): extract::Json<DecisionRequest>,
 ) -> Answer<Json<Release>> {
     let (status, reason) = (ReleaseStatus::Approved, &request.reason);
-    commands::decide_release(&state, &release, status, &by, reason).await.map(Json)
+    commands::decide_release(&state, &release, status, &caller, reason).await.map(Json)
 }
 
 /// Blocks a release: it may not be rolled out any more, and is taken back where it has not
@@ -151,10 +154,10 @@ async fn approve(
 )]
 async fn block(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     Path(release): Path<ReleaseId>,
     extract::Json(request): extract::Json<DecisionRequest>,
 ) -> Answer<Json<Release>> {
     let (status, reason) = (ReleaseStatus::Blocked, &request.reason);
-    commands::decide_release(&state, &release, status, &by, reason).await.map(Json)
+    commands::decide_release(&state, &release, status, &caller, reason).await.map(Json)
 }

@@ -6,29 +6,34 @@ use axum::http::StatusCode;
 use gofleet_api::{
     AssignRequest, Event, PreviewAnswer, Problem, RolloutStatus, RolloutSummary, SimulatedPlan,
 };
+use gofleet_core::account::Permission;
 use gofleet_core::ids::RolloutId;
 use gofleet_core::rollout::{Command, RolloutSpec};
 use serde::Deserialize;
 use utoipa_axum::routes;
 
-use crate::access::{Access, CallingAdministrator, Pace, Routes};
+use crate::access::{Access, Pace, Routes};
+use crate::authorization::CallingPerson;
 use crate::extract::{self, Path, Query};
 use crate::failure::Answer;
 use crate::state::AppState;
 use crate::{commands, forecast, views};
 
 pub fn routes() -> Routes {
+    let read = Access::Person(Permission::Read);
+    let halt = Access::Person(Permission::StopRollout);
     Routes::default()
-        .add(Access::Administrator, Pace::Quick, routes!(plan))
-        .add(Access::Administrator, Pace::Quick, routes!(preview))
-        .add(Access::Administrator, Pace::Quick, routes!(rollouts, start))
-        .add(Access::Administrator, Pace::Quick, routes!(rollout))
-        .add(Access::Administrator, Pace::Quick, routes!(decisions))
-        .add(Access::Administrator, Pace::Quick, routes!(pause))
-        .add(Access::Administrator, Pace::Quick, routes!(resume))
-        .add(Access::Administrator, Pace::Quick, routes!(stop))
-        .add(Access::Administrator, Pace::Quick, routes!(rollback))
-        .add(Access::Administrator, Pace::Quick, routes!(assign))
+        .add(read, Pace::Quick, routes!(plan))
+        .add(read, Pace::Quick, routes!(preview))
+        .add(read, Pace::Quick, routes!(rollouts))
+        .add(Access::Person(Permission::StartRollout), Pace::Quick, routes!(start))
+        .add(read, Pace::Quick, routes!(rollout))
+        .add(read, Pace::Quick, routes!(decisions))
+        .add(halt, Pace::Quick, routes!(pause))
+        .add(Access::Person(Permission::ResumeRollout), Pace::Quick, routes!(resume))
+        .add(halt, Pace::Quick, routes!(stop))
+        .add(halt, Pace::Quick, routes!(rollback))
+        .add(Access::Person(Permission::AssignRollout), Pace::Quick, routes!(assign))
 }
 
 /// What is asked for besides the plan.
@@ -102,10 +107,10 @@ async fn preview(
 )]
 async fn start(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     extract::Json(spec): extract::Json<RolloutSpec>,
 ) -> Answer<(StatusCode, Json<RolloutStatus>)> {
-    let started = commands::start(&state, &spec, &by).await?;
+    let started = commands::start(&state, &spec, &caller).await?;
     Ok((StatusCode::CREATED, Json(started)))
 }
 
@@ -155,11 +160,11 @@ async fn decisions(
 )]
 async fn assign(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     Path(rollout): Path<RolloutId>,
     extract::Json(request): extract::Json<AssignRequest>,
 ) -> Answer<Json<RolloutStatus>> {
-    commands::assign(&state, &rollout, request.device.as_ref(), &by).await.map(Json)
+    commands::assign(&state, &rollout, request.device.as_ref(), &caller).await.map(Json)
 }
 
 macro_rules! command_routes {
@@ -175,10 +180,10 @@ macro_rules! command_routes {
         )]
         async fn $name(
             State(state): State<AppState>,
-            CallingAdministrator(by): CallingAdministrator,
+            caller: CallingPerson,
             Path(rollout): Path<RolloutId>,
         ) -> Answer<Json<RolloutStatus>> {
-            commands::command(&state, &rollout, $command, &by).await.map(Json)
+            commands::command(&state, &rollout, $command, &caller).await.map(Json)
         }
     )+};
 }

@@ -6,13 +6,15 @@ use axum::response::{IntoResponse, Response};
 use gofleet_api::{
     LoginLink, LoginRequest, NewToken, Problem, ProblemCode, TokenRequest, TokenView,
 };
+use gofleet_core::account::{Permission, Subject};
 use gofleet_core::audit::Act;
 use gofleet_core::time::Span;
 use gofleet_storage::Token;
 use utoipa_axum::routes;
 
-use crate::access::{Access, CallingAdministrator, Pace, Peer, Routes};
+use crate::access::{Access, Pace, Peer, Routes};
 use crate::authentication::{close_session, open_session};
+use crate::authorization::{CallingPerson, Permitted};
 use crate::collections;
 use crate::extract::Json;
 use crate::failure::{Answer, Failure};
@@ -25,11 +27,13 @@ const MAX_TOKEN_LIFETIME: Span = Span::from_secs(30 * 24 * 60 * 60);
 const MAX_NOTE_CHARS: usize = 200;
 
 pub fn routes() -> Routes {
+    let own = Access::Person(Permission::Own);
     Routes::default()
         .add(Access::Anyone, Pace::Quick, routes!(login))
-        .add(Access::Administrator, Pace::Quick, routes!(logout))
-        .add(Access::Administrator, Pace::Quick, routes!(login_link))
-        .add(Access::Administrator, Pace::Quick, routes!(tokens, create_token))
+        .add(own, Pace::Quick, routes!(logout))
+        .add(own, Pace::Quick, routes!(login_link))
+        .add(Access::Person(Permission::Read), Pace::Quick, routes!(tokens))
+        .add(Access::Person(Permission::EnrolDevices), Pace::Quick, routes!(create_token))
 }
 
 /// Opens a console session.
@@ -47,7 +51,7 @@ async fn login(
     headers: HeaderMap,
     Json(request): Json<LoginRequest>,
 ) -> Answer<Response> {
-    let cookie = open_session(&state, peer, &headers, &request.token).await?;
+    let cookie = open_session(&state, peer, &headers, &request).await?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
@@ -58,9 +62,15 @@ async fn login(
 )]
 async fn login_link(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
+    Permitted(by): Permitted,
 ) -> Answer<(StatusCode, axum::Json<LoginLink>)> {
-    let (link, expires_at) = state.login_links().make(state.now());
+    if caller.person().token.as_ref().is_some_and(|token| !token.roles.is_empty()) {
+        let detail = "the API token that was sent is for some roles only, and a session has all";
+        return Err(Failure::new(ProblemCode::Forbidden, detail));
+    }
+    let account = caller.person().account.as_ref().map(|account| account.name.clone());
+    let (link, expires_at) = state.login_links().make(account, state.now());
     // Who is not told the link cannot follow it.
     state.storage().record(&by, Act::LoginLinkMade { expires_at }, state.now()).await?;
     let path = format!("/login?link={}", link.reveal());
@@ -74,7 +84,7 @@ async fn login_link(
 )]
 async fn logout(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    Permitted(by): Permitted,
     headers: HeaderMap,
 ) -> Answer<Response> {
     let cookie = close_session(&state, &by, &headers).await?;
@@ -109,9 +119,10 @@ fn view(token: Token) -> TokenView {
 )]
 async fn create_token(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     Json(request): Json<TokenRequest>,
 ) -> Answer<(StatusCode, axum::Json<NewToken>)> {
+    let by = caller.may(&state, Permission::EnrolDevices, Subject::Fleet {}).await?;
     let lifetime = request.expires_in.unwrap_or(state.config().token_lifetime);
     if lifetime == Span::ZERO || lifetime > MAX_TOKEN_LIFETIME {
         return Err(Failure::new(

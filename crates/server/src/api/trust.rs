@@ -4,9 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use gofleet_api::{ImportTrust, Problem, TrustKeys, TrustView};
+use gofleet_core::account::Permission;
 use utoipa_axum::routes;
 
-use crate::access::{Access, CallingAdministrator, Pace, Routes};
+use crate::access::{Access, Pace, Routes};
+use crate::authorization::CallingPerson;
 use crate::extract::{self, Path};
 use crate::failure::Answer;
 use crate::http;
@@ -16,8 +18,9 @@ use crate::trust;
 pub fn routes() -> Routes {
     Routes::default()
         .add(Access::Anyone, Pace::Quick, routes!(metadata))
-        .add(Access::Administrator, Pace::Quick, routes!(keys))
-        .add(Access::Administrator, Pace::Quick, routes!(view, import))
+        .add(Access::Person(Permission::Read), Pace::Quick, routes!(keys))
+        .add(Access::Person(Permission::Read), Pace::Quick, routes!(view))
+        .add(Access::Person(Permission::ImportTrust), Pace::Quick, routes!(import))
 }
 
 /// A file of TUF metadata, like `timestamp.json` or `3.root.json`.
@@ -62,8 +65,8 @@ async fn view(State(state): State<AppState>) -> Answer<Json<TrustView>> {
 )]
 async fn import(
     State(state): State<AppState>,
-    CallingAdministrator(by): CallingAdministrator,
+    caller: CallingPerson,
     extract::Json(request): extract::Json<ImportTrust>,
 ) -> Answer<Json<TrustView>> {
-    trust::import(&state, &by, request).await.map(Json)
+    trust::import(&state, &caller, request).await.map(Json)
 }

@@ -65,12 +65,12 @@ pub(super) async fn ask(
 
 pub(super) async fn act(
     State(state): State<AppState>,
-    Visitor(by): Visitor,
+    Visitor(caller): Visitor,
     Path(id): Path<String>,
     Query(meant): Query<Meant>,
 ) -> Reply {
     let rollout: RolloutId = id.parse().map_err(|error| not_an_id(&error))?;
-    match commands::assign(&state, &rollout, meant.device.as_ref(), &by).await {
+    match commands::assign(&state, &rollout, meant.device.as_ref(), &caller).await {
         Ok(_) => Ok(Redirect::to(&meant.back(&rollout)).into_response()),
         Err(failure) => {
             let mut page = rollout_page(&state, &id).await?;

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use gofleet_api::{AuditEntry, AuditHead};
+use gofleet_core::account::{Permission, Subject};
 use gofleet_core::time::Timestamp;
 use gofleet_storage::AuditFilter;
 use serde::Deserialize;
@@ -85,9 +86,10 @@ pub(super) struct AuditPage {
 /// `GET /audit`
 pub(super) async fn page(
     State(state): State<AppState>,
-    _: Visitor,
+    Visitor(caller): Visitor,
     Query(query): Query<AuditQuery>,
 ) -> Reply {
+    caller.may(&state, Permission::ReadAudit, Subject::Fleet {}).await?;
     let entries = state.storage().audit_entries(&query.filter(), PAGE_SIZE).await?;
     let head = audit::head(&state).await?;
     render(&AuditPage::new(&head, &entries, query, state.now()))
@@ -128,6 +130,9 @@ impl Row {
         let how = [Some(entry.actor.kind.as_str()), entry.via.as_deref(), entry.origin.as_deref()];
         let how: Vec<&str> = how.into_iter().flatten().collect();
         let mut details = details(entry);
+        if let Some(ticket) = &entry.ticket {
+            details.push(Detail { name: "ticket".to_owned(), value: ticket.clone() });
+        }
         if let Some(told_at) = entry.told_at {
             details.push(Detail { name: "told".to_owned(), value: told_at.to_string() });
         }

@@ -183,12 +183,12 @@ pub(super) async fn one(
 /// `POST /collections`
 pub(super) async fn save(
     State(state): State<AppState>,
-    Visitor(by): Visitor,
+    Visitor(caller): Visitor,
     Form(form): Form<Filled>,
 ) -> Reply {
     let saved = async {
         let name = parse(form.name.trim())?;
-        collections::set(&state, &by, &name, form.request()).await?;
+        collections::set(&state, &caller, &name, form.request()).await?;
         Ok::<_, Failure>(name)
     };
     match saved.await {
@@ -225,15 +225,15 @@ pub(super) async fn ask(
 /// `POST /collections/{name}/delete`
 pub(super) async fn delete(
     State(state): State<AppState>,
-    Visitor(by): Visitor,
+    Visitor(caller): Visitor,
     Path(name): Path<String>,
 ) -> Reply {
     let name = parse(&name)?;
-    match state.storage().delete_collection(&by, &name, state.now()).await {
+    match collections::delete(&state, &caller, &name).await {
         Ok(_) => Ok(Redirect::to("/collections").into_response()),
         Err(error) => {
             let mut page = page(&state, &name).await?;
-            let status = refused(&mut page.shell, &error.into());
+            let status = refused(&mut page.shell, &error);
             Ok((status, render(&page)?).into_response())
         }
     }

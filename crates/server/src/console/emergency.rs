@@ -56,13 +56,13 @@ pub(super) async fn ask(_: Visitor, Path(verb): Path<String>) -> Reply {
 
 pub(super) async fn act(
     State(state): State<AppState>,
-    Visitor(by): Visitor,
+    Visitor(caller): Visitor,
     Path(verb): Path<String>,
     Form(form): Form<ReasonForm>,
 ) -> Reply {
     match parse(&verb)? {
-        Verb::Stop => drop(commands::stop_everything(&state, &by, &form.reason).await?),
-        Verb::Lift => drop(commands::lift_emergency(&state, &by).await?),
+        Verb::Stop => drop(commands::stop_everything(&state, &caller, &form.reason).await?),
+        Verb::Lift => drop(commands::lift_emergency(&state, &caller).await?),
     }
     Ok(Redirect::to("/").into_response())
 }

@@ -35,6 +35,7 @@ pub(super) enum Section {
     Collections,
     Releases,
     Audit,
+    Access,
 }
 
 /// A part of the console, in the navigation.
@@ -65,6 +66,7 @@ impl Shell {
                 link(Section::Collections, "Collections", "/collections", "g-collections"),
                 link(Section::Releases, "Releases", "/releases", "g-releases"),
                 link(Section::Audit, "Audit", "/audit", "g-audit"),
+                link(Section::Access, "Access", "/access", "g-access"),
             ],
             version: env!("CARGO_PKG_VERSION"),
             announce: String::new(),

@@ -286,12 +286,12 @@ pub(super) async fn page(
 /// `POST /planner/start`
 pub(super) async fn start(
     State(state): State<AppState>,
-    Visitor(by): Visitor,
+    Visitor(caller): Visitor,
     Form(mut fields): Form<Fields>,
 ) -> Reply {
     let newest = example_version(&views::releases(&state).await?);
     let started = match Filled::new(&fields, &newest).spec() {
-        Ok(spec) => commands::start(&state, &spec, &by).await,
+        Ok(spec) => commands::start(&state, &spec, &caller).await,
         Err(failure) => Err(failure),
     };
     match started {

@@ -61,16 +61,16 @@ pub(super) async fn ask(
 
 pub(super) async fn act(
     State(state): State<AppState>,
-    Visitor(by): Visitor,
+    Visitor(caller): Visitor,
     Path((id, verb)): Path<(String, String)>,
     Form(form): Form<ReasonForm>,
 ) -> Reply {
     let device: DeviceId = id.parse().map_err(|error| not_an_id(&error))?;
     match parse(&verb)? {
         Verb::Quarantine => {
-            drop(commands::quarantine(&state, &device, &by, &form.reason).await?);
+            drop(commands::quarantine(&state, &device, &caller, &form.reason).await?);
         }
-        Verb::LetIn => drop(commands::let_in(&state, &device, &by).await?),
+        Verb::LetIn => drop(commands::let_in(&state, &device, &caller).await?),
     }
     Ok(Redirect::to(&format!("/devices/{device}")).into_response())
 }

@@ -5,28 +5,49 @@ use axum::extract::{Form, FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use gofleet_core::audit::By;
+use gofleet_api::LoginRequest;
+use gofleet_core::account::{ADMINISTRATOR, Permission, Subject};
 use serde::Deserialize;
 
 use super::assets::{ADDRESSES, Addresses};
 use super::devices::percent_encoded;
-use super::{Reply, Trouble, pieces, render};
-use crate::access::{CallingAdministrator, Peer};
+use super::{Reply, Trouble, not_an_id, pieces, render};
+use crate::access::Peer;
 use crate::authentication::{Authenticated, close_session, open_session};
+use crate::authorization::CallingPerson;
+use crate::failure::Failure;
 use crate::state::AppState;
 
-/// The administrator who looks at a page. Everybody else is sent to sign in, and from
-/// there to where they wanted to go.
-pub(super) struct Visitor(pub(super) By);
+/// The person who looks at a page, and may. Everybody else is sent to sign in, and from there to
+/// where they wanted to go.
+pub(super) struct Visitor(pub(super) CallingPerson);
 
 impl<S: Sync> FromRequestParts<S> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        if let Ok(CallingAdministrator(by)) =
-            CallingAdministrator::from_request_parts(parts, state).await
-        {
-            return Ok(Self(by));
+        let Myself(caller) = Myself::from_request_parts(parts, state).await?;
+        if caller.person().account.as_ref().is_some_and(|it| it.must_change_password) {
+            return Err(Redirect::to("/account").into_response());
+        }
+        let state = parts.extensions.get::<AppState>().cloned();
+        let state = state.expect("who calls was looked at with the server's state");
+        match caller.may(&state, Permission::Read, Subject::Fleet {}).await {
+            Ok(_) => Ok(Self(caller)),
+            Err(failure) => Err(Trouble(failure).into_response()),
+        }
+    }
+}
+
+/// The person who looks at a page that concerns nobody else.
+pub(super) struct Myself(pub(super) CallingPerson);
+
+impl<S: Sync> FromRequestParts<S> for Myself {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        if let Ok(caller) = CallingPerson::from_request_parts(parts, state).await {
+            return Ok(Self(caller));
         }
         match parts.extensions.get::<Authenticated>() {
             Some(Authenticated(Err(failure))) => Err(Trouble(failure.clone()).into_response()),
@@ -67,7 +88,8 @@ pub(super) async fn login_page(
     headers: HeaderMap,
 ) -> Reply {
     if !query.link.is_empty() {
-        return enter(&state, peer, &headers, &query.link, &query.next).await;
+        let login = LoginRequest::Token { token: query.link };
+        return enter(&state, peer, &headers, &login, &query.next).await;
     }
     let next = own_path(&query.next).to_owned();
     render(&LoginPage { assets: &ADDRESSES, problem: String::new(), next })
@@ -75,7 +97,11 @@ pub(super) async fn login_page(
 
 #[derive(Deserialize)]
 pub(super) struct LoginForm {
-    token: String,
+    /// An account; empty for whoever holds the administrator's token.
+    #[serde(default)]
+    account: String,
+    /// The password of the account, or the token.
+    secret: String,
     #[serde(default)]
     next: String,
 }
@@ -87,7 +113,15 @@ pub(super) async fn login(
     headers: HeaderMap,
     Form(form): Form<LoginForm>,
 ) -> Reply {
-    enter(&state, peer, &headers, &form.token, &form.next).await
+    let LoginForm { account, secret, next } = form;
+    let login = match account.trim() {
+        "" | ADMINISTRATOR => LoginRequest::Token { token: secret },
+        account => match account.parse() {
+            Ok(account) => LoginRequest::Password { account, password: secret },
+            Err(error) => return refuse(&not_an_id(&error), &next),
+        },
+    };
+    enter(&state, peer, &headers, &login, &next).await
 }
 
 /// Opens a session and goes on, or says why not.
@@ -95,32 +129,38 @@ async fn enter(
     state: &AppState,
     peer: Peer,
     headers: &HeaderMap,
-    token: &str,
+    login: &LoginRequest,
     next: &str,
 ) -> Reply {
-    let next = own_path(next);
-    match open_session(state, peer, headers, token).await {
-        Ok(cookie) => Ok(([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response()),
-        Err(failure) => {
-            let problem = failure.problem();
-            let hint = problem.hint.as_deref().unwrap_or_default();
-            let page = LoginPage {
-                assets: &ADDRESSES,
-                problem: pieces::sentences(&[&problem.detail, hint]),
-                next: next.to_owned(),
-            };
-            let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
-            Ok((status, render(&page)?).into_response())
+    match open_session(state, peer, headers, login).await {
+        Ok(cookie) => {
+            let to = Redirect::to(own_path(next));
+            Ok(([(header::SET_COOKIE, cookie)], to).into_response())
         }
+        Err(failure) => refuse(&failure, next),
     }
+}
+
+/// The page to sign in, with why that failed.
+fn refuse(failure: &Failure, next: &str) -> Reply {
+    let problem = failure.problem();
+    let hint = problem.hint.as_deref().unwrap_or_default();
+    let page = LoginPage {
+        assets: &ADDRESSES,
+        problem: pieces::sentences(&[&problem.detail, hint]),
+        next: own_path(next).to_owned(),
+    };
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
+    Ok((status, render(&page)?).into_response())
 }
 
 /// `POST /logout`
 pub(super) async fn logout(
     State(state): State<AppState>,
-    Visitor(by): Visitor,
+    Myself(caller): Myself,
     headers: HeaderMap,
 ) -> Reply {
+    let by = caller.may(&state, Permission::Own, Subject::Fleet {}).await?;
     let cookie = close_session(&state, &by, &headers).await?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/login")).into_response())
 }

@@ -1,10 +1,14 @@
 //! Every route as everybody: what the declarations promise is what the server does.
 
-use gofleet_api::{DecisionRequest, LoginLink, LoginRequest, trust};
+use std::collections::HashMap;
+
+use gofleet_api::{
+    ApiTokenRequest, DecisionRequest, LoginLink, LoginRequest, Permission, Role, trust,
+};
 use gofleet_server::access::{Access, Route};
 use reqwest::{RequestBuilder, StatusCode};
 
-use crate::support::{Papers, TestServer, everybody};
+use crate::support::{Papers, TestServer, everybody, http};
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,41 +21,58 @@ enum Caller {
     Session,
     SessionOfAnotherSite,
     SessionWithoutOrigin,
+    /// Somebody with this role, by an API token.
+    Role(Role),
+    /// Somebody with an account and no role.
+    NoRole,
+    /// An operator, by an API token that was made for looking only.
+    ViewerToken,
 }
 
-const CALLERS: [Caller; 8] = [
-    Caller::Nobody,
-    Caller::Stranger,
-    Caller::Device,
-    Caller::Edge,
-    Caller::Administrator,
-    Caller::Session,
-    Caller::SessionOfAnotherSite,
-    Caller::SessionWithoutOrigin,
-];
+fn callers() -> Vec<Caller> {
+    let mut callers = vec![
+        Caller::Nobody,
+        Caller::Stranger,
+        Caller::Device,
+        Caller::Edge,
+        Caller::Administrator,
+        Caller::Session,
+        Caller::SessionOfAnotherSite,
+        Caller::SessionWithoutOrigin,
+        Caller::NoRole,
+        Caller::ViewerToken,
+    ];
+    callers.extend(Role::ALL.map(Caller::Role));
+    callers
+}
 
 /// What must come of it: a status, or none if the caller is let through.
 fn expected(route: &Route, caller: Caller) -> Option<StatusCode> {
     let changes = !matches!(route.method, "GET" | "HEAD");
-    let (admits_device, admits_edge, admits_administrator) = match route.access {
-        Access::Anyone => return None,
-        Access::Device => (true, false, false),
-        Access::Edge => (false, true, false),
-        Access::Administrator => (false, false, true),
-        Access::Known => (true, true, true),
-    };
     let admitted = |is_admitted: bool| (!is_admitted).then_some(StatusCode::FORBIDDEN);
+    let (to_devices, to_edges, permission) = match route.access {
+        Access::Anyone => return None,
+        Access::Device => (true, false, None),
+        Access::Edge => (false, true, None),
+        Access::Person(permission) => (false, false, Some(permission)),
+        Access::Known => (true, true, Some(Permission::Own)),
+    };
     match caller {
         Caller::Nobody | Caller::Stranger => Some(StatusCode::UNAUTHORIZED),
-        Caller::Device => admitted(admits_device),
-        Caller::Edge => admitted(admits_edge),
-        Caller::Administrator | Caller::Session => admitted(admits_administrator),
+        Caller::Device => admitted(to_devices),
+        Caller::Edge => admitted(to_edges),
         Caller::SessionOfAnotherSite | Caller::SessionWithoutOrigin if changes => {
             Some(StatusCode::FORBIDDEN)
         }
-        Caller::SessionOfAnotherSite | Caller::SessionWithoutOrigin => {
-            admitted(admits_administrator)
-        }
+        Caller::Administrator
+        | Caller::Session
+        | Caller::SessionOfAnotherSite
+        | Caller::SessionWithoutOrigin => admitted(permission.is_some()),
+        Caller::Role(role) => admitted(permission.is_some_and(|it| role.may(it))),
+        // A session has all roles of the account, and the token is for one.
+        Caller::ViewerToken if route.path == "/session/link" => Some(StatusCode::FORBIDDEN),
+        Caller::ViewerToken => admitted(permission.is_some_and(|it| Role::Viewer.may(it))),
+        Caller::NoRole => admitted(permission == Some(Permission::Own)),
     }
 }
 
@@ -59,6 +80,7 @@ struct Credentials {
     device: Papers,
     edge: Papers,
     session: String,
+    people: HashMap<String, String>,
 }
 
 fn sign(
@@ -80,11 +102,14 @@ fn sign(
             request.header("cookie", cookie).header("origin", "http://evil.example")
         }
         Caller::SessionWithoutOrigin => request.header("cookie", cookie),
+        Caller::Role(role) => request.bearer_auth(&credentials.people[role.as_str()]),
+        Caller::NoRole => request.bearer_auth(&credentials.people["nobody"]),
+        Caller::ViewerToken => request.bearer_auth(&credentials.people["looks"]),
     }
 }
 
 async fn log_in(server: &TestServer) -> String {
-    let request = LoginRequest { token: server.admin_token.clone() };
+    let request = LoginRequest::Token { token: server.admin_token.clone() };
     let response = server.request("POST", "/session").json(&request).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
     let cookie = response.headers()["set-cookie"].to_str().unwrap().to_owned();
@@ -95,22 +120,34 @@ async fn log_in(server: &TestServer) -> String {
     rest.split(';').next().unwrap().to_owned()
 }
 
+/// Every route as everybody, made of the declarations: a route that is added is in it, and one
+/// without a declaration can't be added.
 #[tokio::test]
 async fn every_route_admits_whom_it_declares_and_nobody_else() {
     let server = TestServer::start().await;
     let (_, _, device) = server.enrol("one").await;
     let edge = server.enrol_edge("berlin").await.1;
+    let mut people = HashMap::new();
+    for role in Role::ALL {
+        let name = role.as_str();
+        people.insert(name.to_owned(), server.person(name, &[name]).await.secret);
+    }
+    people.insert("nobody".to_owned(), server.person("nobody", &[]).await.secret);
+    let operator = server.person("ann", &["operator", "viewer"]).await;
+    let request = ApiTokenRequest { roles: vec![Role::Viewer], ..ApiTokenRequest::default() };
+    let looks = operator.client.make_api_token(&request).await.unwrap();
+    people.insert("looks".to_owned(), trust::secret_in(&looks.secret).to_owned());
+    let mut credentials = Credentials { device, edge, session: log_in(&server).await, people };
     let routes = gofleet_server::api::table();
-    assert!(routes.len() > 25, "{}", routes.len());
+    assert!(routes.len() > 60, "{}", routes.len());
     for route in &routes {
-        for caller in CALLERS {
-            // A session of its own, since one of the routes ends the session.
-            let credentials = Credentials {
-                device: device.clone(),
-                edge: edge.clone(),
-                session: log_in(&server).await,
-            };
-            let path = route.path.replace("{id}", "x-1").replace("{sha256}", &"0".repeat(64));
+        for caller in callers() {
+            if route.path == "/session" {
+                // One of the routes ends the session.
+                credentials.session = log_in(&server).await;
+            }
+            let path = route.path.replace("{id}", "x-1").replace("{name}", "x-1");
+            let path = path.replace("{sha256}", &"0".repeat(64));
             let response =
                 sign((route.method, &path), caller, &server, &credentials).send().await.unwrap();
             let status = response.status();
@@ -123,6 +160,37 @@ async fn every_route_admits_whom_it_declares_and_nobody_else() {
                     "{route:?} as {caller:?}: {status}"
                 ),
             }
+        }
+    }
+}
+
+/// The same for the pages: what one may not see is told as a page, and nobody is asked to sign in
+/// who has.
+#[tokio::test]
+async fn every_page_admits_whom_it_is_for() {
+    let server = TestServer::start().await;
+    let anywhere = Role::ALL.as_slice();
+    for (path, roles) in [
+        ("/", anywhere),
+        ("/rollouts", anywhere),
+        ("/planner", anywhere),
+        ("/devices", anywhere),
+        ("/collections", anywhere),
+        ("/releases", anywhere),
+        ("/account", anywhere),
+        ("/audit", Permission::ReadAudit.roles()),
+        ("/access", Permission::ReadAccess.roles()),
+    ] {
+        for role in Role::ALL {
+            let known = server.people.lock().await.get(role.as_str()).cloned();
+            let person = match known {
+                Some(person) => person,
+                None => server.person(role.as_str(), &[role.as_str()]).await,
+            };
+            let page = http().get(format!("{}{path}", server.plain_url));
+            let status = page.bearer_auth(&person.secret).send().await.unwrap().status();
+            let expect = if roles.contains(&role) { StatusCode::OK } else { StatusCode::FORBIDDEN };
+            assert_eq!(status, expect, "{path} as {role}");
         }
     }
 }
@@ -165,7 +233,7 @@ async fn a_session_ends_by_logging_out_and_by_time() {
 #[tokio::test]
 async fn a_login_from_another_sites_page_is_refused() {
     let server = TestServer::start().await;
-    let request = LoginRequest { token: server.admin_token.clone() };
+    let request = LoginRequest::Token { token: server.admin_token.clone() };
     let login = server.request("POST", "/session").json(&request);
     let response = login.header("origin", "http://evil.example").send().await.unwrap();
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
@@ -212,7 +280,7 @@ async fn a_login_link_logs_in_once() {
     let link: LoginLink = request.send().await.unwrap().json().await.unwrap();
     let (_, secret) = link.path.split_once("/login?link=").unwrap();
     for expect in [StatusCode::NO_CONTENT, StatusCode::UNAUTHORIZED] {
-        let request = LoginRequest { token: secret.to_owned() };
+        let request = LoginRequest::Token { token: secret.to_owned() };
         let response = server.request("POST", "/session").json(&request).send().await.unwrap();
         assert_eq!(response.status(), expect);
     }

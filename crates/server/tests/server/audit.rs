@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 /// Every route that is no mere reading, and what the log tells of it. A new route must be added.
-const ROUTES: [(&str, &str, Option<&str>); 33] = [
+const ROUTES: [(&str, &str, Option<&str>); 44] = [
     ("POST", "/session", Some("session.opened")),
     ("DELETE", "/session", Some("session.closed")),
     ("POST", "/session/link", Some("session.link_made")),
@@ -48,6 +48,17 @@ const ROUTES: [(&str, &str, Option<&str>); 33] = [
     ("PUT", "/emergency", Some("emergency.stopped")),
     ("DELETE", "/emergency", Some("emergency.lifted")),
     ("POST", "/trust", Some("trust.imported")),
+    ("PUT", "/account/password", Some("account.password_set")),
+    ("POST", "/api-tokens", Some("api_token.created")),
+    ("DELETE", "/api-tokens/{id}", Some("api_token.revoked")),
+    ("POST", "/session/token", Some("api_token.created")),
+    ("POST", "/accounts", Some("account.set")),
+    ("PUT", "/accounts/{name}", Some("account.set")),
+    ("DELETE", "/accounts/{name}", Some("account.removed")),
+    ("POST", "/accounts/{name}/password", Some("account.password_set")),
+    ("PUT", "/rules/{name}", Some("rule.set")),
+    ("DELETE", "/rules/{name}", Some("rule.deleted")),
+    ("POST", "/rules/{name}/trial", None),
     // Nobody decides anything by these.
     ("POST", "/agent/report", None),
     ("POST", "/agent/ways", None),
@@ -122,16 +133,19 @@ async fn use_everything(server: &TestServer) -> Vec<String> {
     admin.revoke(&id, &stolen).await.unwrap();
     let edge_id = admin.edges().await.unwrap()[0].id.clone();
     admin.revoke_edge(&edge_id, &stolen).await.unwrap();
+    let secrets = crate::people::use_accounts_and_rules(server).await;
     let link = admin.login_link().await.unwrap();
     let session = log_in_and_out(server, &server.admin_token).await;
     let (_, link) = link.path.split_once("link=").unwrap();
     let by_link = log_in_and_out(server, link).await;
     let admin_token = server.admin_token.clone();
-    vec![papers.key, token, edge.key, session, by_link, link.to_owned(), admin_token]
+    let mut all = vec![papers.key, token, edge.key, session, by_link, link.to_owned(), admin_token];
+    all.extend(secrets);
+    all
 }
 
 async fn log_in_and_out(server: &TestServer, token: &str) -> String {
-    let request = LoginRequest { token: token.to_owned() };
+    let request = LoginRequest::Token { token: token.to_owned() };
     let response = server.request("POST", "/session").json(&request).send().await.unwrap();
     let cookie = response.headers()["set-cookie"].to_str().unwrap().to_owned();
     let session = cookie.split(['=', ';']).nth(1).unwrap().to_owned();
@@ -196,7 +210,7 @@ async fn the_log_is_listed_by_pages_and_filters() {
     assert_eq!(ask(2, None, "admin", "token.created").await, [11, 9]);
     assert_eq!(ask(9, None, "", "dev").await, [0; 0]);
     let (_, device, _) = server.enrol("one").await;
-    refused(device.audit_head().await, ProblemCode::Forbidden, "administrator");
+    refused(device.audit_head().await, ProblemCode::Forbidden, "person");
 }
 
 #[tokio::test]

@@ -75,5 +75,5 @@ async fn a_distribution_point_fetches_artifacts_and_nothing_else() {
     let unknown = server.public().artifact_size(&release.archive.sha256).await.unwrap_err();
     assert!(matches!(unknown, ClientError::NotGofleet { status: 401, .. }), "{unknown}");
     refused(edge.agent_manifest(&release.id).await, ProblemCode::Forbidden, "a device");
-    refused(edge.releases().await, ProblemCode::Forbidden, "an administrator");
+    refused(edge.releases().await, ProblemCode::Forbidden, "person");
 }

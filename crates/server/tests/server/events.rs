@@ -67,5 +67,5 @@ async fn a_place_that_is_no_number_is_refused() {
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let (_, device, _) = server.enrol("one").await;
     let mut events = device.events(None);
-    refused(events.next().await, ProblemCode::Forbidden, "administrator");
+    refused(events.next().await, ProblemCode::Forbidden, "person");
 }

@@ -19,6 +19,7 @@ mod identity;
 mod import;
 mod lifecycle;
 mod orders;
+mod people;
 mod requests;
 mod rollouts;
 mod support;

@@ -1,5 +1,6 @@
 //! A server in this process, and the requests that tests make of it.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,8 +8,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use gofleet_api::{
-    Client, ClientError, Credential, DecisionRequest, EdgeReport, EnrolEdgeRequest, EnrolRequest,
-    Key, ProblemCode, TokenRequest, trust,
+    AccountRequest, ApiTokenRequest, Client, ClientError, Credential, DecisionRequest, EdgeReport,
+    EnrolEdgeRequest, EnrolRequest, Key, PasswordRequest, ProblemCode, TokenLoginRequest,
+    TokenRequest, trust,
 };
 use gofleet_core::artifact::Artifact;
 use gofleet_core::digest::Digest;
@@ -22,7 +24,7 @@ use gofleet_server::{ServeError, ServerConfig, Sources, serve_with_clock};
 use gofleet_testkit::archive::{small_go, zip};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
 
 /// How long anything in these tests may take.
@@ -39,6 +41,18 @@ pub struct TestServer {
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), ServeError>>,
     folder: TempDir,
+    /// Who was given an account.
+    pub people: Mutex<HashMap<String, Person>>,
+}
+
+/// Somebody with an account.
+#[derive(Clone)]
+pub struct Person {
+    /// Asks by an API token.
+    pub client: Client,
+    /// The token's secret.
+    pub secret: String,
+    pub password: String,
 }
 
 /// The settings of a server on this folder and any free port.
@@ -86,7 +100,16 @@ impl TestServer {
         let admin_token = std::fs::read_to_string(&ready.admin_token_file).unwrap();
         let admin_token = admin_token.trim().to_owned();
         let plain_url = ready.local_url.unwrap_or_default();
-        Self { url: ready.url, plain_url, admin_token, clock_ms, stop, task, folder }
+        Self {
+            url: ready.url,
+            plain_url,
+            admin_token,
+            clock_ms,
+            stop,
+            task,
+            folder,
+            people: Mutex::default(),
+        }
     }
 
     /// Stops it as Ctrl-C does; the folder that it leaves.
@@ -141,6 +164,25 @@ impl TestServer {
     /// The administrator's client.
     pub fn admin(&self) -> Client {
         Client::with_token(&self.url, &self.admin_token).unwrap()
+    }
+
+    /// Somebody with an account and a password of their own, with these roles.
+    pub async fn person(&self, name: &str, grants: &[&str]) -> Person {
+        let grants = grants.iter().map(|grant| grant.parse().unwrap()).collect();
+        let request = AccountRequest { name: name.parse().unwrap(), note: String::new(), grants };
+        let made = self.admin().add_account(&request).await.unwrap();
+        let account = made.account.name;
+        let (password, token) = (made.password, ApiTokenRequest::default());
+        let request = TokenLoginRequest { account, password: password.clone(), token };
+        let made = self.public().log_in(&request).await.unwrap();
+        let client = Client::with_token(&self.url, &made.secret).unwrap();
+        let chosen = "correct horse battery".to_owned();
+        let request = PasswordRequest { old: password, new: chosen.clone() };
+        client.choose_password(&request).await.unwrap();
+        let secret = trust::secret_in(&made.secret).to_owned();
+        let person = Person { client, secret, password: chosen };
+        self.people.lock().await.insert(name.to_owned(), person.clone());
+        person
     }
 
     /// A new enrolment token.

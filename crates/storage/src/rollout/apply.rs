@@ -134,6 +134,9 @@ impl Storage {
             let (rollout, device, by) = (id.clone(), device.cloned(), by.name.clone());
             write.event(&Change::RolloutAssigned { rollout, device, by }).await?;
         }
+        if let Decider::Person { by, command: Command::Resume } = decider {
+            write.acts_for(id, &by.name).await?;
+        }
         for action in &actions {
             write.apply(&view, &devices, action).await?;
         }
@@ -170,6 +173,17 @@ impl Write<'_> {
                 self.set_state(&view.id, *state, cause.as_ref()).await
             }
         }
+    }
+
+    /// Whoever lets a rollout go on answers for it since.
+    async fn acts_for(&mut self, rollout: &RolloutId, person: &str) -> Result<(), StorageError> {
+        sqlx::query("UPDATE rollouts SET acts_for = $2 WHERE id = $1")
+            .bind(rollout.to_string())
+            .bind(person.to_owned())
+            .execute(&mut *self.transaction)
+            .await
+            .during("note for whom a rollout acts")?;
+        Ok(())
     }
 
     async fn update_device(

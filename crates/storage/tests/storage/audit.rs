@@ -265,7 +265,7 @@ async fn the_emergency_stop_holds_even_if_the_database_cannot_take_it() {
 async fn no_secret_stands_in_an_entry() {
     let bench = Bench::with_fleet(1).await;
     let session = Digest::of(b"a session");
-    bench.storage.add_session(&ann(), &session, START, START).await.unwrap();
+    bench.storage.add_session(&ann(), &session, (None, START), START).await.unwrap();
     let lines = bench.lines().await.concat();
     // Not even the digests by which the database knows them: they would let a reader of the log
     // look for them elsewhere.

@@ -1,6 +1,7 @@
 //! Tokens, credentials, sessions.
 
-use gofleet_storage::EnrolError;
+use gofleet_core::ids::AccountName;
+use gofleet_storage::{EnrolError, Session};
 
 use super::*;
 
@@ -72,12 +73,16 @@ async fn sessions_open_close_and_end() {
     let bench = Bench::new().await;
     let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
     let expires_at = START + Span::from_secs(60);
-    bench.storage.add_session(&ann(), &one, expires_at, START).await.unwrap();
-    bench.storage.add_session(&ann(), &two, expires_at, START).await.unwrap();
+    let lea: AccountName = "Lea".parse().unwrap();
+    bench.storage.add_session(&ann(), &one, (Some(&lea), expires_at), START).await.unwrap();
+    bench.storage.add_session(&ann(), &two, (None, expires_at), START).await.unwrap();
+    let of = async |session| bench.storage.session(session, START).await.unwrap();
+    let account = "lea".parse().ok();
+    assert_eq!(of(&one).await, Some(Session { account }), "case does not count");
+    assert_eq!(of(&two).await, Some(Session { account: None }));
     bench.storage.remove_session(&ann(), &two, START).await.unwrap();
-    assert!(bench.storage.has_session(&one, START).await.unwrap());
-    assert!(!bench.storage.has_session(&two, START).await.unwrap());
-    assert!(!bench.storage.has_session(&one, expires_at).await.unwrap());
+    assert_eq!(of(&two).await, None);
+    assert_eq!(bench.storage.session(&one, expires_at).await.unwrap(), None);
 }
 
 #[tokio::test]
