@@ -12,6 +12,7 @@
 //! Nothing here reads or writes: storage appends, the server signs, whoever asks verifies.
 
 mod act;
+mod by;
 mod canonical;
 mod key;
 mod syslog;
@@ -26,7 +27,8 @@ use sha2::{Digest as _, Sha256};
 use crate::digest::Digest;
 use crate::time::Timestamp;
 
-pub use act::{Act, ActorKind, By, Deed};
+pub use act::Act;
+pub use by::{ActorKind, By, Deed};
 pub use canonical::{NotCanonical, canonical};
 pub use key::{AuditKey, AuditSigner, HeadError, InvalidKey};
 pub use syslog::{octet_counted, syslog_message};

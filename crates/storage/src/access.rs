@@ -152,6 +152,6 @@ impl Storage {
             .await
             .during("look for whom a rollout acts")?
             .ok_or_else(|| StorageError::UnknownRollout(rollout.clone()))?;
-        Ok(row.optional_text("acts_for")?.map_or_else(|| row.text("author"), Ok)?)
+        row.optional_text("acts_for")?.map_or_else(|| row.text("author"), Ok)
     }
 }

@@ -5,10 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use gofleet_api::trust::Credential;
-use gofleet_api::types::{EnrolRequest, TokenRequest};
+use gofleet_api::types::{
+    AccountRequest, ApiTokenRequest, EnrolRequest, PasswordRequest, RuleRequest, TokenLoginRequest,
+    TokenRequest,
+};
 use gofleet_api::{Client, ClientError, Key, trust};
 use gofleet_core::digest::Digest;
 use gofleet_core::facts::Facts;
+use gofleet_core::ids::AccountName;
 use gofleet_core::release::Platform;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -19,6 +23,11 @@ use crate::Outcome;
 const AT_ONCE: usize = 16;
 /// Requests of each kind; the medians count.
 const REQUESTS: usize = 2000;
+
+/// People with accounts.
+const ACCOUNTS: usize = 50;
+/// Rules in force.
+const RULES: usize = 10;
 
 /// A machine that has made its key and been given its token.
 struct Machine {
@@ -99,8 +108,7 @@ pub async fn enrol(server: &str, token: &str, count: usize) -> Outcome<Value> {
     Ok(json!({ "per_second": count as f64 / seconds }))
 }
 
-/// Who asks, and what. Whoever else may call one day (a person with a token of their own, say) is
-/// one more of them.
+/// Who asks, and what.
 struct Caller {
     name: &'static str,
     client: Client,
@@ -114,12 +122,15 @@ enum Asks {
     /// What each of those who are known may ask, and costs least to answer: for an artifact that is
     /// not there.
     Artifact,
+    /// What the policies are asked about, and costs least beside that: who one is.
+    Myself,
 }
 
 impl Caller {
     async fn ask(&self) -> Outcome {
         match self.asks {
             Asks::Health => self.client.health().await.map(drop).map_err(Into::into),
+            Asks::Myself => self.client.who_am_i().await.map(drop).map_err(Into::into),
             Asks::Artifact => {
                 let request = self.client.artifact(&Digest::of(b"no such artifact"));
                 match self.client.send(request).await {
@@ -132,6 +143,38 @@ impl Caller {
     }
 }
 
+/// Somebody with an account among others and a token of their own, under rules that are asked at
+/// each request.
+async fn person(server: &str, administrator: &Client) -> Outcome<Client> {
+    for number in 0..ACCOUNTS {
+        let request = AccountRequest {
+            name: format!("person-{number}").parse()?,
+            note: String::new(),
+            grants: vec!["operator".parse()?, "auditor".parse()?],
+        };
+        administrator.add_account(&request).await?;
+    }
+    for number in 0..RULES {
+        let text = format!(
+            "@message(\"no\") forbid (principal, action, resource) \
+             when {{ context.ticket like \"NO-{number}-*\" && principal.name != \"ann\" }};"
+        );
+        administrator.set_rule(&format!("rule-{number}").parse()?, &RuleRequest { text }).await?;
+    }
+    let name: AccountName = "person-0".parse()?;
+    let first = administrator.reset_password(&name).await?.password;
+    let public = Client::public(server, administrator.authority().copied())?;
+    let login = TokenLoginRequest {
+        account: name,
+        password: first.clone(),
+        token: ApiTokenRequest::default(),
+    };
+    let person = Client::with_token(server, &public.log_in(&login).await?.secret)?;
+    let new = "a sentence for a measurement".to_owned();
+    person.choose_password(&PasswordRequest { old: first, new }).await?;
+    Ok(person)
+}
+
 async fn callers(server: &str, token: &str) -> Outcome<Vec<Caller>> {
     let authority = trust::authority_in(token);
     let public = Client::public(server, authority)?;
@@ -141,10 +184,12 @@ async fn callers(server: &str, token: &str) -> Outcome<Vec<Caller>> {
     let credential = Credential { certificate: &certificate, key: &key.to_pem() };
     // Agents name the run of their process, by which copies of one machine are told apart.
     let device = Client::with_key(server, authority, credential)?.of_run("0123456789abcdef");
+    let person = person(server, &administrator).await?;
     Ok(vec![
         Caller { name: "nobody", client: public, asks: Asks::Health },
         Caller { name: "a device by its certificate", client: device, asks: Asks::Artifact },
         Caller { name: "an administrator by token", client: administrator, asks: Asks::Artifact },
+        Caller { name: "a person by API token, by policies", client: person, asks: Asks::Myself },
     ])
 }
 

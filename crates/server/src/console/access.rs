@@ -10,7 +10,7 @@ use gofleet_core::time::Timestamp;
 use serde::Deserialize;
 
 use super::format::Moment;
-use super::pieces::{Fact, Section, Shell};
+use super::pieces::{Fact, Section, Shell, quoted, sentences};
 use super::session::{Myself, Visitor};
 use super::{Reply, refused, render};
 use crate::authentication::session_hash;
@@ -95,7 +95,7 @@ impl AccessPage {
         };
         let rule = |detail: RuleDetail| RuleRow {
             name: detail.rule.name.to_string(),
-            message: detail.message,
+            message: sentences(&[&detail.message]),
             standards: detail.standards.join(", "),
             refused: detail.refused,
             text: detail.rule.text.trim().to_owned(),
@@ -109,7 +109,7 @@ impl AccessPage {
             permission: request.permission.as_str(),
             subject: request.subject.to_string(),
             ticket: request.circumstances.ticket,
-            refusal: refusal.map(|it| super::pieces::quoted(&it.to_string())).unwrap_or_default(),
+            refusal: refusal.map(|it| quoted(&it.to_string())).unwrap_or_default(),
         };
         Self {
             shell: Shell::new("Access", Some(Section::Access)),
