@@ -25,7 +25,7 @@ use crate::tls::{Caller, ShownCertificate};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
     /// A person, or a program that acts for one. What they may do, policies say.
-    Person(Person),
+    Person(Box<Person>),
     /// A device, which may ask and report for itself only.
     Device(DeviceId),
     /// A distribution point, which may fetch artifacts and report for itself.
@@ -121,7 +121,7 @@ pub async fn authenticate(
     if !method.is_safe() && !is_from_own_page(state, headers) {
         return Err(foreign_page());
     }
-    Ok(Some(Identity::Person(person)))
+    Ok(Some(Identity::Person(Box::new(person))))
 }
 
 /// Puts what [`authenticate`] says into a request's extensions.
@@ -150,12 +150,13 @@ async fn by_bearer(state: &AppState, value: &HeaderValue) -> Answer<Identity> {
     };
     let hash = credential.ok_or_else(unknown)?;
     if state.is_administrator(&hash) {
-        return Ok(Identity::Person(Person::administrator(Proof::Token)));
+        return Ok(Identity::Person(Box::new(Person::administrator(Proof::Token))));
     }
     let token = state.storage().api_token(&hash, state.now()).await?.ok_or_else(unknown)?;
     let directory = state.directory();
     let account = directory.account(&token.account).ok_or_else(unknown)?;
-    Ok(Identity::Person(Person::of_account(account, Some(token), Proof::ApiToken)))
+    let person = Person::of_account(account, Some(token), Proof::ApiToken);
+    Ok(Identity::Person(Box::new(person)))
 }
 
 /// Whose certificate it is. It proves who holds the key; whether that one belongs to the fleet is

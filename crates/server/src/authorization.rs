@@ -266,7 +266,7 @@ impl<S: Sync> FromRequestParts<S> for CallingPerson {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let Ok(peer) = Peer::from_request_parts(parts, state).await;
         let person = match parts.extensions.get::<Authenticated>() {
-            Some(Authenticated(Ok(Some(Identity::Person(person))))) => person.clone(),
+            Some(Authenticated(Ok(Some(Identity::Person(person))))) => (**person).clone(),
             _ => return Err(Failure::new(ProblemCode::Forbidden, "only a person may do this")),
         };
         let ticket = parts.headers.get(TICKET_HEADER).and_then(|value| value.to_str().ok());

@@ -25,7 +25,7 @@ pub async fn release(state: &AppState, id: &ReleaseId) -> Answer<Subject> {
     Ok(Subject::Release(ReleaseSubject {
         id: id.to_string(),
         package: release.package.to_string(),
-        version: release.version.to_string(),
+        version: release.version.clone(),
         author,
         is_signed,
         is_past_support: is_past(&catalog, [id]),
@@ -73,7 +73,7 @@ fn rollout_subject(
         devices: devices.len() as u64,
         within: within(fleet, devices),
         package: spec.package.to_string(),
-        version: spec.version.to_string(),
+        version: spec.version.clone(),
         is_past_support,
         is_published: spec.publish.is_some(),
     }
