@@ -7,7 +7,7 @@ use gofleet_core::hold::{Hold, Quarantine, QuarantineCause};
 use gofleet_core::ids::{DeviceId, EdgeId, HoldId, ReleaseId, RolloutId};
 use gofleet_core::release::{Release, ReleaseDecision, ReleaseStatus};
 use gofleet_core::rollout::{self, Command, RolloutSpec};
-use gofleet_storage::{Decider, Kept, NewHold};
+use gofleet_storage::{Decider, Kept, NewHold, StorageError};
 use tracing::{error, warn};
 
 use crate::anomaly;
@@ -157,7 +157,7 @@ pub async fn hold(state: &AppState, caller: &CallingPerson, request: HoldRequest
 pub async fn lift_hold(state: &AppState, caller: &CallingPerson, hold: &HoldId) -> Answer<Hold> {
     let holds = state.storage().holds(state.now()).await?;
     let known = holds.iter().find(|known| known.id == *hold);
-    let known = known.ok_or_else(|| Failure::not_found("hold", hold))?;
+    let known = known.ok_or_else(|| StorageError::UnknownHold(hold.clone()))?;
     let selector = collections::selector(state, &known.devices).await?;
     let subject = subjects::picked(state, &selector).await?;
     let by = caller.may(state, Permission::LetDevicesIn, subject).await?;
