@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use cedar_policy::{
-    Authorizer, Decision, EntityUid, Policy, PolicyId, PolicySet, SlotId, Template,
+    Authorizer, Decision, Entities, EntityUid, Policy, PolicyId, PolicySet, Request, SlotId,
+    Template,
 };
 use gofleet_core::account::{
     ADMINISTRATOR, AccessRequest, Account, Grant, Permission, Refusal, Rule,
@@ -83,7 +84,7 @@ impl Policies {
                 let all = all.with(&ROLE.replace("ROLE", role.as_str()), name, whole);
                 if within.is_some() { all.with(LOOK, name, fleet()) } else { all }
             });
-            policies.by_account.insert(name.to_ascii_lowercase(), grants.finish(&forbidding));
+            policies.by_account.insert(account.name.key(), grants.finish(&forbidding));
         }
         policies
     }
@@ -92,6 +93,13 @@ impl Policies {
     /// written, but what can be asked may be another thing since.
     pub fn broken(&self) -> &[(RuleName, InvalidRule)] {
         &self.broken
+    }
+
+    /// Whether a role permits this, whatever the rules say.
+    pub fn permits(&self, request: &AccessRequest) -> bool {
+        let sets = self.by_account.get(&request.by.to_ascii_lowercase());
+        let asked = sets.zip(entities::request(request).ok());
+        asked.is_some_and(|(sets, (asked, entities))| allows(&sets.roles, &asked, &entities))
     }
 
     /// Whether this may be done; why not, if not.
@@ -123,12 +131,11 @@ impl Policies {
             return Some(Refusal::Broken { rule: rule.clone(), error: error.to_string() });
         }
         // Without the role it does not matter what the rules say.
-        let roles = Authorizer::new().is_authorized(&asked, &sets.roles, &entities);
         let mut rules: Vec<&Told> =
             response.diagnostics().reason().filter_map(|id| self.rules.get(id)).collect();
         rules.sort_by_key(|told| &told.rule);
         Some(match rules.first() {
-            Some(told) if roles.decision() == Decision::Allow => Refusal::Rule {
+            Some(told) if allows(&sets.roles, &asked, &entities) => Refusal::Rule {
                 rule: told.rule.clone(),
                 message: told.message.clone(),
                 standards: told.standards.clone(),
@@ -136,6 +143,10 @@ impl Policies {
             _ => Refusal::NoRole {},
         })
     }
+}
+
+fn allows(set: &PolicySet, request: &Request, entities: &Entities) -> bool {
+    Authorizer::new().is_authorized(request, set, entities).decision() == Decision::Allow
 }
 
 /// Rules must not keep a fleet from being stopped, nor themselves from being mended.

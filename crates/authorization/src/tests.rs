@@ -213,6 +213,19 @@ fn no_rule_keeps_the_fleet_from_being_stopped_or_the_rules_from_being_mended() {
     assert_eq!(decide("stranger", Permission::StopEverything).as_deref(), Some("no role"));
 }
 
+/// Whether what was begun may go on is a question of roles alone.
+#[test]
+fn what_a_role_permits_is_told_apart_from_what_rules_forbid() {
+    let nothing = rule("nothing", "@message(\"no\") forbid (principal, action, resource);");
+    let accounts = [account("ann", &["operator@berlin"]), account("bob", &["operator"])];
+    let policies = policies(&accounts, &[nothing]);
+    let permits = |by, within: &[&str]| {
+        policies.permits(&asked(by, Permission::StartRollout, rollout(within)))
+    };
+    assert!(permits("ann", &["berlin"]) && !permits("ann", &[]));
+    assert!(permits("bob", &[]) && permits(ADMINISTRATOR, &[]) && !permits("eve", &["berlin"]));
+}
+
 #[test]
 fn whoever_lacks_the_role_is_not_told_of_rules() {
     let policies = policies(&[account("ann", &["viewer"])], &[example("four-eyes")]);

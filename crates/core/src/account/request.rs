@@ -133,6 +133,20 @@ pub struct Circumstances {
     pub ticket: String,
 }
 
+impl Circumstances {
+    /// Those of the server itself, when it asks for somebody who is not there.
+    pub fn of_server(at: Timestamp) -> Self {
+        Self {
+            at,
+            via: "server".to_owned(),
+            is_encrypted: true,
+            is_local: true,
+            is_audit_healthy: true,
+            ticket: String::new(),
+        }
+    }
+}
+
 /// Whether somebody may do something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
