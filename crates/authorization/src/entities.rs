@@ -5,7 +5,7 @@ use std::error::Error;
 
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityUid, Request, RestrictedExpression};
 use gofleet_core::account::{
-    AccessRequest, Circumstances, Permission, ReleaseSubject, RolloutSubject, Subject,
+    AccessRequest, Circumstances, ReleaseSubject, RolloutSubject, Subject,
 };
 use gofleet_core::ids::CollectionName;
 use gofleet_core::time::Timestamp;
@@ -30,7 +30,7 @@ pub fn fleet() -> EntityUid {
 
 /// A collection; case does not count in its name.
 pub fn collection(name: &CollectionName) -> EntityUid {
-    uid("Collection", &name.as_str().to_ascii_lowercase())
+    uid("Collection", &name.key())
 }
 
 /// A person; case does not count in the name.
@@ -50,7 +50,7 @@ pub fn action(name: &str) -> EntityUid {
 /// What Cedar says if it does not fit the schema: a mistake of ours.
 pub fn request(asked: &AccessRequest) -> Result<(Request, Entities), Box<dyn Error + Send + Sync>> {
     let AccessRequest { by, permission, subject, circumstances } = asked;
-    let (principal, resource) = (person(by), resource_of(*permission, subject));
+    let (principal, resource) = (person(by), resource_of(subject));
     let name = text(&by.to_ascii_lowercase());
     let mut all = vec![
         Entity::new_no_attrs(fleet(), HashSet::new()),
@@ -69,8 +69,7 @@ pub fn request(asked: &AccessRequest) -> Result<(Request, Entities), Box<dyn Err
     Ok((request, Entities::from_entities(all, Some(&SCHEMA))?))
 }
 
-/// What is done to the fleet as a whole is done to nothing smaller, whatever the caller names.
-fn resource_of(permission: Permission, subject: &Subject) -> EntityUid {
+fn resource_of(subject: &Subject) -> EntityUid {
     let id = match subject {
         Subject::Fleet {} => return fleet(),
         Subject::Devices { .. } => "devices",
@@ -78,7 +77,6 @@ fn resource_of(permission: Permission, subject: &Subject) -> EntityUid {
         Subject::Rollout(rollout) => rollout.name.as_str(),
         Subject::Account { name } => name.as_str(),
     };
-    debug_assert_eq!(permission.subject(), subject.kind());
     uid(subject.kind().as_str(), id)
 }
 

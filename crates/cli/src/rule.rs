@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use gofleet_api::{AccessDecision, RuleDetail, RuleRequest, RuleTrial};
 use gofleet_authorization::{check_rule, examples, schema_text};
+use gofleet_core::account::Refusal;
 use gofleet_core::ids::RuleName;
 use gofleet_core::time::Timestamp;
 
@@ -234,16 +235,12 @@ fn tried(trial: &RuleTrial) -> String {
 fn decisions(all: &[AccessDecision]) -> String {
     let row = |it: &AccessDecision| {
         let request = &it.request;
-        let decision = match it.refusal {
-            None => "permitted".to_owned(),
-            Some(_) => RuleTrial::reason(it),
-        };
         vec![
             request.circumstances.at.to_string(),
             request.by.clone(),
             request.permission.to_string(),
             request.subject.to_string(),
-            decision,
+            it.refusal.as_ref().map_or_else(|| "permitted".to_owned(), Refusal::to_string),
         ]
     };
     let rows: Vec<_> = all.iter().map(row).collect();

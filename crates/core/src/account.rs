@@ -150,7 +150,6 @@ pub struct ApiToken {
 impl ApiToken {
     /// Whether it may be used for this; the account must be permitted as well.
     pub fn may(&self, permission: Permission) -> bool {
-        // A token that was made for some roles must not make tokens for others.
         self.roles.is_empty() || self.roles.iter().any(|role| role.may(permission))
     }
 }

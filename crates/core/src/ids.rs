@@ -104,6 +104,20 @@ ids! {
     PackageName = "package name";
 }
 
+impl CollectionName {
+    /// By which it is found: case does not count in its name.
+    pub fn key(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl AccountName {
+    /// By which it is found: case does not count in its name.
+    pub fn key(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,7 +41,7 @@ pub async fn by_password(
     password: &str,
     origin: Option<String>,
 ) -> Answer<Account> {
-    let identity = name.as_str().to_ascii_lowercase();
+    let identity = name.key();
     state.attempts().check(&identity, state.now()).map_err(|open_at| {
         Failure::new(ProblemCode::Unauthenticated, "the password was wrong too often")
             .with_hint(format!("try again at {open_at}; a security admin can reset the password"))
@@ -90,7 +90,7 @@ pub async fn add(
     let AccountRequest { name, note, grants } = request;
     let subject = Subject::Account { name: name.to_string() };
     let by = caller.may(state, Permission::ChangeAccounts, subject).await?;
-    if name.as_str().eq_ignore_ascii_case(ADMINISTRATOR) || name.as_str() == "server" {
+    if [ADMINISTRATOR, "server"].contains(&name.key().as_str()) {
         let detail = format!("{name} is the name of somebody else");
         return Err(Failure::new(ProblemCode::InvalidRequest, detail).with_hint(
             "`admin` is whoever holds the administrator's token, `server` the server itself",
@@ -177,7 +177,7 @@ pub async fn reset_password(
     let hash = passwords::hash(password.clone()).await?;
     let set = (None, true);
     let account = state.storage().set_password(&by, name, &hash, set, state.now()).await?;
-    state.attempts().succeeded(&name.as_str().to_ascii_lowercase());
+    state.attempts().succeeded(&name.key());
     authorization::reload(state).await?;
     Ok(FirstPassword { account, password })
 }
@@ -267,9 +267,7 @@ pub async fn make_token(
 async fn check_grants(state: &AppState, grants: &[Grant]) -> Answer<()> {
     let known = state.storage().collections().await?;
     for within in grants.iter().filter_map(|grant| grant.within.as_ref()) {
-        let is_known =
-            known.iter().any(|it| it.name.as_str().eq_ignore_ascii_case(within.as_str()));
-        if !is_known {
+        if !known.iter().any(|it| it.name.key() == within.key()) {
             let detail = format!("there is no collection {within}");
             return Err(Failure::new(ProblemCode::InvalidRequest, detail)
                 .with_hint("`gofleet collection list` tells which there are"));

@@ -58,7 +58,7 @@ impl Storage {
     /// [`StorageError`] if the database fails.
     pub async fn login(&self, name: &AccountName) -> Result<Option<Login>, StorageError> {
         let row = sqlx::query("SELECT body, password FROM accounts WHERE key = $1")
-            .bind(key(name))
+            .bind(name.key())
             .fetch_optional(&self.readers)
             .await
             .during("look for an account")?;
@@ -82,7 +82,7 @@ impl Storage {
             return Err(StorageError::AccountTaken(account.name));
         }
         sqlx::query("INSERT INTO accounts (key, password, body) VALUES ($1, $2, $3)")
-            .bind(key(&account.name))
+            .bind(account.name.key())
             .bind(password)
             .bind(to_json(&account))
             .execute(&mut *write.transaction)
@@ -132,7 +132,7 @@ impl Storage {
         let mut write = self.write(now).await?;
         let account = known(&mut write.transaction, name).await?;
         sqlx::query("DELETE FROM accounts WHERE key = $1")
-            .bind(key(name))
+            .bind(name.key())
             .execute(&mut *write.transaction)
             .await
             .during("remove an account")?;
@@ -164,7 +164,7 @@ impl Storage {
         (account.by, account.changed_at) = (by.name.clone(), now);
         write.put_account(&account).await?;
         sqlx::query("UPDATE accounts SET password = $2 WHERE key = $1")
-            .bind(key(name))
+            .bind(name.key())
             .bind(password.to_owned())
             .execute(&mut *write.transaction)
             .await
@@ -203,7 +203,7 @@ impl Storage {
         )
         .bind(secret.to_string())
         .bind(token.id.clone())
-        .bind(key(&token.account))
+        .bind(token.account.key())
         .bind(token.expires_at.as_millis())
         .bind(to_json(token))
         .execute(&mut *write.transaction)
@@ -232,7 +232,7 @@ impl Storage {
             "SELECT body FROM api_tokens WHERE expires_at > $1 AND ($2 = '' OR account = $2)",
         )
         .bind(now.as_millis())
-        .bind(account.map(key).unwrap_or_default())
+        .bind(account.map(AccountName::key).unwrap_or_default())
         .fetch_all(&self.readers)
         .await
         .during("list API tokens")?;
@@ -277,7 +277,7 @@ impl Storage {
         let row =
             sqlx::query("SELECT body FROM api_tokens WHERE id = $1 AND ($2 = '' OR account = $2)")
                 .bind(id.to_owned())
-                .bind(account.map(key).unwrap_or_default())
+                .bind(account.map(AccountName::key).unwrap_or_default())
                 .fetch_optional(&mut *write.transaction)
                 .await
                 .during("look for an API token")?;
@@ -315,7 +315,7 @@ impl Storage {
         sqlx::query("INSERT INTO sessions (hash, expires_at, account) VALUES ($1, $2, $3)")
             .bind(session.to_string())
             .bind(expires_at.as_millis())
-            .bind(account.map(key))
+            .bind(account.map(AccountName::key))
             .execute(&mut *write.transaction)
             .await
             .during("open a session")?;
@@ -375,7 +375,7 @@ impl Storage {
 impl Write<'_> {
     async fn put_account(&mut self, account: &Account) -> Result<(), StorageError> {
         sqlx::query("UPDATE accounts SET body = $2 WHERE key = $1")
-            .bind(key(&account.name))
+            .bind(account.name.key())
             .bind(to_json(account))
             .execute(&mut *self.transaction)
             .await
@@ -389,7 +389,7 @@ impl Write<'_> {
         but: Option<&Digest>,
     ) -> Result<(), StorageError> {
         sqlx::query("DELETE FROM sessions WHERE account = $1 AND hash <> $2")
-            .bind(key(account))
+            .bind(account.key())
             .bind(but.map(ToString::to_string).unwrap_or_default())
             .execute(&mut *self.transaction)
             .await
@@ -399,7 +399,7 @@ impl Write<'_> {
 
     async fn end_tokens(&mut self, account: &AccountName) -> Result<(), StorageError> {
         sqlx::query("DELETE FROM api_tokens WHERE account = $1")
-            .bind(key(account))
+            .bind(account.key())
             .execute(&mut *self.transaction)
             .await
             .during("end the API tokens of an account")?;
@@ -415,16 +415,12 @@ fn set(account: &Account) -> Act {
     }
 }
 
-fn key(name: &AccountName) -> String {
-    name.as_str().to_ascii_lowercase()
-}
-
 async fn find(
     connection: &mut AnyConnection,
     name: &AccountName,
 ) -> Result<Option<Account>, StorageError> {
     let row = sqlx::query("SELECT body FROM accounts WHERE key = $1")
-        .bind(key(name))
+        .bind(name.key())
         .fetch_optional(connection)
         .await
         .during("look for an account")?;

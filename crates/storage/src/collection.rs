@@ -65,7 +65,7 @@ impl Storage {
             "INSERT INTO collections (key, body) VALUES ($1, $2) \
              ON CONFLICT (key) DO UPDATE SET body = excluded.body",
         )
-        .bind(key(&collection.name))
+        .bind(collection.name.key())
         .bind(to_json(&collection))
         .execute(&mut *write.transaction)
         .await
@@ -103,7 +103,7 @@ impl Storage {
             return Err(StorageError::CollectionInUse { name: collection.name, users });
         }
         sqlx::query("DELETE FROM collections WHERE key = $1")
-            .bind(key(name))
+            .bind(name.key())
             .execute(&mut *write.transaction)
             .await
             .during("delete a collection")?;
@@ -163,10 +163,6 @@ pub(crate) fn facts(
     Ok(facts)
 }
 
-fn key(name: &CollectionName) -> String {
-    name.as_str().to_ascii_lowercase()
-}
-
 async fn read(connection: &mut AnyConnection) -> Result<Vec<Collection>, StorageError> {
     let rows = sqlx::query("SELECT body FROM collections ORDER BY key")
         .fetch_all(connection)
@@ -180,7 +176,7 @@ async fn find(
     name: &CollectionName,
 ) -> Result<Option<Collection>, StorageError> {
     let row = sqlx::query("SELECT body FROM collections WHERE key = $1")
-        .bind(key(name))
+        .bind(name.key())
         .fetch_optional(connection)
         .await
         .during("read a collection")?;

@@ -1,6 +1,6 @@
 //! Accounts, API tokens, rules, and what was decided by them.
 
-use gofleet_core::account::{AccessDecision, Account, ApiToken, Grant, Refusal, Role, Rule};
+use gofleet_core::account::{AccessDecision, Account, ApiToken, Grant, Role, Rule};
 use gofleet_core::ids::{AccountName, RuleName};
 use gofleet_core::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -154,12 +154,4 @@ pub struct RuleTrial {
     pub newly_refused: Vec<AccessDecision>,
     /// Those that would have been allowed and were refused, newest first, with why they were.
     pub newly_allowed: Vec<AccessDecision>,
-}
-
-/// Says it for a table.
-impl RuleTrial {
-    /// Why a request of [`Self::newly_refused`] or [`Self::newly_allowed`] is or was refused.
-    pub fn reason(decision: &AccessDecision) -> String {
-        decision.refusal.as_ref().map(Refusal::to_string).unwrap_or_default()
-    }
 }
