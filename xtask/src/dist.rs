@@ -59,7 +59,8 @@ pub fn main(arguments: &Arguments) -> Result<()> {
         files.extend(programs(target, &folder, epoch)?);
         let bill = bill(target, version, &folder, epoch)?;
         let programs = folder.join(target.platform);
-        let content = Content { target, programs, bill: folder.join(&bill), version, epoch };
+        let bill_path = folder.join(&bill);
+        let content = Content { target, programs, bill: bill_path, version, epoch, is_small: true };
         files.push(bill);
         files.extend(packages(&content, &folder)?);
     }
@@ -162,7 +163,9 @@ pub fn of_tests(platform: Platform, built: &Path, folder: &Path, versions: &[&st
     for version in versions {
         let bill = bill(target, version, folder, epoch)?;
         let (programs, version) = (programs.clone(), *version);
-        let content = Content { target, programs, bill: folder.join(&bill), version, epoch };
+        let bill_path = folder.join(&bill);
+        let content =
+            Content { target, programs, bill: bill_path, version, epoch, is_small: false };
         files.push(bill);
         files.extend(packages(&content, folder)?);
     }
@@ -222,7 +225,14 @@ mod tests {
                     fs::write(programs.join(program.file(target)), "GLIBC_2.34").unwrap();
                 }
                 let (programs, bill) = (programs.clone(), bill.clone());
-                let content = Content { target, programs, bill, version: "1.2.3", epoch: EPOCH };
+                let content = Content {
+                    target,
+                    programs,
+                    bill,
+                    version: "1.2.3",
+                    epoch: EPOCH,
+                    is_small: true,
+                };
                 let names = if target.suffix.is_empty() {
                     let unit = "[Service]\n";
                     [archive::tarball(&content, unit, &out), deb::package(&content, unit, &out)]

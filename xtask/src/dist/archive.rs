@@ -21,7 +21,8 @@ pub fn tarball(content: &Content<'_>, unit: &str, out: &Path) -> Result<String> 
     let stem = stem(content);
     let name = format!("{stem}.tar.gz");
     let file = File::create(out.join(&name)).with_context(|| format!("write {name}"))?;
-    let packed = GzBuilder::new().mtime(0).write(file, Compression::default());
+    let level = if content.is_small { Compression::default() } else { Compression::fast() };
+    let packed = GzBuilder::new().mtime(0).write(file, level);
     let mut tar = tar::Builder::new(packed);
     let mut files = content.files()?;
     files.push(content::File::plain("gofleet-agent.service", unit.into()));
@@ -51,6 +52,7 @@ pub fn zip(content: &Content<'_>, out: &Path) -> Result<String> {
     for file in content.files()? {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
+            .compression_level((!content.is_small).then_some(1))
             .last_modified_time(time(content.epoch)?)
             .unix_permissions(file.mode());
         zip.start_file(format!("{stem}/{}", file.path), options)?;

@@ -21,6 +21,8 @@ pub struct Content<'a> {
     pub version: &'a str,
     /// The time that all files bear, in seconds since 1970.
     pub epoch: i64,
+    /// Whether to pack them as small as is usual. Tests have no use for it, and it takes a while.
+    pub is_small: bool,
 }
 
 /// A file of a package.

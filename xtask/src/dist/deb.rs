@@ -55,12 +55,13 @@ pub fn package(content: &Content<'_>, unit: &str, out: &Path) -> Result<String> 
         File { path, bytes: script.into(), is_executable: true }.write(&tree)?;
     }
     let name = format!("gofleet_{}_amd64.deb", content.version);
+    let level = if content.is_small { "-z6" } else { "-z0" };
     quiet(
         Command::new("dpkg-deb")
             .env("SOURCE_DATE_EPOCH", content.epoch.to_string())
             // Several threads would cut the archive in as many pieces.
             .env("DPKG_DEB_THREADS_MAX", "1")
-            .args(["--build", "--root-owner-group", "-Zxz"])
+            .args(["--build", "--root-owner-group", "-Zxz", level])
             .args([&tree, &out.join(&name)]),
     )?;
     Ok(name)

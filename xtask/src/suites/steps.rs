@@ -42,9 +42,6 @@ const WITNESSED: [&str; 5] = [
     "systemd_understands_the_unit",
 ];
 
-/// Tests of the program that are suites of their own.
-const SUITES_OF_THEIR_OWN: [&str; 3] = ["browser", "packages", "windows"];
-
 /// Crates whose unit tests say something about Windows. The server runs on Linux; the program and
 /// the agent are tested as a whole.
 const ON_WINDOWS: [&str; 5] =
@@ -54,7 +51,7 @@ pub fn lint() -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     tidy::main()?;
     deny()?;
-    clippy(&[])
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
 }
 
 /// What `deny.toml` says of other people's crates. Known weaknesses only where their database can
@@ -109,40 +106,31 @@ pub fn fuzz() -> Result<()> {
 pub fn end_to_end() -> Result<()> {
     // The shim's own program lies beside `gofleet`, as when installed.
     run(cargo().args(["build", "--workspace", "--bins", "--test", "e2e"]))?;
-    let mut selection = words(&["--workspace"]);
-    for test in integration_tests(|package| package == "gofleet")? {
-        if !SUITES_OF_THEIR_OWN.contains(&test.as_str()) {
-            selection.extend(["--test".to_owned(), test]);
-        }
-    }
-    test(&selection, Ignored::LeftOut, &mut cargo())
+    test(&words(&["--workspace", "--test", "e2e"]), Ignored::LeftOut, &mut cargo())
 }
 
 pub fn packages() -> Result<()> {
-    run(cargo().args(["build", "--workspace", "--bins", "--test", "packages"]))?;
+    run(cargo().args(["build", "--workspace", "--bins", "--test", "e2e"]))?;
     let target = target_folder()?;
     let folder = target.join("packages").join("linux");
     dist::of_tests(Platform::LinuxAmd64, &target.join("debug"), &folder, &[&dist::version()?])?;
-    let selection = words(&["--workspace", "--test", "packages"]);
     let python = packages::python_cyclonedx()?;
     let mut command = cargo();
     command.env(PACKAGES, folder).env(PYTHON_CYCLONEDX, python);
-    test(&selection, Ignored::Included, &mut command)?;
+    ignored_of_program("packages", &mut command)?;
     // That they can be made again: a test of what makes them.
     let name = "packages_of_the_same_files_are_the_same_bytes";
     test(&words(&["--workspace", "--bins", name]), Ignored::Included, &mut cargo())
 }
 
 pub fn browser() -> Result<()> {
-    let selection = words(&["--workspace", "--test", "browser"]);
-    test(&selection, Ignored::Included, &mut cargo())
+    ignored_of_program("browser", &mut cargo())
 }
 
 pub fn windows() -> Result<()> {
     let wine = wine::install()?;
-    clippy(&["--target", TARGET])?;
     let workspace = ["--workspace", "--exclude", "xtask", "--target", TARGET];
-    run(cargo().arg("build").args(workspace).args(["--bins", "--test", "windows"]))?;
+    run(linting().arg("build").args(workspace).args(["--bins"]))?;
     let runner = "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER";
     let selection = if find_program("cargo-nextest").is_some() {
         let packages: Vec<String> = ON_WINDOWS.iter().map(|it| format!("package({it})")).collect();
@@ -153,14 +141,14 @@ pub fn windows() -> Result<()> {
         let packages = ON_WINDOWS.iter().flat_map(|it| ["--package", it]);
         ["--target", TARGET, "--lib"].into_iter().chain(packages).map(str::to_owned).collect()
     };
-    test(&selection, Ignored::LeftOut, cargo().env(runner, &wine.run))?;
+    test(&selection, Ignored::LeftOut, linting().env(runner, &wine.run))?;
     let programs = target_folder()?.join(TARGET).join("debug");
     // The second is what an upgrade upgrades to; that it holds the same programs does not matter.
     let folder = target_folder()?.join("packages").join("windows");
     dist::of_tests(Platform::WindowsAmd64, &programs, &folder, &["0.1.0", "0.1.1"])?;
     let mut cargo = cargo();
     cargo.env(WINE_RUNNER, &wine.run).env(WINDOWS_PROGRAMS, programs).env(PACKAGES, folder);
-    test(&words(&["--workspace", "--test", "windows"]), Ignored::Included, &mut cargo)
+    ignored_of_program("windows", &mut cargo)
 }
 
 pub fn docs() -> Result<()> {
@@ -199,14 +187,15 @@ fn tuf_conformance(suite: &Path, python: &Path) -> Result<()> {
     run(pytest.arg(client))
 }
 
-fn clippy(target: &[&str]) -> Result<()> {
-    let mut command = cargo();
-    command.args(["clippy", "--workspace", "--all-targets"]).args(target);
-    if !target.is_empty() {
-        // Developer commands are for the machine that they run on.
-        command.args(["--exclude", "xtask"]);
-    }
-    run(command.args(["--", "--deny", "warnings"]))
+/// Cargo with clippy as the compiler of the workspace's own crates, which denies warnings: what
+/// `cargo clippy` makes of `cargo check`. A pass of its own would read five hundred dependencies
+/// again.
+fn linting() -> Command {
+    let mut cargo = cargo();
+    cargo.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
+    // One word after the other, each ended by this.
+    cargo.env("CLIPPY_ARGS", "--deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
+    cargo
 }
 
 /// What becomes of tests that are marked `#[ignore]`.
@@ -230,6 +219,17 @@ fn test(selection: &[String], ignored: Ignored, cargo: &mut Command) -> Result<(
         }
     }
     run(cargo)
+}
+
+/// Runs the program's tests in a module, which a plain `cargo test` leaves out.
+fn ignored_of_program(module: &str, cargo: &mut Command) -> Result<()> {
+    let mut selection = words(&["--workspace", "--test", "e2e"]);
+    if find_program("cargo-nextest").is_some() {
+        selection.extend(["-E".to_owned(), format!("test(/^{module}::/)")]);
+    } else {
+        selection.push(format!("{module}::"));
+    }
+    test(&selection, Ignored::Included, cargo)
 }
 
 /// Runs the tests of these names, wherever they are.

@@ -14,7 +14,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 /// Seconds for each.
-const SECONDS: u64 = 4;
+const SECONDS: u64 = 2;
 
 fn bytes<T: AsRef<[u8]>>(seeds: impl IntoIterator<Item = T>) -> Vec<Vec<u8>> {
     seeds.into_iter().map(|seed| seed.as_ref().to_vec()).collect()

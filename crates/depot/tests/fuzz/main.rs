@@ -18,7 +18,7 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
 
 /// How long each is harmed.
-const BUDGET: Duration = Duration::from_secs(40);
+const BUDGET: Duration = Duration::from_secs(15);
 
 /// Reads the seed of a target, each time after other harm.
 fn harmed(target: &str, read: fn(&[u8])) {
@@ -37,19 +37,19 @@ fn harmed(target: &str, read: fn(&[u8])) {
 }
 
 #[test]
-#[ignore = "40 seconds: cargo xtask test --suite fuzz"]
+#[ignore = "15 seconds: cargo xtask test --suite fuzz"]
 fn harmed_archives_are_read_without_a_panic() {
     harmed("archive", readers::archive);
 }
 
 #[test]
-#[ignore = "40 seconds: cargo xtask test --suite fuzz"]
+#[ignore = "15 seconds: cargo xtask test --suite fuzz"]
 fn harmed_packs_are_read_without_a_panic() {
     harmed("pack", readers::pack);
 }
 
 #[test]
-#[ignore = "40 seconds: cargo xtask test --suite fuzz"]
+#[ignore = "15 seconds: cargo xtask test --suite fuzz"]
 fn harmed_deltas_are_read_without_a_panic() {
     harmed("delta", readers::delta);
 }

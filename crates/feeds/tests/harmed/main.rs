@@ -6,7 +6,7 @@ mod harness;
 use gofleet_feeds::listing::{Listing, Query, file_url};
 
 /// Seconds for it.
-const SECONDS: u64 = 5;
+const SECONDS: u64 = 2;
 
 #[test]
 #[ignore = "seconds each: cargo xtask test --suite fuzz"]

@@ -14,4 +14,4 @@ mod support;
 mod tokens;
 
 /// Seconds for each.
-const SECONDS: u64 = 6;
+const SECONDS: u64 = 3;

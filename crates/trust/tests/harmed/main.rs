@@ -24,7 +24,7 @@ use harness::harmed;
 use support::{DAY, NOW, Repository, release};
 
 /// Seconds for each.
-const SECONDS: u64 = 6;
+const SECONDS: u64 = 3;
 
 fn repository() -> Repository {
     let mut repository = Repository::new();

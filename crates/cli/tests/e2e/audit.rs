@@ -268,7 +268,7 @@ action(type="omfile" file="{out}" template="parts")
 /// The page says how a log is verified without gofleet; here that is done.
 #[test]
 fn the_program_on_the_page_verifies_a_log_without_gofleet() {
-    let page = include_str!("../../../docs/audit.md");
+    let page = include_str!("../../../../docs/audit.md");
     let (_, rest) = page.split_once("```python\n").unwrap();
     let (script, _) = rest.split_once("```").unwrap();
     let Some(python) = program("python3") else {

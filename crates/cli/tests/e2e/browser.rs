@@ -5,9 +5,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-#[path = "browser/chromium.rs"]
 mod chromium;
-#[path = "browser/scene.rs"]
 mod scene;
 
 use std::path::PathBuf;

@@ -158,7 +158,7 @@ fn the_templates_are_written_as_the_central_store_has_them() {
 
 #[test]
 fn the_documentation_names_every_setting() {
-    let text = include_str!("../../../docs/group-policy.md");
+    let text = include_str!("../../../../docs/group-policy.md");
     for setting in &gofleet_core::settings::SETTINGS {
         for name in [setting.name, setting.policy, setting.environment, setting.flag] {
             assert!(text.contains(&format!("`{name}`")), "{name}");

@@ -7,13 +7,9 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
-#[path = "windows/environment.rs"]
 mod environment;
-#[path = "windows/msi.rs"]
 mod msi;
-#[path = "windows/policy.rs"]
 mod policy;
-#[path = "windows/service.rs"]
 mod service;
 
 use std::env;
