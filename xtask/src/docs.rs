@@ -2,10 +2,11 @@
 //! can't say what is not so. `--check` compares instead; the tests run it.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::run::{cargo, read, root};
+use crate::run::{program_of_tests, read, root};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -24,12 +25,9 @@ pub fn main(arguments: &Arguments) -> Result<()> {
 
 /// Writes the pages, or compares them.
 pub fn write(is_check: bool) -> Result<()> {
+    let program = program_of_tests("gofleet")?;
     for (file, verb) in PAGES {
-        let page = read(
-            cargo()
-                .args(["run", "--quiet", "--package", "gofleet", "--bin", "gofleet", "--"])
-                .args(verb),
-        )?;
+        let page = read(Command::new(&program).current_dir(root()).args(verb))?;
         let page = format!("{}\n", page.trim_end());
         let path = root().join(file);
         if is_check {

@@ -32,6 +32,13 @@ pub fn target_folder() -> Result<PathBuf> {
     Ok(metadata.target_directory.into())
 }
 
+/// Builds the programs as the tests have them, and gives the path of one. Of the whole workspace:
+/// a package alone would want its dependencies with other features, and so compiled again.
+pub fn program_of_tests(name: &str) -> Result<PathBuf> {
+    run(cargo().args(["build", "--quiet", "--workspace", "--bins"]))?;
+    Ok(target_folder()?.join("debug").join(format!("{name}{}", env::consts::EXE_SUFFIX)))
+}
+
 /// Shows the command, then runs it with our own output.
 pub fn run(command: &mut Command) -> Result<()> {
     eprintln!("$ {}", shown(command));

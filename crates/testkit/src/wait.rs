@@ -5,9 +5,12 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at: short beside what tests wait for (processes, requests),
-/// long beside the cost of looking.
+/// How often a condition is looked at, at most: short beside what tests wait for (processes,
+/// requests).
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The time between two looks is so many times what a look takes: what is waited for needs the
+/// processors more than the looking, which may start a program.
+const PAUSES_PER_LOOK: u32 = 3;
 
 /// Looks at `condition` until it gives something, and gives that.
 ///
@@ -23,11 +26,12 @@ pub fn wait_until<T>(
 ) -> T {
     let begun = Instant::now();
     loop {
+        let looked = Instant::now();
         if let Some(value) = condition() {
             return value;
         }
         assert!(begun.elapsed() < deadline, "waited {deadline:?} in vain for {what}");
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(LOOK_EVERY.max(looked.elapsed() * PAUSES_PER_LOOK));
     }
 }
 

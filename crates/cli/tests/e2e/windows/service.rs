@@ -9,9 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gofleet_testkit::fleet::{Fleet, Ran};
-use gofleet_testkit::wait_until;
+use gofleet_testkit::{go, wait_until};
 
-use super::{DEADLINE, Device, PROGRAM, import, start, wait_step};
+use super::{DEADLINE, Device, PLATFORM, PROGRAM, import, start, wait_step};
 
 const SERVICE: &str = r"HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services\gofleet-agent";
 /// From here services get their environment.
@@ -108,7 +108,7 @@ fn a_service_upgrades_and_stops_in_the_middle_of_an_installation() {
     let said = queried(&device);
     assert!(said.contains("RUNNING"), "{said}");
     fleet.wait_devices(1);
-    import(&fleet, "1.27.2");
+    import(&fleet, "1.27.2", &go::lean_archive("1.27.2", PLATFORM));
     start(&fleet, "first", "1.27.2", "0s");
     wait_step(&fleet, "first", "accepted");
     device.check_runs("1.27.2");
@@ -119,7 +119,7 @@ fn a_service_upgrades_and_stops_in_the_middle_of_an_installation() {
     reg(&device, &["add", ENVIRONMENT, "/v", "GOFLEET_CHECKPOINT", "/d", reached, "/f"]);
     let _person = boot(&device);
     ok(&device, &["start"], "gofleet-agent is running");
-    import(&fleet, "1.27.3");
+    import(&fleet, "1.27.3", &go::lean_archive("1.27.3", PLATFORM));
     start(&fleet, "second", "1.27.3", "0s");
     wait_until("the installation to be under way", DEADLINE, || {
         device.drive("reached").exists().then_some(())
