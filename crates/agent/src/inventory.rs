@@ -26,6 +26,9 @@ const DPKG: &str = "/var/lib/dpkg/info";
 /// Where Go's MSI notes for its user where it put its files.
 const MSI_SETTINGS: (&str, &str) = (r"Software\GoProgrammingLanguage", "installLocation");
 
+/// How the place is called that tells what runs.
+const PROCESSES: &str = "the processes";
+
 /// How much is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
@@ -294,8 +297,7 @@ impl Taking<'_> {
                 sighting.package = packages.get(&*tree.command.to_string_lossy()).cloned();
                 sighting.running = running_of(path, tree, &running);
             }
-            // A command that lies among others, as in /usr/local/bin, has no folder of its own.
-            if self.request.extent == Extent::Sizes && sighting.version_file.is_some() {
+            if self.request.extent == Extent::Sizes && is_whole(path) {
                 progress(&format!("measuring {}", path.display()));
                 sighting.size = Some(look::size(path, unseen));
             }
@@ -308,13 +310,13 @@ impl Taking<'_> {
         match process::census() {
             Ok(process::Census { running, hidden }) => {
                 if hidden > 0 {
-                    let reason = "the system does not tell this user what they run";
-                    self.unseen.note(Path::new(&format!("{hidden} processes")), reason);
+                    let reason = format!("of {hidden} this user is not told what they run");
+                    self.unseen.note(Path::new(PROCESSES), &reason);
                 }
                 running
             }
             Err(error) => {
-                self.unseen.note(Path::new("the processes"), &error.to_string());
+                self.unseen.note(Path::new(PROCESSES), &error.to_string());
                 Vec::new()
             }
         }
@@ -323,10 +325,9 @@ impl Taking<'_> {
 
 /// The processes of a tree; where a command has no tree of its own, those of that command.
 fn running_of(path: &Path, tree: &Tree, running: &[process::Running]) -> Vec<Process> {
-    let is_tree = tree.command.parent().and_then(Path::parent) == Some(path)
-        && path.join("VERSION").is_file();
+    let is_whole = is_whole(path);
     let of_tree = |program: &Path| {
-        if is_tree { program.starts_with(path) } else { program == tree.command }
+        if is_whole { program.starts_with(path) } else { program == tree.command }
     };
     let running = running.iter().filter(|running| of_tree(&running.program));
     let mut running: Vec<Process> = running
@@ -334,6 +335,12 @@ fn running_of(path: &Path, tree: &Tree, running: &[process::Running]) -> Vec<Pro
         .collect();
     running.sort();
     running
+}
+
+/// Whether all of a folder is the Go. A command that lies among others, as in `/usr/local/bin`, has no
+/// folder of its own.
+fn is_whole(tree: &Path) -> bool {
+    tree.join("VERSION").is_file() || tree.join("pkg").join("tool").is_dir()
 }
 
 fn product(entry: installed::Entry, upgrades: &[(String, &'static str)]) -> Product {

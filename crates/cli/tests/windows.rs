@@ -9,6 +9,8 @@
 
 #[path = "windows/environment.rs"]
 mod environment;
+#[path = "windows/inventory.rs"]
+mod inventory;
 #[path = "windows/msi.rs"]
 mod msi;
 #[path = "windows/policy.rs"]
