@@ -45,8 +45,8 @@ fn every_go_is_told_as_go_itself_tells_it() {
     let tree = go::tree("1.27.3", go::HOST);
     let (command, gofmt) = (tree.join("bin/go"), tree.join("bin/gofmt"));
     // No file VERSION: what the linker wrote is all that there is.
-    user.place(&command, "home/sdk/bare/bin/go");
-    user.place(&gofmt, "home/sdk/bare/bin/gofmt");
+    user.place(&command, "home/sdk/go-bare/bin/go");
+    user.place(&gofmt, "home/sdk/go-bare/bin/gofmt");
     // A program that Go built, and that is no Go.
     user.place(&gofmt, "home/sdk/wrapper/bin/go");
     // One that is there and running.
@@ -64,14 +64,14 @@ fn every_go_is_told_as_go_itself_tells_it() {
 
     let names: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
     let managed = format!("root/releases/go-1.26.4-{}", go::HOST);
-    assert_eq!(names, ["home/.goenv/versions/1.27.3", "home/sdk/bare", &managed]);
+    assert_eq!(names, ["home/.goenv/versions/1.27.3", "home/sdk/go-bare", &managed]);
     let of = |name: &str| &found.iter().find(|(path, _)| path == name).unwrap().1;
     for name in &names[..2] {
         let told = told_by_go(&command, &user.path(&format!("{name}/bin/go")));
         assert_eq!(told.len(), 1);
         assert_eq!(told[0].1, format!("go{}", of(name)["version"].as_str().unwrap()), "{name}");
     }
-    let bare = of("home/sdk/bare");
+    let bare = of("home/sdk/go-bare");
     assert_eq!((&bare["version_source"], &bare["origin"]), (&"build_info".into(), &"sdk".into()));
     assert_eq!(bare["is_in_use"], false);
     let goenv = of("home/.goenv/versions/1.27.3");

@@ -48,7 +48,7 @@ fn every_go_of_a_windows_is_told_with_who_put_it_there() {
     plant(&device, "tools/go", "1.25.3");
     plant(&device, "users/Jörg/sdk/go1.27.2", "1.27.2");
     plant(&device, "users/Jörg/scoop/apps/go/1.24.1", "1.24.1");
-    let bare = device.drive("users/Jörg/sdk/bare/bin");
+    let bare = device.drive("users/Jörg/sdk/go-bare/bin");
     fs::create_dir_all(&bare).unwrap();
     fs::copy(go::tree("1.27.3", PLATFORM).join("bin/go.exe"), bare.join("go.exe")).unwrap();
 
@@ -96,7 +96,7 @@ fn every_go_of_a_windows_is_told_with_who_put_it_there() {
         (r"C:\Program Files\Go", ["1.27.3", "installer", "version_file"]),
         (r"C:\tools\go", ["1.25.3", "chocolatey", "version_file"]),
         (r"C:\users\Jörg\scoop\apps\go\1.24.1", ["1.24.1", "scoop", "version_file"]),
-        (r"C:\users\Jörg\sdk\bare", ["1.27.3", "sdk", "build_info"]),
+        (r"C:\users\Jörg\sdk\go-bare", ["1.27.3", "sdk", "build_info"]),
         (r"C:\users\Jörg\sdk\go1.27.2", ["1.27.2", "sdk", "version_file"]),
     ];
     let expect = expect.map(|(path, texts)| (path.to_owned(), texts.map(str::to_owned)));
