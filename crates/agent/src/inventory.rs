@@ -214,7 +214,10 @@ impl Taking<'_> {
             }
             let Some(folder) = command.parent() else { continue };
             let is_layout = folder.file_name().is_some_and(|name| name == "bin");
-            let tree = folder.parent().filter(|_| is_layout).unwrap_or(folder).to_owned();
+            // A command that lies among others, as in `/usr/local/bin`, is all that there is.
+            let is_tree = |tree: &&Path| is_whole(tree) || self.trees.contains_key(*tree);
+            let tree = folder.parent().filter(|_| is_layout).filter(is_tree);
+            let tree = tree.unwrap_or(folder).to_owned();
             self.add(tree, command, Lead::Path).is_first_on_path |= is_first;
         }
     }

@@ -51,14 +51,16 @@ impl Origin {
     /// In the words of the facts, which servers of every age read.
     pub fn on_the_wire(self, leads: &[Lead]) -> GoOrigin {
         match self {
-            Self::Managed => GoOrigin::Managed,
+            Self::Managed if leads.contains(&Lead::Root) => GoOrigin::Managed,
             Self::Sdk => GoOrigin::Sdk,
             Self::ModuleCache => GoOrigin::ModuleCache,
             Self::Installer | Self::Chocolatey | Self::Package | Self::Unpacked => GoOrigin::System,
             Self::Snap | Self::Homebrew | Self::Nix if leads.contains(&Lead::System) => {
                 GoOrigin::System
             }
-            Self::Snap
+            // In the root of another agent or user, which this one does not look after.
+            Self::Managed
+            | Self::Snap
             | Self::Homebrew
             | Self::Nix
             | Self::Scoop
@@ -123,7 +125,9 @@ pub(super) fn of(
 const DEEPEST: usize = 2;
 
 /// The folders that tools keep for themselves; `*` ends a component in any way.
-const KEPT: [(&[&str], Origin); 15] = [
+const KEPT: [(&[&str], Origin); 17] = [
+    (&[".gofleet", "releases", "go-*"], Origin::Managed),
+    (&["gofleet", "releases", "go-*"], Origin::Managed),
     (&["golang.org", "toolchain@*"], Origin::ModuleCache),
     (&["scoop", "apps", "go*", "*"], Origin::Scoop),
     (&["chocolatey", "lib", "golang*"], Origin::Chocolatey),

@@ -55,6 +55,7 @@ fn the_folders_of_tools_tell_who_keeps_them() {
         ),
         ("/snap/go/10748", Origin::Snap, GoOrigin::Path),
         ("/nix/store/abc-go-1.27.3/share/go", Origin::Nix, GoOrigin::Path),
+        ("/home/jo/.gofleet/releases/go-1.27.3-linux-amd64", Origin::Managed, GoOrigin::Path),
         // Names that only look alike.
         ("/home/jo/mysdk/go1.27.3", Origin::Unknown, GoOrigin::Path),
         ("/home/jo/mise-installs/go/1.27.3", Origin::Unknown, GoOrigin::Path),
