@@ -75,3 +75,33 @@ pub fn settings_of_users(key: &str, name: &str) -> Listed<String> {
         Listed::default()
     }
 }
+
+#[cfg(all(test, windows))]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn reg(words: &[&str]) {
+        let ran = Command::new("reg").args(words).output().unwrap();
+        assert!(ran.status.success(), "{words:?}: {ran:?}");
+    }
+
+    #[test]
+    fn what_another_program_wrote_is_listed_once() {
+        let code = format!("gofleet-test-{}", std::process::id());
+        let uninstall = r"Software\Microsoft\Windows\CurrentVersion\Uninstall";
+        let key = format!(r"HKCU\{uninstall}\{code}");
+        reg(&["add", &key, "/v", "DisplayName", "/t", "REG_SZ", "/d", "Gö", "/f"]);
+        reg(&["add", &key, "/v", "Size", "/t", "REG_DWORD", "/d", "7", "/f"]);
+        let entries = entries();
+        let settings = settings_of_users(&format!(r"{uninstall}\{code}"), "displayname");
+        reg(&["delete", &key, "/f"]);
+        let found: Vec<_> = entries.items.iter().filter(|entry| entry.code == code).collect();
+        // Both views of a user's keys are one.
+        assert_eq!(found.len(), 1, "{found:?}");
+        let text = BTreeMap::from([("DisplayName".to_owned(), "Gö".to_owned())]);
+        assert_eq!((&found[0].values, found[0].view), (&text, View::Bits64));
+        assert!(settings.items.contains(&"Gö".to_owned()), "{settings:?}");
+        assert!(related_products("nothing").items.is_empty());
+    }
+}
