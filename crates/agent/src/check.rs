@@ -26,7 +26,7 @@ use thiserror::Error;
 pub use command::ProgramError;
 use command::{Printed, Program};
 
-use crate::facts::{GO, Places};
+use crate::inventory::{GO, Places};
 
 /// `go version` takes milliseconds; on a machine that is busy with a scan of viruses, seconds.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);

@@ -17,8 +17,8 @@ use gofleet_depot::{Depot, DepotError, Root};
 use gofleet_platform::{Access, FileLock, atomic_write, create_private_folder};
 use tokio::sync::{Notify, watch};
 
-use crate::facts::Places;
 use crate::identity::Identity;
+use crate::inventory::Places;
 use crate::ledger::{Found, Ledger};
 use crate::trust::Trust;
 use crate::{AgentConfig, AgentError, enrol, offer, trust};
@@ -107,7 +107,7 @@ impl Device {
             );
         }
         let trust = Trust::new(trust::store(&config));
-        let places = Places::of_this_process();
+        let places = Places::of_this_machine();
         let (identity, key, client) = enrol::identity(&config, &root, &places).await?;
         let client = client.of_run(&run());
         if let Err(error) = offer::prepare(&root) {

@@ -9,8 +9,9 @@ use gofleet_platform::checkpoint;
 
 use crate::backoff::{Backoff, random};
 use crate::device::{Device, agent_folder, now};
-use crate::facts::{self, Places};
+use crate::facts;
 use crate::identity::{Identity, IdentityError, load_or_make_key};
+use crate::inventory::Places;
 use crate::trust::pin;
 use crate::{AgentConfig, AgentError};
 

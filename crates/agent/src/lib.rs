@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod check;
 pub mod facts;
 pub mod identity;
+pub mod inventory;
 pub mod ledger;
 pub mod offer;
 

@@ -132,6 +132,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "adopt",
             "use",
             "list",
+            "inventory",
             "which",
             "why",
             "exec",

@@ -19,6 +19,7 @@ mod depot;
 pub(crate) mod doctor;
 mod exec;
 mod install;
+mod inventory;
 mod list;
 mod prune;
 mod uninstall;
@@ -30,6 +31,7 @@ pub enum LocalCommand {
     Install(install::Install),
     Use(choose::Use),
     List(list::List),
+    Inventory(inventory::InventoryArguments),
     Which(why::Which),
     Why(why::Why),
     Exec(exec::Exec),
@@ -48,6 +50,7 @@ pub async fn run(command: LocalCommand, printer: Printer) -> anyhow::Result<Exit
         LocalCommand::Install(install) => install::run(install, printer).await,
         LocalCommand::Use(choose) => choose::run(&choose, printer),
         LocalCommand::List(list) => list::run(&list, printer),
+        LocalCommand::Inventory(arguments) => inventory::run(&arguments, printer),
         LocalCommand::Which(which) => why::which(&which, printer),
         LocalCommand::Why(why) => why::why(&why, printer),
         LocalCommand::Exec(exec) => exec::run(&exec),

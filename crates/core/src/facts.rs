@@ -55,7 +55,7 @@ impl Facts {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FoundGo {
-    /// As its `VERSION` file tells, without `go`: `1.27.3`.
+    /// As its `VERSION` file tells, or else its command, without `go`: `1.27.3`.
     pub version: String,
     /// Its `GOROOT`.
     pub path: String,
@@ -70,12 +70,12 @@ pub struct FoundGo {
 pub enum GoOrigin {
     /// gofleet installed it.
     Managed,
-    /// It stands where the official installer puts it.
+    /// For all users: an installer or a package put it there, or it stands where they would.
     System,
     /// It stands in `~/sdk`, where `golang.org/dl` puts it.
     Sdk,
     /// A toolchain that Go downloaded into its module cache.
     ModuleCache,
-    /// Found through `PATH` only.
+    /// Elsewhere: another version manager's, or found through `PATH` only.
     Path,
 }

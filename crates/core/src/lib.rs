@@ -45,6 +45,7 @@ pub mod hex;
 pub mod hold;
 pub mod hook;
 pub mod ids;
+pub mod inventory;
 pub mod manifest;
 mod mistake;
 pub mod nearest;

@@ -9,6 +9,7 @@ pub mod event_log;
 pub mod exec;
 pub mod file;
 pub mod folder;
+pub mod installed;
 pub mod link;
 pub mod lock;
 pub mod machine;
@@ -19,6 +20,7 @@ pub mod process;
 #[cfg(windows)]
 mod registry;
 pub mod service;
+pub mod users;
 pub mod volume;
 
 pub use checkpoint::checkpoint;

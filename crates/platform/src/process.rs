@@ -75,9 +75,27 @@ pub struct Running {
     pub program: PathBuf,
 }
 
+/// The programs that run, and how many more there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Those whose file this user may know.
+    pub running: Vec<Running>,
+    /// Processes whose file the system does not tell this user.
+    pub hidden: usize,
+}
+
+/// The programs that run.
+///
+/// # Errors
+///
+/// What the system said where it lists no processes.
+pub fn census() -> io::Result<Census> {
+    system::census()
+}
+
 /// The programs that run, as far as this user may know; none on systems that don't tell.
 pub fn running() -> Vec<Running> {
-    system::running()
+    census().unwrap_or_default().running
 }
 
 #[cfg(test)]
@@ -91,6 +109,29 @@ mod running_tests {
         let pid = std::process::id();
         let is_own = |running: &Running| running.pid == pid && running.program == own;
         assert!(found.iter().any(is_own), "{pid} is not among {found:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_program_that_was_deleted_is_told_by_the_name_that_it_had() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::canonical(folder.path()).unwrap();
+        let sleeps = |name: &str| {
+            let program = folder.join(name);
+            std::fs::copy("/bin/sleep", &program).unwrap();
+            let child = Command::new(&program).arg("600").spawn().unwrap();
+            (child, program)
+        };
+        // The second one is called so in truth.
+        let (mut gone, mut named) = (sleeps("go"), sleeps("go (deleted)"));
+        std::fs::remove_file(&gone.1).unwrap();
+        let found = running();
+        for (child, program) in [&mut gone, &mut named] {
+            let told = found.iter().find(|running| running.pid == child.id());
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert_eq!(told.map(|told| &told.program), Some(&*program));
+        }
     }
 }
 

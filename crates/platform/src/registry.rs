@@ -9,7 +9,7 @@ use windows_sys::Win32::Foundation::{
     ERROR_FILE_NOT_FOUND, ERROR_MORE_DATA, ERROR_NO_MORE_ITEMS, ERROR_SUCCESS, WIN32_ERROR,
 };
 use windows_sys::Win32::System::Registry::{
-    HKEY, RegCloseKey, RegEnumKeyExW, RegEnumValueW, RegOpenKeyExW,
+    HKEY, REG_EXPAND_SZ, REG_SZ, RegCloseKey, RegEnumKeyExW, RegEnumValueW, RegOpenKeyExW,
 };
 
 /// The longest name of a value, in UTF-16 units (Microsoft, "Registry element size limits"); those
@@ -114,4 +114,11 @@ pub fn found(said: WIN32_ERROR) -> io::Result<Option<()>> {
 
 pub fn wide(text: &str) -> Vec<u16> {
     text.encode_utf16().chain([0]).collect()
+}
+
+/// The text of a value that is one (`REG_SZ`, `REG_EXPAND_SZ`), up to its first zero.
+pub fn text(kind: u32, bytes: &[u8]) -> Option<String> {
+    let units = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    let units: Vec<u16> = units.take_while(|unit| *unit != 0).collect();
+    (kind == REG_SZ || kind == REG_EXPAND_SZ).then(|| String::from_utf16_lossy(&units))
 }

@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod environment;
+mod inventory;
 mod msi;
 mod policy;
 mod service;

@@ -1,12 +1,17 @@
 //! Processes on Unix.
 
+use std::ffi::OsStr;
+use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::Running;
+use super::{Census, Running};
 
 pub fn prepare(command: &mut Command) {
     command.process_group(0);
@@ -34,12 +39,34 @@ pub fn exec(mut command: Command) -> io::Error {
 }
 
 /// proc(5); the target of `exe` is the file itself.
-pub fn running() -> Vec<Running> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let running = entries.filter_map(|entry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        let program = std::fs::read_link(entry.path().join("exe")).ok()?;
-        Some(Running { pid, program })
-    });
-    running.collect()
+pub fn census() -> io::Result<Census> {
+    let mut census = Census::default();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let exe = entry.path().join("exe");
+        match fs::read_link(&exe) {
+            Ok(program) => {
+                census.running.push(Running { pid, program: without_mark(program, &exe) });
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => census.hidden += 1,
+            // It has ended, or is a thread of the kernel.
+            Err(_) => {}
+        }
+    }
+    Ok(census)
+}
+
+/// The kernel puts a mark behind the name of a file that is gone (proc(5)). A file may also be
+/// called so: then it is the one that runs.
+fn without_mark(program: PathBuf, exe: &Path) -> PathBuf {
+    let Some(name) = program.as_os_str().as_bytes().strip_suffix(b" (deleted)") else {
+        return program;
+    };
+    let identity = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    match (identity(&program), identity(exe)) {
+        (Some(named), Some(running)) if named == running => program,
+        _ => PathBuf::from(OsStr::from_bytes(name)),
+    }
 }

@@ -23,7 +23,7 @@ use windows_sys::Win32::System::Threading::{
     PROCESS_SET_QUOTA, PROCESS_TERMINATE, QueryFullProcessImageNameW,
 };
 
-use super::Running;
+use super::{Census, Running};
 
 /// Without a window of its own when a service starts it.
 pub fn prepare(command: &mut Command) {
@@ -113,13 +113,13 @@ unsafe extern "system" fn leave_it_to_the_child(_event: u32) -> i32 {
     1
 }
 
-pub fn running() -> Vec<Running> {
+pub fn census() -> io::Result<Census> {
     let mut pids = vec![0u32; 1024];
     loop {
         let (room, mut used) = ((pids.len() * 4) as u32, 0);
         // SAFETY: the buffer has the length that is told.
         if unsafe { K32EnumProcesses(pids.as_mut_ptr(), room, &raw mut used) } == 0 {
-            return Vec::new();
+            return Err(io::Error::last_os_error());
         }
         if used < room {
             pids.truncate(used as usize / 4);
@@ -128,14 +128,22 @@ pub fn running() -> Vec<Running> {
         // A full buffer may be too small.
         pids.resize(pids.len() * 2, 0);
     }
-    let running = pids.into_iter().filter_map(|pid| Some(Running { pid, program: program(pid)? }));
-    running.collect()
+    let mut census = Census::default();
+    for pid in pids {
+        match program(pid) {
+            Ok(program) => census.running.push(Running { pid, program }),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => census.hidden += 1,
+            // It has ended, or is no process with a file.
+            Err(_) => {}
+        }
+    }
+    Ok(census)
 }
 
-/// The file of a process, if it may be asked for.
-fn program(pid: u32) -> Option<PathBuf> {
+/// The file of a process.
+fn program(pid: u32) -> io::Result<PathBuf> {
     // SAFETY: no pointer is passed; the handle is checked below.
-    let process = owned(unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) }).ok()?;
+    let process = owned(unsafe { OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, 0, pid) })?;
     // The longest path that Windows knows.
     let mut name = vec![0u16; 32_768];
     let mut length = name.len() as u32;
@@ -149,7 +157,8 @@ fn program(pid: u32) -> Option<PathBuf> {
         )
     };
     if done == 0 {
-        return None;
+        return Err(io::Error::last_os_error());
     }
-    crate::canonical(Path::new(&OsString::from_wide(name.get(..length as usize)?))).ok()
+    let name = &name[..name.len().min(length as usize)];
+    crate::canonical(Path::new(&OsString::from_wide(name)))
 }

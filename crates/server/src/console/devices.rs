@@ -416,10 +416,10 @@ impl Found {
     fn new(go: &FoundGo) -> Self {
         let origin = match go.origin {
             GoOrigin::Managed => "managed by gofleet",
-            GoOrigin::System => "official installer",
+            GoOrigin::System => "for all users",
             GoOrigin::Sdk => "~/sdk",
             GoOrigin::ModuleCache => "module cache of go",
-            GoOrigin::Path => "on the PATH",
+            GoOrigin::Path => "elsewhere",
         };
         Self { version: go.version.clone(), origin, path: go.path.clone() }
     }

@@ -192,7 +192,7 @@ fn a_device_shows_its_evidence() {
         "go version go version go1.27.3 windows/amd64",
         "took 49 s (fetching 9 s, staged 0.1 s,",
         "failed while verifying: go build: fork/exec",
-        "official installer C:\\Program Files\\Go",
+        "for all users C:\\Program Files\\Go",
         "class windows-amd64/ci",
         "too many devices of its class are anomalous",
         "processor 99.5%",
