@@ -197,7 +197,7 @@ pub async fn open_session(
         LoginRequest::Token { token } => by_secret(state, token, address.clone()).await?,
         LoginRequest::Password { account, password } => {
             let account = people::by_password(state, account, password, address.clone()).await?;
-            (Some(account.name), "password")
+            (Some(account.name), account.source.as_str())
         }
     };
     let name = account.as_ref().map_or(ADMINISTRATOR, AccountName::as_str);
@@ -229,7 +229,7 @@ async fn by_secret(
     match good {
         Some(account) => Ok((account, "link")),
         None => {
-            people::tell_refused(state, None, origin).await;
+            people::tell_refused(state, None, None, origin).await;
             Err(Failure::new(ProblemCode::Unauthenticated, "the token is not known")
                 .with_hint("it is in the file `admin-token` in the server's data folder"))
         }

@@ -6,6 +6,7 @@
 
 mod keys;
 mod print;
+mod sign_on;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +21,7 @@ use gofleet_core::time::Span;
 use thiserror::Error;
 
 pub use keys::{KEYS, Key};
+pub use sign_on::LdapSettings;
 
 /// The settings of a server, and where each came from.
 #[derive(Debug, Clone)]
@@ -54,6 +56,8 @@ pub struct ServerConfig {
     pub anomaly: anomaly::Settings,
     /// Who is told when a device is put into quarantine or let in.
     pub hooks: HookSettings,
+    /// The directory whose people may sign in.
+    pub ldap: Option<LdapSettings>,
     origins: BTreeMap<&'static str, (String, Origin)>,
 }
 
@@ -231,6 +235,7 @@ impl ServerConfig {
             prepare: read(&values, "prepare", flag)?,
             anomaly,
             hooks,
+            ldap: sign_on::ldap(&values)?,
             origins: values,
         })
     }

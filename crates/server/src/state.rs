@@ -18,6 +18,7 @@ use crate::config::ServerConfig;
 use crate::data::DataFolder;
 use crate::login_link::LoginLinks;
 use crate::orders::OrderNews;
+use crate::sign_on;
 use crate::tls::Authority;
 use crate::trust::Keys;
 
@@ -47,23 +48,25 @@ struct Shared {
     directory: RwLock<Arc<Directory>>,
     attempts: Attempts,
     refusals: Budget,
+    ldap: Option<Arc<sign_on::Directory>>,
     document: OnceLock<axum::body::Bytes>,
 }
 
 impl AppState {
     /// The state of a server on this data folder and storage; `administrator` is the digest of the
     /// administrator's token, `signer` signs the head of the audit log, `authority` vouches for the
-    /// server and its devices, `trust_keys` sign metadata and orders.
+    /// server and its devices, `trust_keys` sign metadata and orders; people of `ldap` may sign in.
     pub fn new(
         config: ServerConfig,
         data: DataFolder,
         storage: Arc<Storage>,
-        administrator: Digest,
+        (administrator, ldap): (Digest, Option<sign_on::Directory>),
         signer: AuditSigner,
         (authority, trust_keys): (Authority, Keys),
         clock: Clock,
     ) -> Self {
         let monitoring = Monitoring::new(config.anomaly.clone());
+        let ldap = ldap.map(Arc::new);
         Self(Arc::new(Shared {
             config,
             data,
@@ -83,6 +86,7 @@ impl AppState {
             directory: RwLock::default(),
             attempts: Attempts::default(),
             refusals: Budget::default(),
+            ldap,
             document: OnceLock::new(),
         }))
     }
@@ -146,6 +150,11 @@ impl AppState {
     /// How many refusals may be written down for somebody.
     pub(crate) fn refusals(&self) -> &Budget {
         &self.0.refusals
+    }
+
+    /// The directory whose people may sign in.
+    pub(crate) fn ldap(&self) -> Option<&Arc<sign_on::Directory>> {
+        self.0.ldap.as_ref()
     }
 
     /// The time by the server's clock.

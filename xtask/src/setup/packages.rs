@@ -33,9 +33,9 @@ pub fn witnesses() -> Result<String> {
         ("pkcs11-tool", "opensc"),
         ("systemd-analyze", "systemd"),
     ])?;
-    // One is no program, the other lies where not everybody looks for programs.
-    debian::install(&["python3-samba", "rsyslog"])?;
-    Ok("openssl, softhsm2, opensc, systemd-analyze, python3-samba, rsyslog".to_owned())
+    // One is no program, the others lie where not everybody looks for programs.
+    debian::install(&["python3-samba", "rsyslog", "slapd"])?;
+    Ok("openssl, softhsm2, opensc, systemd-analyze, python3-samba, rsyslog, slapd".to_owned())
 }
 
 /// A Python that has the package `tuf`.

@@ -33,13 +33,17 @@ const TUF_CONFORMANCE: &str = "GOFLEET_TUF_CONFORMANCE";
 const PACKAGES: &str = "GOFLEET_PACKAGES";
 /// Environment variable by which they learn of a Python that has CycloneDX's library.
 const PYTHON_CYCLONEDX: &str = "GOFLEET_CYCLONEDX_PYTHON";
-/// Tests in which other people's programs read what we write, or sign for us.
-const WITNESSED: [&str; 5] = [
+/// Tests in which other people's programs read what we write, sign for us, or say who somebody is.
+const WITNESSED: [&str; 9] = [
+    "a_directory_lets_in_only_who_proves_it",
+    "a_directory_that_nobody_vouches_for_learns_no_password",
     "a_key_of_openssl_signs",
     "a_key_behind_pkcs11_signs",
+    "people_of_a_directory_have_the_roles_of_their_groups",
     "rsyslog_reads_what_was_meant",
     "samba_reads_what_was_meant",
     "systemd_understands_the_unit",
+    "who_leaves_the_directory_has_nothing_left_here",
 ];
 
 /// Tests of the program that are suites of their own.

@@ -5,7 +5,7 @@ use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
 use gofleet_api::{AccessDecision, Account, PasswordRequest, ProblemCode, RuleDetail};
-use gofleet_core::account::{MIN_PASSWORD_CHARS, Permission, Subject};
+use gofleet_core::account::{AccountSource, MIN_PASSWORD_CHARS, Permission, Subject};
 use gofleet_core::time::Timestamp;
 use serde::Deserialize;
 
@@ -85,10 +85,11 @@ impl AccessPage {
             name: account.name.to_string(),
             note: account.note,
             grants: list(account.grants.iter().map(ToString::to_string)),
-            state: match (account.is_disabled, account.must_change_password) {
-                (true, _) => "disabled",
-                (false, true) => "has not chosen a password",
-                (false, false) => "active",
+            state: match (account.is_disabled, account.must_change_password, account.source) {
+                (true, ..) => "disabled",
+                (false, true, _) => "has not chosen a password",
+                (false, false, AccountSource::Local) => "active",
+                (false, false, AccountSource::Ldap { .. }) => "active, of the directory",
             },
             by: account.by,
             changed: Moment::new(account.changed_at, now),
@@ -153,7 +154,7 @@ impl AccountPage {
             shell: Shell::new("Account", None),
             name: person.name.clone(),
             facts,
-            has_account: person.account.is_some(),
+            has_account: person.account.as_ref().is_some_and(|it| it.source.is_local()),
             must_change: person.account.as_ref().is_some_and(|it| it.must_change_password),
             is_changed: false,
             min_chars: MIN_PASSWORD_CHARS,

@@ -1,0 +1,181 @@
+//! People whose accounts are kept elsewhere: what becomes of them here.
+//!
+//! Who has proven to a directory who they are gets an account of the same name with the roles of
+//! their groups, each time anew. An account belongs to one person for good: neither does a directory
+//! take over an account that is there already, nor somebody else one whose name became free.
+
+mod ldap;
+
+use std::sync::Arc;
+
+use gofleet_api::ProblemCode;
+use gofleet_core::account::{Account, AccountSource, Grant};
+use gofleet_core::audit::By;
+use gofleet_core::ids::AccountName;
+use gofleet_storage::NewAccount;
+use tracing::{info, warn};
+
+pub use ldap::{Directory, LdapSetupError};
+
+use crate::authorization;
+use crate::failure::{Answer, Failure, chain};
+use crate::people::{is_reserved, kept_note};
+use crate::state::AppState;
+
+/// Somebody as a directory knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Their name there.
+    pub name: AccountName,
+    /// Their name in life.
+    pub note: String,
+    /// Where, and as which entry.
+    pub source: AccountSource,
+    /// The roles that their groups give.
+    pub grants: Vec<Grant>,
+}
+
+/// The account of somebody whose password is with the directory; none: the directory doesn't know
+/// them, or by another password.
+///
+/// # Errors
+///
+/// [`Failure`] if the directory can't be asked, or who it is may not come in.
+pub async fn by_directory(
+    state: &AppState,
+    directory: &Arc<Directory>,
+    name: &AccountName,
+    password: &str,
+    origin: Option<String>,
+) -> Answer<Option<Account>> {
+    match directory.sign_in(name, password).await {
+        Ok(Some(known)) => admit(state, known, origin).await.map(Some),
+        Ok(None) => Ok(None),
+        Err(failure) => {
+            warn!(error = chain(&failure), "the directory could not be asked about a login");
+            let detail = "the directory of the company does not answer";
+            Err(Failure::new(ProblemCode::Unavailable, detail).with_hint(
+                "accounts of this server still work, and so does the administrator's token; why \
+                 the directory does not answer stands in the server's log",
+            ))
+        }
+    }
+}
+
+/// The account of somebody who has proven who they are: made, or brought up to date.
+async fn admit(state: &AppState, known: Known, origin: Option<String>) -> Answer<Account> {
+    let accounts = state.storage().accounts().await?;
+    let by = By::server().via(known.source.as_str()).from(origin);
+    let present = accounts.iter().find(|it| it.name.key() == known.name.key());
+    if is_reserved(&known.name) || present.is_some_and(|it| it.source != known.source) {
+        let detail = format!("the account {} is somebody else's", known.name);
+        return Err(Failure::new(ProblemCode::Conflict, detail).with_hint(
+            "a security admin looks who that is (`gofleet account list`), and removes the account \
+             if its owner is gone",
+        ));
+    }
+    if let Some(other) = accounts.iter().find(|it| it.source == known.source)
+        && other.name.key() != known.name.key()
+    {
+        let detail = format!("{} has the account {} already", known.name, other.name);
+        return Err(Failure::new(ProblemCode::Conflict, detail)
+            .with_hint("after a change of the name a security admin removes the old account"));
+    }
+    if present.is_some_and(|it| it.is_disabled) {
+        let detail = format!("the account {} is disabled", known.name);
+        return Err(Failure::new(ProblemCode::Forbidden, detail)
+            .with_hint("a security admin can enable it: `gofleet account enable`"));
+    }
+    let grants = known.grants.clone();
+    let account = match present {
+        Some(account) => update(state, &by, account, &known.note, grants).await?,
+        None if grants.is_empty() => return Err(without_role(state, &known.name)),
+        None => add(state, &by, known).await?,
+    };
+    if account.grants.is_empty() {
+        return Err(without_role(state, &account.name));
+    }
+    Ok(account)
+}
+
+fn without_role(state: &AppState, name: &AccountName) -> Failure {
+    warn!(%name, at = %state.now(), "nobody gave a role to any of their groups");
+    let detail = format!("you are {name}, but none of your groups has a role here");
+    Failure::new(ProblemCode::Forbidden, detail).with_hint(
+        "ask for the group in your company's directory, or a security admin of gofleet for a role \
+         for one of yours",
+    )
+}
+
+async fn add(state: &AppState, by: &By, known: Known) -> Answer<Account> {
+    let Known { name, note, source, grants } = known;
+    let account = Account {
+        name,
+        note: kept_note(&note),
+        grants,
+        is_disabled: false,
+        must_change_password: false,
+        source,
+        by: by.name.clone(),
+        changed_at: state.now(),
+    };
+    let new = NewAccount { account, password: None };
+    let account = state.storage().add_account(by, new, state.now()).await?;
+    authorization::reload(state).await?;
+    Ok(account)
+}
+
+/// Writes what has changed, if anything has.
+async fn update(
+    state: &AppState,
+    by: &By,
+    account: &Account,
+    note: &str,
+    grants: Vec<Grant>,
+) -> Answer<Account> {
+    let note = kept_note(note);
+    if account.grants == grants && account.note == note {
+        return Ok(account.clone());
+    }
+    let apply = |account: &mut Account| (account.grants, account.note) = (grants, note);
+    let account = state.storage().change_account(by, &account.name, apply, state.now()).await?;
+    authorization::reload(state).await?;
+    Ok(account)
+}
+
+/// Asks the directory again and again about all whom it vouched for, so that who leaves it, or one
+/// of its groups, loses here what that gave. While it doesn't answer all stays as it was.
+pub async fn keep_in_step(state: AppState) {
+    let Some(directory) = state.ldap().cloned() else { return };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(directory.refresh()) => {}
+            () = state.stopping().cancelled() => return,
+        }
+        if let Err(failure) = ask_again(&state, &directory).await {
+            warn!(error = failure.problem().detail, "the directory could not be asked again");
+        }
+    }
+}
+
+async fn ask_again(state: &AppState, directory: &Arc<Directory>) -> Answer<()> {
+    let by = By::server().via("ldap");
+    for account in state.storage().accounts().await? {
+        if !matches!(account.source, AccountSource::Ldap { .. }) || account.is_disabled {
+            continue;
+        }
+        let found = directory
+            .find(&account.name)
+            .await
+            .map_err(|failure| Failure::new(ProblemCode::Unavailable, chain(&failure)))?;
+        let (note, grants) = match found.filter(|known| known.source == account.source) {
+            Some(known) => (known.note, known.grants),
+            None => (account.note.clone(), Vec::new()),
+        };
+        if grants != account.grants {
+            info!(name = %account.name, "the directory gives other roles than before");
+        }
+        update(state, &by, &account, &note, grants).await?;
+    }
+    Ok(())
+}
