@@ -324,6 +324,7 @@ fn listed(accounts: &[Account]) -> String {
             (false, true, _) => "first password",
             (false, false, AccountSource::Local) => "active",
             (false, false, AccountSource::Ldap { .. }) => "of the directory",
+            (false, false, AccountSource::Oidc { .. }) => "single sign-on",
         };
         let roles = grants(account);
         vec![account.name.to_string(), roles, state.to_owned(), account.note.clone()]

@@ -25,7 +25,7 @@ pub use request::{
     Subject,
 };
 pub use role::{Role, UnknownRole};
-pub use source::{AccountSource, GroupGrants};
+pub use source::{AccountSource, GroupGrants, Naming};
 
 /// The name under which whoever holds the administrator's token acts. No account can have it.
 pub const ADMINISTRATOR: &str = "admin";

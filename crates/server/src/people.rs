@@ -23,6 +23,8 @@ use crate::state::AppState;
 
 /// How long an API token is good if nobody says.
 const USUAL_TOKEN_LIFETIME: Span = Span::from_secs(30 * 24 * 60 * 60);
+/// The longest of one whose owner signs in at a provider, who does not tell when they leave.
+const MAX_SIGN_ON_TOKEN_LIFETIME: Span = Span::from_secs(7 * 24 * 60 * 60);
 /// The longest.
 const MAX_TOKEN_LIFETIME: Span = Span::from_secs(366 * 24 * 60 * 60);
 /// The longest note that is kept.
@@ -49,7 +51,7 @@ pub async fn by_password(
     })?;
     let login = state.storage().login(name).await?;
     let is_local = login.as_ref().is_some_and(|login| login.account.source.is_local());
-    if let Some(directory) = state.ldap().filter(|_| !is_local) {
+    if let Some(directory) = state.sign_on().ldap.as_ref().filter(|_| !is_local) {
         // Accounts of this server are never asked for there, so they work without it, and it can't
         // take them over.
         let known = sign_on::by_directory(state, directory, name, password, origin.clone()).await;
@@ -265,11 +267,14 @@ pub async fn make_token(
     request: ApiTokenRequest,
 ) -> Answer<NewApiToken> {
     let ApiTokenRequest { note, mut roles, expires_in } = request;
-    let lifetime = expires_in.unwrap_or(USUAL_TOKEN_LIFETIME);
+    let longest = match account.source {
+        AccountSource::Oidc { .. } => MAX_SIGN_ON_TOKEN_LIFETIME,
+        AccountSource::Local | AccountSource::Ldap { .. } => MAX_TOKEN_LIFETIME,
+    };
+    let lifetime = expires_in.unwrap_or(USUAL_TOKEN_LIFETIME.min(longest));
     let invalid = |detail: String| Failure::new(ProblemCode::InvalidRequest, detail);
-    if lifetime == Span::ZERO || lifetime > MAX_TOKEN_LIFETIME {
-        let detail =
-            format!("an API token is good for more than nothing and at most {MAX_TOKEN_LIFETIME}");
+    if lifetime == Span::ZERO || lifetime > longest {
+        let detail = format!("an API token is good for more than nothing and at most {longest}");
         return Err(invalid(detail));
     }
     let now = state.now();

@@ -24,7 +24,7 @@ use crate::config::ServerConfig;
 use crate::data::{DataError, DataFolder};
 use crate::hooks::{HookError, Hooks};
 use crate::secret::{Secret, SecretKind};
-use crate::sign_on::{self, Directory, LdapSetupError};
+use crate::sign_on::{self, SignOn, SignOnError};
 use crate::state::{AppState, Clock, system_clock};
 use crate::tls::{self, Authority, Caller, Shown, TlsError, TlsListener};
 use crate::{
@@ -66,9 +66,9 @@ pub enum ServeError {
     /// The hooks cannot be used.
     #[error("the hooks are not usable")]
     Hooks(#[source] HookError),
-    /// The directory cannot be asked as it is set.
-    #[error("the directory is not usable")]
-    Ldap(#[source] LdapSetupError),
+    /// Nobody can be asked about people whose accounts are elsewhere.
+    #[error("signing in by a directory or a provider is not usable")]
+    SignOn(#[source] SignOnError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -85,7 +85,7 @@ impl ServeError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Data(error) => error.hint(),
-            Self::Open(_) | Self::Storage(_) | Self::Hooks(_) | Self::Ldap(_) => None,
+            Self::Open(_) | Self::Storage(_) | Self::Hooks(_) | Self::SignOn(_) => None,
             Self::Tls(error) => error.hint(),
             Self::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another program listens there: choose another port with --listen".to_owned())
@@ -124,7 +124,7 @@ pub async fn serve_with_clock(
     let data = DataFolder::open(&config.data).map_err(ServeError::Data)?;
     let storage = Storage::open(data.root()).await.map_err(ServeError::Open)?;
     let hooks = Hooks::new(&config.hooks).map_err(ServeError::Hooks)?;
-    let ldap = config.ldap.clone().map(Directory::new).transpose().map_err(ServeError::Ldap)?;
+    let sign_on = SignOn::new(&config).map_err(ServeError::SignOn)?;
     let storage = storage.with_blast_radius(config.blast_radius).with_hooks(hooks.targets());
     let storage = Arc::new(storage);
     clear_artifacts(&data, &storage).await?;
@@ -133,7 +133,7 @@ pub async fn serve_with_clock(
     let told = config.tls_files.is_none().then(|| authority.digest());
     let (administrator, new_admin_token) = administrator(&data, &storage, told, clock()).await?;
     let vouchers = (authority, trust::Keys::open(&data).map_err(ServeError::Data)?);
-    let people = (administrator, ldap);
+    let people = (administrator, sign_on);
     let state = AppState::new(config, data, storage, people, signer, vouchers, clock);
     anomaly::begin(&state).await.map_err(ServeError::Storage)?;
     authorization::reload(&state).await.map_err(ServeError::Storage)?;

@@ -1,10 +1,12 @@
 //! People whose accounts are kept elsewhere: what becomes of them here.
 //!
-//! Who has proven to a directory who they are gets an account of the same name with the roles of
+//! Who has proven to a directory or a provider who they are gets an account of the same name with the roles of
 //! their groups, each time anew. An account belongs to one person for good: neither does a directory
 //! take over an account that is there already, nor somebody else one whose name became free.
 
+mod id_token;
 mod ldap;
+mod oidc;
 
 use std::sync::Arc;
 
@@ -13,13 +15,17 @@ use gofleet_core::account::{Account, AccountSource, Grant};
 use gofleet_core::audit::By;
 use gofleet_core::ids::AccountName;
 use gofleet_storage::NewAccount;
+use thiserror::Error;
 use tracing::{info, warn};
 
 pub use ldap::{Directory, LdapSetupError};
+pub use oidc::{Answer as ProviderAnswer, LIFETIME, OidcSetupError, Provider};
 
+use self::oidc::OidcFailure;
 use crate::authorization;
+use crate::config::ServerConfig;
 use crate::failure::{Answer, Failure, chain};
-use crate::people::{is_reserved, kept_note};
+use crate::people::{self, is_reserved, kept_note};
 use crate::state::AppState;
 
 /// Somebody as a directory knows them.
@@ -33,6 +39,95 @@ pub struct Known {
     pub source: AccountSource,
     /// The roles that their groups give.
     pub grants: Vec<Grant>,
+}
+
+/// Who is asked about people whose accounts are kept elsewhere.
+#[derive(Default)]
+pub struct SignOn {
+    /// A directory.
+    pub ldap: Option<Arc<Directory>>,
+    /// A provider of single sign-on.
+    pub oidc: Option<Provider>,
+}
+
+/// Why somebody can't be asked as the settings say.
+#[derive(Debug, Error)]
+pub enum SignOnError {
+    /// The directory.
+    #[error("the directory can't be asked")]
+    Ldap(#[source] LdapSetupError),
+    /// The provider.
+    #[error("the provider can't be asked")]
+    Oidc(#[source] OidcSetupError),
+}
+
+impl SignOn {
+    /// As the settings say; asks nobody yet.
+    ///
+    /// # Errors
+    ///
+    /// [`SignOnError`] if a file that they name is of no use.
+    pub fn new(config: &ServerConfig) -> Result<Self, SignOnError> {
+        let ldap = config.ldap.clone().map(Directory::new).transpose();
+        let oidc = config.oidc.clone().map(Provider::new).transpose();
+        let ldap = ldap.map_err(SignOnError::Ldap)?.map(Arc::new);
+        Ok(Self { ldap, oidc: oidc.map_err(SignOnError::Oidc)? })
+    }
+}
+
+/// The account of somebody who comes back from the provider, and the page that they wanted to see.
+///
+/// # Errors
+///
+/// [`Failure`] if the provider's answer does not hold, or who it is may not come in. It stands in
+/// the audit log then.
+pub async fn by_provider(
+    state: &AppState,
+    provider: &Provider,
+    answer: &ProviderAnswer,
+    browser: &str,
+    origin: Option<String>,
+) -> Answer<(Account, String)> {
+    let ended = provider.end(answer, browser, state.now()).await;
+    let (name, failure) = match ended {
+        Ok((known, next)) => {
+            let name = known.name.clone();
+            match admit(state, known, origin.clone()).await {
+                Ok(account) => return Ok((account, next)),
+                Err(failure) => (Some(name), failure),
+            }
+        }
+        Err(failure) => (None, refused_by_provider(&failure)),
+    };
+    people::tell_refused(state, name, Some("oidc"), origin).await;
+    Err(failure)
+}
+
+/// What whoever signs in is told; all of it stands in the server's log.
+pub fn refused_by_provider(failure: &OidcFailure) -> Failure {
+    warn!(error = chain(failure), "single sign-on failed");
+    let (code, detail, hint) = match failure {
+        OidcFailure::NoAnswer(_) | OidcFailure::Unreadable(_) => (
+            ProblemCode::Unavailable,
+            "single sign-on does not work just now",
+            "accounts of this server still work, and so does the administrator's token; why stands \
+             in the server's log",
+        ),
+        OidcFailure::UnknownLogin => (
+            ProblemCode::Unauthenticated,
+            "this login did not begin in this browser, or took too long, or has ended already",
+            "begin again",
+        ),
+        OidcFailure::OtherIssuer(_)
+        | OidcFailure::Refused(_)
+        | OidcFailure::Unbelievable(_)
+        | OidcFailure::NoName(_) => (
+            ProblemCode::Unauthenticated,
+            "the company's sign-on does not say who you are",
+            "begin again; if it stays so, why stands in the server's log",
+        ),
+    };
+    Failure::new(code, detail).with_hint(hint)
 }
 
 /// The account of somebody whose password is with the directory; none: the directory doesn't know
@@ -146,7 +241,7 @@ async fn update(
 /// Asks the directory again and again about all whom it vouched for, so that who leaves it, or one
 /// of its groups, loses here what that gave. While it doesn't answer all stays as it was.
 pub async fn keep_in_step(state: AppState) {
-    let Some(directory) = state.ldap().cloned() else { return };
+    let Some(directory) = state.sign_on().ldap.clone() else { return };
     loop {
         tokio::select! {
             () = tokio::time::sleep(directory.refresh()) => {}

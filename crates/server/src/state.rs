@@ -18,7 +18,7 @@ use crate::config::ServerConfig;
 use crate::data::DataFolder;
 use crate::login_link::LoginLinks;
 use crate::orders::OrderNews;
-use crate::sign_on;
+use crate::sign_on::SignOn;
 use crate::tls::Authority;
 use crate::trust::Keys;
 
@@ -48,25 +48,24 @@ struct Shared {
     directory: RwLock<Arc<Directory>>,
     attempts: Attempts,
     refusals: Budget,
-    ldap: Option<Arc<sign_on::Directory>>,
+    sign_on: SignOn,
     document: OnceLock<axum::body::Bytes>,
 }
 
 impl AppState {
     /// The state of a server on this data folder and storage; `administrator` is the digest of the
     /// administrator's token, `signer` signs the head of the audit log, `authority` vouches for the
-    /// server and its devices, `trust_keys` sign metadata and orders; people of `ldap` may sign in.
+    /// server and its devices, `trust_keys` sign metadata and orders; people of `sign_on` may sign in.
     pub fn new(
         config: ServerConfig,
         data: DataFolder,
         storage: Arc<Storage>,
-        (administrator, ldap): (Digest, Option<sign_on::Directory>),
+        (administrator, sign_on): (Digest, SignOn),
         signer: AuditSigner,
         (authority, trust_keys): (Authority, Keys),
         clock: Clock,
     ) -> Self {
         let monitoring = Monitoring::new(config.anomaly.clone());
-        let ldap = ldap.map(Arc::new);
         Self(Arc::new(Shared {
             config,
             data,
@@ -86,7 +85,7 @@ impl AppState {
             directory: RwLock::default(),
             attempts: Attempts::default(),
             refusals: Budget::default(),
-            ldap,
+            sign_on,
             document: OnceLock::new(),
         }))
     }
@@ -152,9 +151,9 @@ impl AppState {
         &self.0.refusals
     }
 
-    /// The directory whose people may sign in.
-    pub(crate) fn ldap(&self) -> Option<&Arc<sign_on::Directory>> {
-        self.0.ldap.as_ref()
+    /// Where people may sign in whose accounts are kept elsewhere.
+    pub(crate) fn sign_on(&self) -> &SignOn {
+        &self.0.sign_on
     }
 
     /// The time by the server's clock.

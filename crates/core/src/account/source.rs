@@ -20,6 +20,11 @@ pub enum AccountSource {
         /// Names the entry for good, also when it is renamed: `entryUUID` or `objectGUID`.
         subject: String,
     },
+    /// A provider of OpenID Connect.
+    Oidc {
+        /// Names the person for good: the provider's address, and their `sub` there.
+        subject: String,
+    },
 }
 
 impl AccountSource {
@@ -28,6 +33,7 @@ impl AccountSource {
         match self {
             Self::Local => "password",
             Self::Ldap { .. } => "ldap",
+            Self::Oidc { .. } => "oidc",
         }
     }
 
@@ -42,32 +48,54 @@ impl fmt::Display for AccountSource {
         formatter.write_str(match self {
             Self::Local => "this server",
             Self::Ldap { .. } => "the directory",
+            Self::Oidc { .. } => "single sign-on",
         })
     }
 }
 
-/// The roles that groups give: by distinguished names of groups.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct GroupGrants(BTreeMap<String, Vec<Grant>>);
+/// The roles that groups give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupGrants {
+    grants: BTreeMap<String, Vec<Grant>>,
+    naming: Naming,
+}
+
+/// How names of groups are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// As distinguished names of a directory.
+    Distinguished,
+    /// Byte by byte.
+    Exact,
+}
+
+impl Naming {
+    fn key(self, name: &str) -> String {
+        match self {
+            Self::Distinguished => plain_name(name),
+            Self::Exact => name.to_owned(),
+        }
+    }
+}
 
 impl GroupGrants {
     /// From names of groups and what each gives.
-    pub fn new(groups: impl IntoIterator<Item = (String, Vec<Grant>)>) -> Self {
+    pub fn new(naming: Naming, groups: impl IntoIterator<Item = (String, Vec<Grant>)>) -> Self {
         let mut all: BTreeMap<String, Vec<Grant>> = BTreeMap::new();
         for (group, grants) in groups {
-            all.entry(plain_name(&group)).or_default().extend(grants);
+            all.entry(naming.key(&group)).or_default().extend(grants);
         }
-        Self(all)
+        Self { grants: all, naming }
     }
 
     /// Whether no group gives anything.
     pub fn is_empty(&self) -> bool {
-        self.0.values().all(Vec::is_empty)
+        self.grants.values().all(Vec::is_empty)
     }
 
     /// What somebody has who belongs to these groups: sorted, each once.
     pub fn of<'a>(&self, groups: impl IntoIterator<Item = &'a str>) -> Vec<Grant> {
-        let given = groups.into_iter().filter_map(|group| self.0.get(&plain_name(group)));
+        let given = groups.into_iter().filter_map(|group| self.grants.get(&self.naming.key(group)));
         let mut grants: Vec<Grant> = given.flatten().cloned().collect();
         grants.sort();
         grants.dedup();
@@ -95,11 +123,14 @@ mod tests {
         let grants = |texts: &[&str]| -> Vec<Grant> {
             texts.iter().map(|text| text.parse().unwrap()).collect()
         };
-        let groups = GroupGrants::new([
-            ("CN=Go Operators, OU=Groups, DC=example".to_owned(), grants(&["operator@berlin"])),
-            ("cn=auditors,dc=example".to_owned(), grants(&["viewer", "auditor"])),
-            ("cn=everybody,dc=example".to_owned(), grants(&["viewer"])),
-        ]);
+        let groups = GroupGrants::new(
+            Naming::Distinguished,
+            [
+                ("CN=Go Operators, OU=Groups, DC=example".to_owned(), grants(&["operator@berlin"])),
+                ("cn=auditors,dc=example".to_owned(), grants(&["viewer", "auditor"])),
+                ("cn=everybody,dc=example".to_owned(), grants(&["viewer"])),
+            ],
+        );
         for (of, expect) in [
             (&["cn=go operators,ou=groups,dc=example"][..], &["operator@berlin"][..]),
             (&["CN = Auditors,DC=example", "cn=everybody,dc=example"], &["viewer", "auditor"]),
@@ -111,5 +142,8 @@ mod tests {
         ] {
             assert_eq!(groups.of(of.iter().copied()), grants(expect), "{of:?}");
         }
+        let exact = GroupGrants::new(Naming::Exact, [("ops".to_owned(), grants(&["operator"]))]);
+        assert_eq!(exact.of(["ops"]), grants(&["operator"]));
+        assert_eq!(exact.of(["Ops", " ops", "ops,x"]), []);
     }
 }

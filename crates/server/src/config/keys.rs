@@ -17,7 +17,7 @@ pub struct Key {
 }
 
 /// Every setting.
-pub const KEYS: [Key; 31] = [
+pub const KEYS: [Key; 39] = [
     Key {
         name: "listen",
         environment: "GOFLEET_LISTEN",
@@ -251,6 +251,65 @@ pub const KEYS: [Key; 31] = [
         flag: "--ldap-refresh",
         default: "15m",
         meaning: "how often the directory is asked again about all who have signed in, like 15m",
+    },
+    Key {
+        name: "oidc_issuer",
+        environment: "GOFLEET_OIDC_ISSUER",
+        flag: "--oidc-issuer",
+        default: "",
+        meaning: "the provider of OpenID Connect at whom people may sign in, exactly as it names \
+                  itself, like https://id.example.org/realms/staff; `public_url` is needed too",
+    },
+    Key {
+        name: "oidc_client_id",
+        environment: "GOFLEET_OIDC_CLIENT_ID",
+        flag: "--oidc-client-id",
+        default: "",
+        meaning: "the name by which the provider knows this server",
+    },
+    Key {
+        name: "oidc_client_secret_file",
+        environment: "GOFLEET_OIDC_CLIENT_SECRET_FILE",
+        flag: "--oidc-client-secret-file",
+        default: "",
+        meaning: "the file with the secret that the provider gave for `oidc_client_id`, if it \
+                  did",
+    },
+    Key {
+        name: "oidc_ca_file",
+        environment: "GOFLEET_OIDC_CA_FILE",
+        flag: "--oidc-ca-file",
+        default: "",
+        meaning: "the certificates that vouch for the provider, in PEM, instead of those of the \
+                  system",
+    },
+    Key {
+        name: "oidc_scopes",
+        environment: "GOFLEET_OIDC_SCOPES",
+        flag: "--oidc-scopes",
+        default: "openid profile",
+        meaning: "what the provider is asked to tell, separated by spaces",
+    },
+    Key {
+        name: "oidc_name_claim",
+        environment: "GOFLEET_OIDC_NAME_CLAIM",
+        flag: "--oidc-name-claim",
+        default: "preferred_username",
+        meaning: "the claim with the name of the account",
+    },
+    Key {
+        name: "oidc_groups_claim",
+        environment: "GOFLEET_OIDC_GROUPS_CLAIM",
+        flag: "--oidc-groups-claim",
+        default: "groups",
+        meaning: "the claim with the groups of whoever signs in",
+    },
+    Key {
+        name: "oidc_groups",
+        environment: "GOFLEET_OIDC_GROUPS",
+        flag: "--oidc-groups",
+        default: "",
+        meaning: "the roles that these groups give, like { go-operators = ['operator@berlin'] }",
     },
 ];
 

@@ -1,9 +1,10 @@
-//! Settings of the directory whose people may sign in.
+//! Settings of the directory, and of the provider of single sign-on, whose people may sign in.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use gofleet_core::account::{Grant, GroupGrants};
+use gofleet_core::account::{Grant, GroupGrants, Naming};
+use gofleet_core::address;
 use gofleet_core::time::Span;
 
 use super::{ConfigError, Origin, folder, read, read_if_given, span};
@@ -33,6 +34,32 @@ pub struct LdapSettings {
     pub refresh: Span,
 }
 
+/// A provider of OpenID Connect, at whom people sign in.
+#[derive(Debug, Clone)]
+pub struct OidcSettings {
+    /// Its address, exactly as it names itself.
+    pub issuer: String,
+    /// As whom it knows the server.
+    pub client_id: String,
+    /// The file with the secret that proves it; none: the provider asks for none.
+    pub client_secret_file: Option<PathBuf>,
+    /// The certificates that vouch for it, in PEM; none: those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// What it is asked to tell, separated by spaces.
+    pub scopes: String,
+    /// The claim with the name of the account.
+    pub name_claim: String,
+    /// The claim with the groups.
+    pub groups_claim: String,
+    /// The roles that groups give.
+    pub groups: GroupGrants,
+    /// Where people come back to.
+    pub redirect_uri: String,
+}
+
+/// Where people come back to from the provider.
+pub const CALLBACK: &str = "/login/oidc/callback";
+
 type Values = BTreeMap<&'static str, (String, Origin)>;
 
 /// The directory, if one is set.
@@ -58,9 +85,52 @@ pub(super) fn ldap(values: &Values) -> Result<Option<LdapSettings>, ConfigError>
         user_filter: read(values, "ldap_user_filter", filter)?,
         name_attribute: read(values, "ldap_name_attribute", attribute)?,
         group_filter: read(values, "ldap_group_filter", group_filter)?,
-        groups: read(values, "ldap_groups", groups)?,
+        groups: read(values, "ldap_groups", |text| groups(text, Naming::Distinguished))?,
         refresh: read(values, "ldap_refresh", span)?,
     }))
+}
+
+/// The provider, if one is set.
+pub(super) fn oidc(
+    values: &Values,
+    public_url: Option<&str>,
+) -> Result<Option<OidcSettings>, ConfigError> {
+    let Some(issuer) = read_if_given(values, "oidc_issuer", |text| issuer(text, public_url))?
+    else {
+        return Ok(None);
+    };
+    let needed = |text: &str| match text {
+        "" => Err("it is needed where `oidc_issuer` is set"),
+        text => Ok(text.to_owned()),
+    };
+    let scopes = |text: &str| match text.split(' ').any(|scope| scope == "openid") {
+        true => Ok(text.to_owned()),
+        false => Err("it must have the scope `openid`"),
+    };
+    Ok(Some(OidcSettings {
+        issuer,
+        client_id: read(values, "oidc_client_id", needed)?,
+        client_secret_file: read_if_given(values, "oidc_client_secret_file", folder)?,
+        ca_file: read_if_given(values, "oidc_ca_file", folder)?,
+        scopes: read(values, "oidc_scopes", scopes)?,
+        name_claim: read(values, "oidc_name_claim", needed)?,
+        groups_claim: read(values, "oidc_groups_claim", needed)?,
+        groups: read(values, "oidc_groups", |text| groups(text, Naming::Exact))?,
+        redirect_uri: format!("{}{CALLBACK}", public_url.unwrap_or_default()),
+    }))
+}
+
+/// An address by https; by http only on this machine, where nobody listens between.
+fn issuer(text: &str, public_url: Option<&str>) -> Result<String, String> {
+    address::check(text).map_err(|rule| format!("it {rule}"))?;
+    let host = text.strip_prefix("http://").map(|rest| rest.split(['/', ':']).next());
+    if host.is_some_and(|host| !matches!(host, Some("127.0.0.1" | "localhost"))) {
+        return Err("it must begin with https://".to_owned());
+    }
+    if public_url.is_none() {
+        return Err("`public_url` must be set too: people come back to it".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn ldap_url(text: &str) -> Result<String, &'static str> {
@@ -96,17 +166,22 @@ fn attribute(text: &str) -> Result<String, &'static str> {
 }
 
 /// Groups and their roles, as an inline table of TOML.
-fn groups(text: &str) -> Result<GroupGrants, String> {
+fn groups(text: &str, naming: Naming) -> Result<GroupGrants, String> {
     #[derive(serde::Deserialize)]
     struct Wrapped {
         groups: BTreeMap<String, Vec<Grant>>,
     }
-    let example = "it is like { 'cn=go-operators,ou=groups,dc=example,dc=org' = ['operator'] }";
+    let example = match naming {
+        Naming::Distinguished => {
+            "it is like { 'cn=go-operators,ou=groups,dc=example,dc=org' = ['operator'] }"
+        }
+        Naming::Exact => "it is like { go-operators = ['operator'] }",
+    };
     if text.is_empty() {
         return Err(format!("no group has a role, so nobody could sign in: {example}"));
     }
     let wrapped: Wrapped = toml::from_str(&format!("groups = {text}"))
         .map_err(|error| format!("{}: {example}", error.message()))?;
-    let groups = GroupGrants::new(wrapped.groups);
+    let groups = GroupGrants::new(naming, wrapped.groups);
     if groups.is_empty() { Err(format!("no group has a role: {example}")) } else { Ok(groups) }
 }

@@ -90,6 +90,7 @@ impl AccessPage {
                 (false, true, _) => "has not chosen a password",
                 (false, false, AccountSource::Local) => "active",
                 (false, false, AccountSource::Ldap { .. }) => "active, of the directory",
+                (false, false, AccountSource::Oidc { .. }) => "active, by single sign-on",
             },
             by: account.by,
             changed: Moment::new(account.changed_at, now),
