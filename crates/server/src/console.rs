@@ -83,6 +83,7 @@ pub fn router(state: AppState) -> Router {
         .route("/audit", get(audit::page))
         .route("/access", get(access::page))
         .route("/account", get(access::account).post(access::choose_password))
+        .route("/account/token", post(access::make_token))
         .route("/emergency/{verb}", get(emergency::ask).post(emergency::act))
         .route("/login", get(session::login_page).post(session::login))
         .route("/login/oidc", get(sign_on::begin))

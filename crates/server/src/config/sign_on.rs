@@ -123,8 +123,9 @@ pub(super) fn oidc(
 /// An address by https; by http only on this machine, where nobody listens between.
 fn issuer(text: &str, public_url: Option<&str>) -> Result<String, String> {
     address::check(text).map_err(|rule| format!("it {rule}"))?;
-    let host = text.strip_prefix("http://").map(|rest| rest.split(['/', ':']).next());
-    if host.is_some_and(|host| !matches!(host, Some("127.0.0.1" | "localhost"))) {
+    let url: reqwest::Url = text.parse().map_err(|_| "it is no address".to_owned())?;
+    let is_here = matches!(url.host_str(), Some("127.0.0.1" | "localhost"));
+    if url.scheme() != "https" && !is_here {
         return Err("it must begin with https://".to_owned());
     }
     if public_url.is_none() {

@@ -23,6 +23,7 @@ mod orders;
 mod people;
 mod requests;
 mod rollouts;
+mod single_sign_on;
 mod support;
 mod trust;
 mod ways;
