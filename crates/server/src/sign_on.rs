@@ -21,6 +21,7 @@ use tracing::{info, warn};
 pub use ldap::{Directory, LdapSetupError};
 pub use oidc::{Answer as ProviderAnswer, LIFETIME, OidcSetupError, Provider};
 
+use self::ldap::LdapFailure;
 use self::oidc::OidcFailure;
 use crate::authorization;
 use crate::config::ServerConfig;
@@ -241,6 +242,10 @@ async fn update(
 /// Asks the directory again and again about all whom it vouched for, so that who leaves it, or one
 /// of its groups, loses here what that gave. While it doesn't answer all stays as it was.
 pub async fn keep_in_step(state: AppState) {
+    if let Err(failure) = part_with_others(&state).await {
+        let error = &failure.problem().detail;
+        warn!(error, "accounts that nobody vouches for could not be looked through");
+    }
     let Some(directory) = state.sign_on().ldap.clone() else { return };
     loop {
         tokio::select! {
@@ -253,16 +258,44 @@ pub async fn keep_in_step(state: AppState) {
     }
 }
 
+/// Takes the roles of accounts from whose directory or provider the settings name no more: nobody
+/// could tell when their owners leave.
+async fn part_with_others(state: &AppState) -> Answer<()> {
+    let SignOn { ldap, oidc } = state.sign_on();
+    for account in state.storage().accounts().await? {
+        let is_vouched_for = match &account.source {
+            AccountSource::Local => true,
+            AccountSource::Ldap { .. } => ldap.is_some(),
+            AccountSource::Oidc { subject } => {
+                oidc.as_ref().is_some_and(|provider| provider.names(subject))
+            }
+        };
+        if !is_vouched_for {
+            let by = By::server().via(account.source.as_str());
+            update(state, &by, &account, &account.note, Vec::new()).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn ask_again(state: &AppState, directory: &Arc<Directory>) -> Answer<()> {
     let by = By::server().via("ldap");
     for account in state.storage().accounts().await? {
         if !matches!(account.source, AccountSource::Ldap { .. }) || account.is_disabled {
             continue;
         }
-        let found = directory
-            .find(&account.name)
-            .await
-            .map_err(|failure| Failure::new(ProblemCode::Unavailable, chain(&failure)))?;
+        let found = match directory.find(&account.name).await {
+            Ok(found) => found,
+            Err(failure @ LdapFailure::NoAnswer(_)) => {
+                return Err(Failure::new(ProblemCode::Unavailable, chain(&failure)));
+            }
+            // What is wrong with one entry keeps nobody else's roles from being looked at.
+            Err(failure) => {
+                let error = chain(&failure);
+                warn!(error, name = %account.name, "the directory could not be asked again");
+                continue;
+            }
+        };
         let (note, grants) = match found.filter(|known| known.source == account.source) {
             Some(known) => (known.note, known.grants),
             None => (account.note.clone(), Vec::new()),

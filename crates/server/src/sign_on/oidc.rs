@@ -286,7 +286,7 @@ impl Provider {
                 request = request.basic_auth(encoded(client), Some(encoded(secret)));
             }
             Some(secret) => {
-                fields.extend([("client_id", client.as_str()), ("client_secret", secret)])
+                fields.extend([("client_id", client.as_str()), ("client_secret", secret)]);
             }
             None => fields.push(("client_id", client)),
         }
@@ -328,9 +328,18 @@ impl Provider {
         Ok(Known {
             name: name.ok_or_else(|| OidcFailure::NoName(claim.clone()))?,
             note: text("name").unwrap_or_default().to_owned(),
-            source: AccountSource::Oidc { subject: format!("{} {sub}", self.settings.issuer) },
+            source: AccountSource::Oidc { subject: self.subject(sub) },
             grants: self.settings.groups.of(groups),
         })
+    }
+
+    fn subject(&self, sub: &str) -> String {
+        format!("{} {sub}", self.settings.issuer)
+    }
+
+    /// Whether it is this provider that names somebody so.
+    pub fn names(&self, subject: &str) -> bool {
+        subject.strip_prefix(&self.settings.issuer).is_some_and(|sub| sub.starts_with(' '))
     }
 
     /// What the provider publishes of itself.

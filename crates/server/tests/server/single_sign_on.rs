@@ -285,10 +285,18 @@ async fn a_login_ends_once_and_in_the_browser_where_it_began() {
     let ann = accounts(&server).await.remove(0);
     let AccountSource::Oidc { subject } = &ann.source else { panic!("{ann:?}") };
     assert_eq!(*subject, format!("{} 7", fake.issuer));
-    // Disabled here is disabled.
+    // Disabled here is disabled, and what nobody vouches for after a restart has no roles.
     let disable = AccountChange { is_disabled: Some(true), ..AccountChange::default() };
     server.admin().change_account(&ann.name, &disable).await.unwrap();
     assert!(end("7", "ann").await.contains("is disabled"));
+    let server = TestServer::start_on(server.stop().await, &[]).await;
+    within(async {
+        while !accounts(&server).await[0].grants.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(accounts(&server).await[1].grants.len(), 1, "dan's are this server's affair");
 }
 
 /// panva's provider, as a process.
