@@ -1,8 +1,8 @@
 //! What policies decide, and what is no rule.
 
 use gofleet_core::account::{
-    ADMINISTRATOR, AccessRequest, Account, Circumstances, Permission, Refusal, ReleaseSubject,
-    Role, RolloutSubject, Rule, Subject, SubjectKind,
+    ADMINISTRATOR, AccessRequest, Account, AccountSource, Circumstances, Permission, Refusal,
+    ReleaseSubject, Role, RolloutSubject, Rule, Subject, SubjectKind,
 };
 use gofleet_core::time::Timestamp;
 
@@ -15,6 +15,7 @@ fn account(name: &str, grants: &[&str]) -> Account {
         grants: grants.iter().map(|grant| grant.parse().unwrap()).collect(),
         is_disabled: false,
         must_change_password: false,
+        source: AccountSource::Local,
         by: ADMINISTRATOR.to_owned(),
         changed_at: Timestamp::from_millis(0),
     }

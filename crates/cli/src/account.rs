@@ -9,7 +9,7 @@ use gofleet_api::{
     Account, AccountChange, AccountRequest, ApiToken, ApiTokenRequest, Client, FirstPassword,
     Grant, PasswordRequest, Role, WhoAmI,
 };
-use gofleet_core::account::Permission;
+use gofleet_core::account::{AccountSource, Permission};
 use gofleet_core::ids::AccountName;
 use gofleet_core::time::Span;
 
@@ -319,10 +319,12 @@ fn grants(account: &Account) -> String {
 
 fn listed(accounts: &[Account]) -> String {
     let row = |account: &Account| {
-        let state = match (account.is_disabled, account.must_change_password) {
-            (true, _) => "disabled",
-            (false, true) => "first password",
-            (false, false) => "active",
+        let state = match (account.is_disabled, account.must_change_password, &account.source) {
+            (true, ..) => "disabled",
+            (false, true, _) => "first password",
+            (false, false, AccountSource::Local) => "active",
+            (false, false, AccountSource::Ldap { .. }) => "of the directory",
+            (false, false, AccountSource::Oidc { .. }) => "single sign-on",
         };
         let roles = grants(account);
         vec![account.name.to_string(), roles, state.to_owned(), account.note.clone()]

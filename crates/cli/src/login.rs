@@ -17,7 +17,8 @@ use crate::printer::Printer;
 /// Log in to a server, for later verbs
 #[derive(Debug, Args)]
 #[command(after_help = "With --account the password is asked for, and an API token saved that is \
-good for thirty days; without, the administrator's token is asked for and saved.
+good for thirty days; without, a token is asked for and saved: the administrator's, or one that the \
+page Account of the console makes for whoever signs in there by single sign-on.
 
 Examples:
   gofleet login https://gofleet.example.org --account ann
@@ -28,7 +29,7 @@ pub struct Login {
     /// Address of the server
     #[arg(value_name = "URL")]
     server: String,
-    /// Your account [default: the administrator's token]
+    /// Your account, here or in the company's directory [default: a token is asked for]
     #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
     account: Option<AccountName>,
     /// Digest of the authority that vouches for the server [default: those that this machine trusts]
@@ -93,7 +94,8 @@ async fn by_password(
 fn read_token(printer: Printer) -> anyhow::Result<String> {
     if io::stdin().is_terminal() {
         printer.message(format_args!(
-            "Administrator's token (the server wrote it to `admin-token` in its data folder):"
+            "Token (yours, or the administrator's, which the server wrote to `admin-token` in its \
+             data folder):"
         ));
     }
     let mut token = String::new();

@@ -6,6 +6,7 @@
 mod permission;
 mod request;
 mod role;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ pub use request::{
     Subject,
 };
 pub use role::{Role, UnknownRole};
+pub use source::{AccountSource, GroupGrants, Naming};
 
 /// The name under which whoever holds the administrator's token acts. No account can have it.
 pub const ADMINISTRATOR: &str = "admin";
@@ -114,6 +116,9 @@ pub struct Account {
     /// Whether it must choose a password of its own before it may do anything else.
     #[serde(default)]
     pub must_change_password: bool,
+    /// Who says that it is there, and what its roles are.
+    #[serde(default)]
+    pub source: AccountSource,
     /// Who wrote it last.
     pub by: String,
     /// When that was.

@@ -1,6 +1,6 @@
 //! Who calls: the one function that every request's identity comes from.
 //!
-//! Another proof (single sign-on, say) becomes one more branch of
+//! Another proof becomes one more branch of
 //! [`authenticate`]; nothing else in the server looks at credentials.
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -197,19 +197,38 @@ pub async fn open_session(
         LoginRequest::Token { token } => by_secret(state, token, address.clone()).await?,
         LoginRequest::Password { account, password } => {
             let account = people::by_password(state, account, password, address.clone()).await?;
-            (Some(account.name), "password")
+            (Some(account.name), account.source.as_str())
         }
     };
-    let name = account.as_ref().map_or(ADMINISTRATOR, AccountName::as_str);
+    begin_session(state, Peer { address, is_tls }, account.as_ref(), via).await
+}
+
+/// Opens a console session for somebody (none: whoever holds the administrator's token) who has
+/// proven in this way who they are; the cookie that holds it.
+///
+/// # Errors
+///
+/// [`Failure`] if the database fails.
+pub async fn begin_session(
+    state: &AppState,
+    Peer { address, is_tls }: Peer,
+    account: Option<&AccountName>,
+    via: &str,
+) -> Answer<HeaderValue> {
+    let name = account.map_or(ADMINISTRATOR, AccountName::as_str);
     let by = By::person(name).via(via).from(address);
     let session = Secret::random(SecretKind::Session);
     let lifetime = state.config().session_lifetime;
     let now = state.now();
-    let opened = (account.as_ref(), now + lifetime);
+    let opened = (account, now + lifetime);
     state.storage().add_session(&by, &session.hash(), opened, now).await?;
+    Ok(cookie(is_secure(state, is_tls), session.reveal(), lifetime.as_millis() / 1000))
+}
+
+/// Whether browsers reach the server by TLS only.
+pub fn is_secure(state: &AppState, is_tls: bool) -> bool {
     let public = state.config().public_url.as_ref();
-    let is_secure = is_tls || public.is_some_and(|url| url.starts_with("https://"));
-    Ok(cookie(is_secure, session.reveal(), lifetime.as_millis() / 1000))
+    is_tls || public.is_some_and(|url| url.starts_with("https://"))
 }
 
 /// Whose the administrator's token or a login link is, and which of the two it is.
@@ -229,7 +248,7 @@ async fn by_secret(
     match good {
         Some(account) => Ok((account, "link")),
         None => {
-            people::tell_refused(state, None, origin).await;
+            people::tell_refused(state, None, None, origin).await;
             Err(Failure::new(ProblemCode::Unauthenticated, "the token is not known")
                 .with_hint("it is in the file `admin-token` in the server's data folder"))
         }
@@ -262,13 +281,18 @@ fn cookie(is_secure: bool, value: &str, max_age_secs: u64) -> HeaderValue {
 }
 
 fn session_of(headers: &HeaderMap) -> Option<&str> {
+    cookie_of(headers, SESSION_COOKIE)
+}
+
+/// The value of a cookie that a browser sends.
+pub fn cookie_of<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|cookies| cookies.split(';'))
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .find(|(name, value)| *name == SESSION_COOKIE && !value.is_empty())
+        .find(|(name, value)| *name == wanted && !value.is_empty())
         .map(|(_, value)| value)
 }
 

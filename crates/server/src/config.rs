@@ -6,6 +6,7 @@
 
 mod keys;
 mod print;
+mod sign_on;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +21,7 @@ use gofleet_core::time::Span;
 use thiserror::Error;
 
 pub use keys::{KEYS, Key};
+pub use sign_on::{CALLBACK, LdapSettings, OidcSettings};
 
 /// The settings of a server, and where each came from.
 #[derive(Debug, Clone)]
@@ -54,6 +56,10 @@ pub struct ServerConfig {
     pub anomaly: anomaly::Settings,
     /// Who is told when a device is put into quarantine or let in.
     pub hooks: HookSettings,
+    /// The directory whose people may sign in.
+    pub ldap: Option<LdapSettings>,
+    /// The provider of single sign-on at whom people may sign in.
+    pub oidc: Option<OidcSettings>,
     origins: BTreeMap<&'static str, (String, Origin)>,
 }
 
@@ -205,10 +211,10 @@ impl ServerConfig {
             secret_file: read_if_given(&values, "hook_secret_file", folder)?,
             timeout: read(&values, "hook_timeout", span)?,
         };
+        let public_url = read_if_given(&values, "public_url", url)?;
         Ok(Self {
             listen: read(&values, "listen", |text| text.parse().map_err(|_| "no such address"))?,
             data: read(&values, "data", folder)?,
-            public_url: read_if_given(&values, "public_url", url)?,
             tls_names: values["tls_names"]
                 .0
                 .split(',')
@@ -231,6 +237,9 @@ impl ServerConfig {
             prepare: read(&values, "prepare", flag)?,
             anomaly,
             hooks,
+            ldap: sign_on::ldap(&values)?,
+            oidc: sign_on::oidc(&values, public_url.as_deref())?,
+            public_url,
             origins: values,
         })
     }

@@ -28,6 +28,7 @@ mod rollouts;
 #[cfg(test)]
 mod sample;
 mod session;
+mod sign_on;
 #[cfg(test)]
 mod tests;
 
@@ -44,12 +45,14 @@ use gofleet_core::rollout::Command;
 use serde::Deserialize;
 
 use self::course::Course;
+pub(crate) use self::devices::percent_encoded;
 use self::devices::{DevicePage, DevicesPage};
 use self::overview::{OverviewPage, example_version};
 use self::pieces::{Notice, Section, Shell};
 use self::releases::ReleasesPage;
 use self::rollouts::{RolloutPage, RolloutsPage};
 use self::session::Visitor;
+use crate::config::CALLBACK;
 use crate::failure::Failure;
 use crate::state::AppState;
 use crate::{authentication, commands, http, views};
@@ -80,8 +83,11 @@ pub fn router(state: AppState) -> Router {
         .route("/audit", get(audit::page))
         .route("/access", get(access::page))
         .route("/account", get(access::account).post(access::choose_password))
+        .route("/account/token", post(access::make_token))
         .route("/emergency/{verb}", get(emergency::ask).post(emergency::act))
         .route("/login", get(session::login_page).post(session::login))
+        .route("/login/oidc", get(sign_on::begin))
+        .route(CALLBACK, get(sign_on::end))
         .route("/logout", post(session::logout))
         .route("/assets/{digest}/{name}", get(assets::serve))
         .route("/{*path}", get(not_found))

@@ -35,6 +35,7 @@ mod rules;
 mod secret;
 mod send;
 mod serve;
+mod sign_on;
 pub mod state;
 mod subjects;
 pub mod tls;

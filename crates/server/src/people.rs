@@ -5,23 +5,26 @@ use gofleet_api::{
     ProblemCode,
 };
 use gofleet_core::account::{
-    ADMINISTRATOR, Account, ApiToken, Grant, Permission, Subject, check_password,
+    ADMINISTRATOR, Account, AccountSource, ApiToken, Grant, Permission, Subject, check_password,
 };
 use gofleet_core::audit::{Act, By};
 use gofleet_core::digest::Digest;
 use gofleet_core::ids::AccountName;
 use gofleet_core::time::Span;
-use gofleet_storage::NewAccount;
+use gofleet_storage::{Login, NewAccount};
 use tracing::warn;
 
 use crate::authorization::{self, CallingPerson};
 use crate::failure::{Answer, Failure};
 use crate::passwords;
 use crate::secret::{Secret, SecretKind, random_password};
+use crate::sign_on;
 use crate::state::AppState;
 
 /// How long an API token is good if nobody says.
 const USUAL_TOKEN_LIFETIME: Span = Span::from_secs(30 * 24 * 60 * 60);
+/// The longest of one whose owner signs in at a provider, who does not tell when they leave.
+const MAX_SIGN_ON_TOKEN_LIFETIME: Span = Span::from_secs(7 * 24 * 60 * 60);
 /// The longest.
 const MAX_TOKEN_LIFETIME: Span = Span::from_secs(366 * 24 * 60 * 60);
 /// The longest note that is kept.
@@ -47,6 +50,26 @@ pub async fn by_password(
             .with_hint(format!("try again at {open_at}; a security admin can reset the password"))
     })?;
     let login = state.storage().login(name).await?;
+    let is_local = login.as_ref().is_some_and(|login| login.account.source.is_local());
+    if let Some(directory) = state.sign_on().ldap.as_ref().filter(|_| !is_local) {
+        // Accounts of this server are never asked for there, so they work without it, and it can't
+        // take them over.
+        let known = sign_on::by_directory(state, directory, name, password, origin.clone()).await;
+        return match known {
+            Ok(Some(account)) => {
+                state.attempts().succeeded(&identity);
+                Ok(account)
+            }
+            Ok(None) => Err(wrong(state, name, login, origin, "ldap").await),
+            Err(failure) => {
+                // Who proved who they are has not guessed; nor has who could not.
+                if failure.problem().code != ProblemCode::Unavailable {
+                    tell_refused(state, Some(name.clone()), Some("ldap"), origin).await;
+                }
+                Err(failure)
+            }
+        };
+    }
     let hash = login.as_ref().and_then(|login| login.password.clone());
     let is_right = passwords::is_of(password.to_owned(), hash).await?;
     match login {
@@ -54,16 +77,30 @@ pub async fn by_password(
             state.attempts().succeeded(&identity);
             Ok(login.account)
         }
-        known => {
-            state.attempts().failed(&identity, state.now());
-            tell_refused(state, known.map(|login| login.account.name), origin).await;
-            Err(Failure::new(ProblemCode::Unauthenticated, "the account or the password is wrong"))
-        }
+        known => Err(wrong(state, name, known, origin, "password").await),
     }
 }
 
+/// Counts and writes down that a name or a password was wrong; does not tell which.
+async fn wrong(
+    state: &AppState,
+    name: &AccountName,
+    known: Option<Login>,
+    origin: Option<String>,
+    via: &str,
+) -> Failure {
+    state.attempts().failed(&name.key(), state.now());
+    tell_refused(state, known.map(|login| login.account.name), Some(via), origin).await;
+    Failure::new(ProblemCode::Unauthenticated, "the account or the password is wrong")
+}
+
 /// Writes down that somebody was not let in.
-pub async fn tell_refused(state: &AppState, account: Option<AccountName>, origin: Option<String>) {
+pub async fn tell_refused(
+    state: &AppState,
+    account: Option<AccountName>,
+    via: Option<&str>,
+    origin: Option<String>,
+) {
     let identity = account.as_ref().map_or_else(
         || format!("from {}", origin.as_deref().unwrap_or("somewhere")),
         |name| format!("login {name}"),
@@ -72,7 +109,8 @@ pub async fn tell_refused(state: &AppState, account: Option<AccountName>, origin
     if state.refusals().take(&identity, state.now()) {
         let act = Act::LoginRefused { account };
         // Who is refused stays refused, also if it can't be written down.
-        let _ = state.storage().record(&By::server().from(origin), act, state.now()).await;
+        let by = By { via: via.map(str::to_owned), ..By::server().from(origin) };
+        let _ = state.storage().record(&by, act, state.now()).await;
     }
 }
 
@@ -90,7 +128,7 @@ pub async fn add(
     let AccountRequest { name, note, grants } = request;
     let subject = Subject::Account { name: name.to_string() };
     let by = caller.may(state, Permission::ChangeAccounts, subject).await?;
-    if [ADMINISTRATOR, "server"].contains(&name.key().as_str()) {
+    if is_reserved(&name) {
         let detail = format!("{name} is the name of somebody else");
         return Err(Failure::new(ProblemCode::InvalidRequest, detail).with_hint(
             "`admin` is whoever holds the administrator's token, `server` the server itself",
@@ -104,6 +142,7 @@ pub async fn add(
         grants: sorted(grants),
         is_disabled: false,
         must_change_password: true,
+        source: AccountSource::Local,
         by: by.name.clone(),
         changed_at: state.now(),
     };
@@ -129,6 +168,9 @@ pub async fn change(
     let subject = Subject::Account { name: name.to_string() };
     let by = caller.may(state, Permission::ChangeAccounts, subject).await?;
     let AccountChange { note, grants, is_disabled } = change;
+    if grants.is_some() {
+        must_be_local(state, name, "its roles are those of its groups").await?;
+    }
     check_grants(state, grants.as_deref().unwrap_or_default()).await?;
     let apply = |account: &mut Account| {
         if let Some(note) = note {
@@ -173,6 +215,7 @@ pub async fn reset_password(
 ) -> Answer<FirstPassword> {
     let subject = Subject::Account { name: name.to_string() };
     let by = caller.may(state, Permission::ChangeAccounts, subject).await?;
+    must_be_local(state, name, "its password is kept there").await?;
     let password = random_password();
     let hash = passwords::hash(password.clone()).await?;
     let set = (None, true);
@@ -193,6 +236,7 @@ pub async fn choose_password(
     session: Option<&Digest>,
     request: PasswordRequest,
 ) -> Answer<Account> {
+    must_be_local(state, &account.name, "its password is kept there").await?;
     let PasswordRequest { old, new } = request;
     by_password(state, &account.name, &old, by.origin.clone()).await?;
     let weak = |why: String| Failure::new(ProblemCode::InvalidRequest, why);
@@ -223,11 +267,14 @@ pub async fn make_token(
     request: ApiTokenRequest,
 ) -> Answer<NewApiToken> {
     let ApiTokenRequest { note, mut roles, expires_in } = request;
-    let lifetime = expires_in.unwrap_or(USUAL_TOKEN_LIFETIME);
+    let longest = match account.source {
+        AccountSource::Oidc { .. } => MAX_SIGN_ON_TOKEN_LIFETIME,
+        AccountSource::Local | AccountSource::Ldap { .. } => MAX_TOKEN_LIFETIME,
+    };
+    let lifetime = expires_in.unwrap_or(USUAL_TOKEN_LIFETIME.min(longest));
     let invalid = |detail: String| Failure::new(ProblemCode::InvalidRequest, detail);
-    if lifetime == Span::ZERO || lifetime > MAX_TOKEN_LIFETIME {
-        let detail =
-            format!("an API token is good for more than nothing and at most {MAX_TOKEN_LIFETIME}");
+    if lifetime == Span::ZERO || lifetime > longest {
+        let detail = format!("an API token is good for more than nothing and at most {longest}");
         return Err(invalid(detail));
     }
     let now = state.now();
@@ -264,6 +311,24 @@ pub async fn make_token(
     Ok(NewApiToken { secret, token })
 }
 
+/// Whether it is the name of somebody who is no person.
+pub fn is_reserved(name: &AccountName) -> bool {
+    [ADMINISTRATOR, "server"].contains(&name.key().as_str())
+}
+
+/// Refuses what only an account of this server can have.
+async fn must_be_local(state: &AppState, name: &AccountName, why: &str) -> Answer<()> {
+    let login = state.storage().login(name).await?;
+    match login.map(|login| login.account).filter(|account| !account.source.is_local()) {
+        None => Ok(()),
+        Some(account) => {
+            let detail = format!("{} comes from {}: {why}", account.name, account.source);
+            Err(Failure::new(ProblemCode::Conflict, detail)
+                .with_hint("change it there; `gofleet account disable` holds here too"))
+        }
+    }
+}
+
 async fn check_grants(state: &AppState, grants: &[Grant]) -> Answer<()> {
     let known = state.storage().collections().await?;
     for within in grants.iter().filter_map(|grant| grant.within.as_ref()) {
@@ -282,6 +347,7 @@ fn sorted(mut grants: Vec<Grant>) -> Vec<Grant> {
     grants
 }
 
-fn kept_note(note: &str) -> String {
+/// A note as it is kept.
+pub fn kept_note(note: &str) -> String {
     note.trim().chars().filter(|c| !c.is_control()).take(MAX_NOTE_CHARS).collect()
 }

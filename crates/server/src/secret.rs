@@ -22,6 +22,8 @@ pub enum SecretKind {
     Session,
     /// A link that logs a browser in once.
     LoginLink,
+    /// A login at a provider that is under way.
+    SignOn,
 }
 
 impl SecretKind {
@@ -32,6 +34,7 @@ impl SecretKind {
             Self::Enrolment => "gfenrol_",
             Self::Session => "gfsession_",
             Self::LoginLink => "gflink_",
+            Self::SignOn => "gfsignon_",
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::config::ServerConfig;
 use crate::data::{DataError, DataFolder};
 use crate::hooks::{HookError, Hooks};
 use crate::secret::{Secret, SecretKind};
+use crate::sign_on::{self, SignOn, SignOnError};
 use crate::state::{AppState, Clock, system_clock};
 use crate::tls::{self, Authority, Caller, Shown, TlsError, TlsListener};
 use crate::{
@@ -65,6 +66,9 @@ pub enum ServeError {
     /// The hooks cannot be used.
     #[error("the hooks are not usable")]
     Hooks(#[source] HookError),
+    /// Nobody can be asked about people whose accounts are elsewhere.
+    #[error("signing in by a directory or a provider is not usable")]
+    SignOn(#[source] SignOnError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -81,7 +85,7 @@ impl ServeError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Data(error) => error.hint(),
-            Self::Open(_) | Self::Storage(_) | Self::Hooks(_) => None,
+            Self::Open(_) | Self::Storage(_) | Self::Hooks(_) | Self::SignOn(_) => None,
             Self::Tls(error) => error.hint(),
             Self::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
                 Some("another program listens there: choose another port with --listen".to_owned())
@@ -120,6 +124,7 @@ pub async fn serve_with_clock(
     let data = DataFolder::open(&config.data).map_err(ServeError::Data)?;
     let storage = Storage::open(data.root()).await.map_err(ServeError::Open)?;
     let hooks = Hooks::new(&config.hooks).map_err(ServeError::Hooks)?;
+    let sign_on = SignOn::new(&config).map_err(ServeError::SignOn)?;
     let storage = storage.with_blast_radius(config.blast_radius).with_hooks(hooks.targets());
     let storage = Arc::new(storage);
     clear_artifacts(&data, &storage).await?;
@@ -128,7 +133,8 @@ pub async fn serve_with_clock(
     let told = config.tls_files.is_none().then(|| authority.digest());
     let (administrator, new_admin_token) = administrator(&data, &storage, told, clock()).await?;
     let vouchers = (authority, trust::Keys::open(&data).map_err(ServeError::Data)?);
-    let state = AppState::new(config, data, storage, administrator, signer, vouchers, clock);
+    let people = (administrator, sign_on);
+    let state = AppState::new(config, data, storage, people, signer, vouchers, clock);
     anomaly::begin(&state).await.map_err(ServeError::Storage)?;
     authorization::reload(&state).await.map_err(ServeError::Storage)?;
     let address = state.config().listen;
@@ -153,6 +159,7 @@ pub async fn serve_with_clock(
     let head = tokio::spawn(audit::keep_head(state.clone()));
     let orders = tokio::spawn(announce_orders(state.clone()));
     let fresh = tokio::spawn(trust::keep_fresh(state.clone()));
+    let directory = tokio::spawn(sign_on::keep_in_step(state.clone()));
     let preparer = state.config().prepare.then(|| tokio::spawn(preparer::run(state.clone())));
     state.data().write_address(&url).map_err(ServeError::Data)?;
     let admin_token_file = state.data().admin_token_file();
@@ -163,6 +170,7 @@ pub async fn serve_with_clock(
     end(orders).await;
     end(certificates).await;
     end(fresh).await;
+    end(directory).await;
     end(hooks).await;
     end(monitoring).await;
     if let Some(preparer) = preparer {

@@ -18,6 +18,7 @@ use crate::config::ServerConfig;
 use crate::data::DataFolder;
 use crate::login_link::LoginLinks;
 use crate::orders::OrderNews;
+use crate::sign_on::SignOn;
 use crate::tls::Authority;
 use crate::trust::Keys;
 
@@ -47,18 +48,19 @@ struct Shared {
     directory: RwLock<Arc<Directory>>,
     attempts: Attempts,
     refusals: Budget,
+    sign_on: SignOn,
     document: OnceLock<axum::body::Bytes>,
 }
 
 impl AppState {
     /// The state of a server on this data folder and storage; `administrator` is the digest of the
     /// administrator's token, `signer` signs the head of the audit log, `authority` vouches for the
-    /// server and its devices, `trust_keys` sign metadata and orders.
+    /// server and its devices, `trust_keys` sign metadata and orders; people of `sign_on` may sign in.
     pub fn new(
         config: ServerConfig,
         data: DataFolder,
         storage: Arc<Storage>,
-        administrator: Digest,
+        (administrator, sign_on): (Digest, SignOn),
         signer: AuditSigner,
         (authority, trust_keys): (Authority, Keys),
         clock: Clock,
@@ -83,6 +85,7 @@ impl AppState {
             directory: RwLock::default(),
             attempts: Attempts::default(),
             refusals: Budget::default(),
+            sign_on,
             document: OnceLock::new(),
         }))
     }
@@ -146,6 +149,11 @@ impl AppState {
     /// How many refusals may be written down for somebody.
     pub(crate) fn refusals(&self) -> &Budget {
         &self.0.refusals
+    }
+
+    /// Where people may sign in whose accounts are kept elsewhere.
+    pub(crate) fn sign_on(&self) -> &SignOn {
+        &self.0.sign_on
     }
 
     /// The time by the server's clock.

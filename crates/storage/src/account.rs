@@ -93,7 +93,7 @@ impl Storage {
     }
 
     /// Writes an account anew, all but its password. One that may do nothing any more has no
-    /// session and no token any more.
+    /// session and no token any more; nor has one whose directory gives it no role.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl Storage {
         change(&mut account);
         (account.by, account.changed_at) = (by.name.clone(), now);
         write.put_account(&account).await?;
-        if account.is_disabled {
+        if account.is_disabled || account.grants.is_empty() && !account.source.is_local() {
             write.end_sessions(name, None).await?;
             write.end_tokens(name).await?;
         }

@@ -1,12 +1,18 @@
 //! Programs of the system that some suites and benchmarks need.
 
+use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
+use gofleet_testkit::cache;
 
 use super::debian;
 use crate::bench::programs::python_package;
-use crate::run::find_program;
+use crate::run::{find_program, quiet};
+
+/// The newest that runs on the Node.js of a Debian that is not the newest.
+const OIDC_PROVIDER: &str = "oidc-provider@8.8.1";
 
 /// Names under which systems install it.
 const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
@@ -25,7 +31,7 @@ pub fn peers() -> Result<String> {
     Ok("unzip, python3".to_owned())
 }
 
-/// Other people's programs that read what we write, or sign for us.
+/// Other people's programs that read what we write, sign for us, or say who somebody is.
 pub fn witnesses() -> Result<String> {
     programs(&[
         ("openssl", "openssl"),
@@ -33,9 +39,27 @@ pub fn witnesses() -> Result<String> {
         ("pkcs11-tool", "opensc"),
         ("systemd-analyze", "systemd"),
     ])?;
-    // One is no program, the other lies where not everybody looks for programs.
-    debian::install(&["python3-samba", "rsyslog"])?;
-    Ok("openssl, softhsm2, opensc, systemd-analyze, python3-samba, rsyslog".to_owned())
+    // One is no program, the others lie where not everybody looks for programs.
+    debian::install(&["python3-samba", "rsyslog", "slapd"])?;
+    oidc_provider()?;
+    Ok("openssl, softhsm2, opensc, systemd-analyze, python3-samba, rsyslog, slapd, oidc-provider"
+        .to_owned())
+}
+
+/// The folder where npm has installed panva's provider of OpenID Connect.
+pub fn oidc_provider() -> Result<PathBuf> {
+    programs(&[("node", "nodejs"), ("npm", "npm")])?;
+    let folder = cache::folder().join("npm").join(OIDC_PROVIDER);
+    let done = folder.join("installed");
+    if !done.exists() {
+        eprintln!("installing {OIDC_PROVIDER} by npm");
+        fs::create_dir_all(&folder)?;
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);
+        quiet(npm.arg(&folder).arg(OIDC_PROVIDER))?;
+        fs::write(done, "")?;
+    }
+    Ok(folder)
 }
 
 /// A Python that has the package `tuf`.

@@ -29,17 +29,25 @@ const PYTHON_TUF: &str = "GOFLEET_TUF_PYTHON";
 /// Environment variable that may name a checkout of `theupdateframework/tuf-conformance`.
 const TUF_CONFORMANCE: &str = "GOFLEET_TUF_CONFORMANCE";
 
+/// Environment variable by which they learn where npm installed `oidc-provider`.
+const OIDC_PROVIDER: &str = "GOFLEET_OIDC_PROVIDER";
+
 /// Environment variable by which tests learn where packages lie.
 const PACKAGES: &str = "GOFLEET_PACKAGES";
 /// Environment variable by which they learn of a Python that has CycloneDX's library.
 const PYTHON_CYCLONEDX: &str = "GOFLEET_CYCLONEDX_PYTHON";
-/// Tests in which other people's programs read what we write, or sign for us.
-const WITNESSED: [&str; 5] = [
+/// Tests in which other people's programs read what we write, sign for us, or say who somebody is.
+const WITNESSED: [&str; 10] = [
+    "a_directory_lets_in_only_who_proves_it",
+    "a_directory_that_nobody_vouches_for_learns_no_password",
     "a_key_of_openssl_signs",
     "a_key_behind_pkcs11_signs",
+    "people_of_a_directory_have_the_roles_of_their_groups",
+    "people_of_a_provider_have_the_roles_of_their_groups",
     "rsyslog_reads_what_was_meant",
     "samba_reads_what_was_meant",
     "systemd_understands_the_unit",
+    "who_leaves_the_directory_has_nothing_left_here",
 ];
 
 /// Crates whose unit tests say something about Windows. What is pure says the same everywhere, and
@@ -167,8 +175,10 @@ pub fn docs() -> Result<()> {
 
 pub fn trust() -> Result<()> {
     run(cargo().args(["build", "--workspace", "--bins", "--test", "e2e"]))?;
-    named(threats::tests(root())?, Ignored::LeftOut)?;
-    named(WITNESSED.map(str::to_owned), Ignored::Included)?;
+    named(threats::tests(root())?, Ignored::LeftOut, &mut cargo())?;
+    let provider = packages::oidc_provider()?;
+    let names = WITNESSED.map(str::to_owned);
+    named(names, Ignored::Included, cargo().env(OIDC_PROVIDER, provider))?;
     let python = packages::python_tuf()?;
     let client = words(&["--workspace", "--test", "client"]);
     test(&client, Ignored::Included, cargo().env(PYTHON_TUF, &python))?;
@@ -239,8 +249,11 @@ fn ignored_of_program(module: &str, cargo: &mut Command) -> Result<()> {
 }
 
 /// Runs the tests of these names, wherever they are.
-fn named(names: impl IntoIterator<Item = String>, ignored: Ignored) -> Result<()> {
-    let mut cargo = cargo();
+fn named(
+    names: impl IntoIterator<Item = String>,
+    ignored: Ignored,
+    cargo: &mut Command,
+) -> Result<()> {
     let everywhere = ["--no-fail-fast", "--workspace", "--lib", "--bins", "--tests"];
     if find_program("cargo-nextest").is_some() {
         cargo.args(["nextest", "run"]).args(everywhere);

@@ -134,7 +134,7 @@ async fn log_in(
 ) -> Answer<(StatusCode, Json<NewApiToken>)> {
     let TokenLoginRequest { account, password, token } = request;
     let account = people::by_password(&state, &account, &password, address.clone()).await?;
-    let by = By::person(account.name.as_str()).via("password").from(address);
+    let by = By::person(account.name.as_str()).via(account.source.as_str()).from(address);
     let made = people::make_token(&state, &by, &account, None, token).await?;
     Ok((StatusCode::CREATED, Json(made)))
 }

@@ -17,7 +17,7 @@ pub struct Key {
 }
 
 /// Every setting.
-pub const KEYS: [Key; 21] = [
+pub const KEYS: [Key; 39] = [
     Key {
         name: "listen",
         environment: "GOFLEET_LISTEN",
@@ -175,6 +175,141 @@ pub const KEYS: [Key; 21] = [
         flag: "--hook-timeout",
         default: "30s",
         meaning: "how long one attempt to tell a hook may take, like 30s",
+    },
+    Key {
+        name: "ldap_url",
+        environment: "GOFLEET_LDAP_URL",
+        flag: "--ldap-url",
+        default: "",
+        meaning: "the directory whose people may sign in, like ldaps://dc.example.org; with \
+                  ldap:// the connection begins with StartTLS, for it is never used without TLS",
+    },
+    Key {
+        name: "ldap_ca_file",
+        environment: "GOFLEET_LDAP_CA_FILE",
+        flag: "--ldap-ca-file",
+        default: "",
+        meaning: "the certificates that vouch for the directory, in PEM, instead of those of the \
+                  system",
+    },
+    Key {
+        name: "ldap_bind_name",
+        environment: "GOFLEET_LDAP_BIND_NAME",
+        flag: "--ldap-bind-name",
+        default: "",
+        meaning: "the distinguished name as which the server looks for people, like \
+                  cn=gofleet,ou=services,dc=example,dc=org",
+    },
+    Key {
+        name: "ldap_bind_password_file",
+        environment: "GOFLEET_LDAP_BIND_PASSWORD_FILE",
+        flag: "--ldap-bind-password-file",
+        default: "",
+        meaning: "the file with the password of `ldap_bind_name`",
+    },
+    Key {
+        name: "ldap_base",
+        environment: "GOFLEET_LDAP_BASE",
+        flag: "--ldap-base",
+        default: "",
+        meaning: "the entry below which people and groups are, like dc=example,dc=org",
+    },
+    Key {
+        name: "ldap_user_filter",
+        environment: "GOFLEET_LDAP_USER_FILTER",
+        flag: "--ldap-user-filter",
+        default: "(objectClass=person)",
+        meaning: "what is asked of an entry before it counts as a person, by RFC 4515",
+    },
+    Key {
+        name: "ldap_name_attribute",
+        environment: "GOFLEET_LDAP_NAME_ATTRIBUTE",
+        flag: "--ldap-name-attribute",
+        default: "uid",
+        meaning: "the attribute with the name by which people sign in; in Active Directory \
+                  sAMAccountName",
+    },
+    Key {
+        name: "ldap_group_filter",
+        environment: "GOFLEET_LDAP_GROUP_FILTER",
+        flag: "--ldap-group-filter",
+        default: "(|(member={dn})(uniqueMember={dn}))",
+        meaning: "which groups somebody belongs to; in Active Directory \
+                  (member:1.2.840.113556.1.4.1941:={dn}) finds groups in groups too",
+    },
+    Key {
+        name: "ldap_groups",
+        environment: "GOFLEET_LDAP_GROUPS",
+        flag: "--ldap-groups",
+        default: "",
+        meaning: "the roles that groups give, like { 'cn=go- \
+                  operators,ou=groups,dc=example,dc=org' = ['operator@berlin'] }",
+    },
+    Key {
+        name: "ldap_refresh",
+        environment: "GOFLEET_LDAP_REFRESH",
+        flag: "--ldap-refresh",
+        default: "15m",
+        meaning: "how often the directory is asked again about all who have signed in, like 15m",
+    },
+    Key {
+        name: "oidc_issuer",
+        environment: "GOFLEET_OIDC_ISSUER",
+        flag: "--oidc-issuer",
+        default: "",
+        meaning: "the provider of OpenID Connect at whom people may sign in, exactly as it names \
+                  itself, like https://id.example.org/realms/staff; `public_url` is needed too",
+    },
+    Key {
+        name: "oidc_client_id",
+        environment: "GOFLEET_OIDC_CLIENT_ID",
+        flag: "--oidc-client-id",
+        default: "",
+        meaning: "the name by which the provider knows this server",
+    },
+    Key {
+        name: "oidc_client_secret_file",
+        environment: "GOFLEET_OIDC_CLIENT_SECRET_FILE",
+        flag: "--oidc-client-secret-file",
+        default: "",
+        meaning: "the file with the secret that the provider gave for `oidc_client_id`, if it \
+                  did",
+    },
+    Key {
+        name: "oidc_ca_file",
+        environment: "GOFLEET_OIDC_CA_FILE",
+        flag: "--oidc-ca-file",
+        default: "",
+        meaning: "the certificates that vouch for the provider, in PEM, instead of those of the \
+                  system",
+    },
+    Key {
+        name: "oidc_scopes",
+        environment: "GOFLEET_OIDC_SCOPES",
+        flag: "--oidc-scopes",
+        default: "openid profile",
+        meaning: "what the provider is asked to tell, separated by spaces",
+    },
+    Key {
+        name: "oidc_name_claim",
+        environment: "GOFLEET_OIDC_NAME_CLAIM",
+        flag: "--oidc-name-claim",
+        default: "preferred_username",
+        meaning: "the claim with the name of the account",
+    },
+    Key {
+        name: "oidc_groups_claim",
+        environment: "GOFLEET_OIDC_GROUPS_CLAIM",
+        flag: "--oidc-groups-claim",
+        default: "groups",
+        meaning: "the claim with the groups of whoever signs in",
+    },
+    Key {
+        name: "oidc_groups",
+        environment: "GOFLEET_OIDC_GROUPS",
+        flag: "--oidc-groups",
+        default: "",
+        meaning: "the roles that these groups give, like { go-operators = ['operator@berlin'] }",
     },
 ];
 

@@ -4,8 +4,10 @@ use askama::Template;
 use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
-use gofleet_api::{AccessDecision, Account, PasswordRequest, ProblemCode, RuleDetail};
-use gofleet_core::account::{MIN_PASSWORD_CHARS, Permission, Subject};
+use gofleet_api::{
+    AccessDecision, Account, ApiTokenRequest, NewApiToken, PasswordRequest, ProblemCode, RuleDetail,
+};
+use gofleet_core::account::{AccountSource, MIN_PASSWORD_CHARS, Permission, Subject};
 use gofleet_core::time::Timestamp;
 use serde::Deserialize;
 
@@ -85,10 +87,12 @@ impl AccessPage {
             name: account.name.to_string(),
             note: account.note,
             grants: list(account.grants.iter().map(ToString::to_string)),
-            state: match (account.is_disabled, account.must_change_password) {
-                (true, _) => "disabled",
-                (false, true) => "has not chosen a password",
-                (false, false) => "active",
+            state: match (account.is_disabled, account.must_change_password, account.source) {
+                (true, ..) => "disabled",
+                (false, true, _) => "has not chosen a password",
+                (false, false, AccountSource::Local) => "active",
+                (false, false, AccountSource::Ldap { .. }) => "active, of the directory",
+                (false, false, AccountSource::Oidc { .. }) => "active, by single sign-on",
             },
             by: account.by,
             changed: Moment::new(account.changed_at, now),
@@ -137,6 +141,10 @@ pub(super) struct AccountPage {
     must_change: bool,
     is_changed: bool,
     min_chars: usize,
+    /// Whether there is an account for which tokens are made.
+    has_tokens: bool,
+    /// A token that was made just now, and until when it is good.
+    made: Option<(String, String)>,
 }
 
 impl AccountPage {
@@ -153,10 +161,12 @@ impl AccountPage {
             shell: Shell::new("Account", None),
             name: person.name.clone(),
             facts,
-            has_account: person.account.is_some(),
+            has_account: person.account.as_ref().is_some_and(|it| it.source.is_local()),
             must_change: person.account.as_ref().is_some_and(|it| it.must_change_password),
             is_changed: false,
             min_chars: MIN_PASSWORD_CHARS,
+            has_tokens: person.account.is_some(),
+            made: None,
         }
     }
 }
@@ -164,6 +174,50 @@ impl AccountPage {
 /// `GET /account`
 pub(super) async fn account(Myself(caller): Myself) -> Reply {
     render(&AccountPage::new(&caller))
+}
+
+/// What the form for a token sends.
+#[derive(Deserialize)]
+pub(super) struct TokenForm {
+    #[serde(default)]
+    note: String,
+}
+
+/// `POST /account/token`
+pub(super) async fn make_token(
+    State(state): State<AppState>,
+    Myself(caller): Myself,
+    Form(TokenForm { note }): Form<TokenForm>,
+) -> Reply {
+    let mut page = AccountPage::new(&caller);
+    match token(&state, &caller, note).await {
+        Ok(made) => {
+            page.made = Some((made.secret, made.token.expires_at.to_string()));
+            render(&page)
+        }
+        Err(failure) => {
+            let status: StatusCode = refused(&mut page.shell, &failure);
+            Ok((status, render(&page)?).into_response())
+        }
+    }
+}
+
+async fn token(
+    state: &AppState,
+    caller: &CallingPerson,
+    note: String,
+) -> Result<NewApiToken, Failure> {
+    let by = caller.may(state, Permission::Own, Subject::Fleet {}).await?;
+    let account = own(caller)?;
+    let request = ApiTokenRequest { note, ..ApiTokenRequest::default() };
+    people::make_token(state, &by, account, caller.person().token.as_ref(), request).await
+}
+
+fn own(caller: &CallingPerson) -> Result<&Account, Failure> {
+    caller.person().account.as_ref().ok_or_else(|| {
+        let detail = "the administrator's token belongs to no account";
+        Failure::new(ProblemCode::Conflict, detail)
+    })
 }
 
 /// What the form for a password sends.
@@ -201,10 +255,7 @@ async fn chosen(
     PasswordForm { old, new, again }: PasswordForm,
 ) -> Result<(), Failure> {
     let by = caller.may(state, Permission::Own, Subject::Fleet {}).await?;
-    let Some(account) = &caller.person().account else {
-        let detail = "the administrator's token belongs to no account";
-        return Err(Failure::new(ProblemCode::Conflict, detail));
-    };
+    let account = own(caller)?;
     if new != again {
         let detail = "the two new passwords differ";
         return Err(Failure::new(ProblemCode::InvalidRequest, detail));

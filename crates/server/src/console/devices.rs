@@ -68,7 +68,7 @@ impl Query {
 }
 
 /// A value for an address (RFC 3986, section 2): all but the unreserved characters are encoded.
-pub(super) fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

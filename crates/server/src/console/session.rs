@@ -69,6 +69,8 @@ struct LoginPage {
     assets: &'static Addresses,
     problem: String,
     next: String,
+    /// Where single sign-on begins; empty if there is none.
+    sign_on: String,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +94,8 @@ pub(super) async fn login_page(
         return enter(&state, peer, &headers, &login, &query.next).await;
     }
     let next = own_path(&query.next).to_owned();
-    render(&LoginPage { assets: &ADDRESSES, problem: String::new(), next })
+    let sign_on = sign_on_address(&state, &next);
+    render(&LoginPage { assets: &ADDRESSES, problem: String::new(), next, sign_on })
 }
 
 #[derive(Deserialize)]
@@ -118,7 +121,7 @@ pub(super) async fn login(
         "" | ADMINISTRATOR => LoginRequest::Token { token: secret },
         account => match account.parse() {
             Ok(account) => LoginRequest::Password { account, password: secret },
-            Err(error) => return refuse(&not_an_id(&error), &next),
+            Err(error) => return refuse(&state, &not_an_id(&error), &next),
         },
     };
     enter(&state, peer, &headers, &login, &next).await
@@ -137,21 +140,27 @@ async fn enter(
             let to = Redirect::to(own_path(next));
             Ok(([(header::SET_COOKIE, cookie)], to).into_response())
         }
-        Err(failure) => refuse(&failure, next),
+        Err(failure) => refuse(state, &failure, next),
     }
 }
 
 /// The page to sign in, with why that failed.
-fn refuse(failure: &Failure, next: &str) -> Reply {
+pub(super) fn refuse(state: &AppState, failure: &Failure, next: &str) -> Reply {
     let problem = failure.problem();
     let hint = problem.hint.as_deref().unwrap_or_default();
     let page = LoginPage {
         assets: &ADDRESSES,
         problem: pieces::sentences(&[&problem.detail, hint]),
         next: own_path(next).to_owned(),
+        sign_on: sign_on_address(state, own_path(next)),
     };
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
     Ok((status, render(&page)?).into_response())
+}
+
+fn sign_on_address(state: &AppState, next: &str) -> String {
+    let is_set = state.sign_on().oidc.is_some();
+    if is_set { format!("/login/oidc?next={}", percent_encoded(next)) } else { String::new() }
 }
 
 /// `POST /logout`
@@ -167,7 +176,7 @@ pub(super) async fn logout(
 
 /// A path of this server, or its first page: a link must not lead from here to another site.
 /// Browsers read `\` as `/`, and skip tabs and line ends (WHATWG URL, section 4.4).
-fn own_path(next: &str) -> &str {
+pub(super) fn own_path(next: &str) -> &str {
     let is_own = next.starts_with('/')
         && !next[1..].starts_with(['/', '\\'])
         && !next.contains(|c: char| c.is_control());

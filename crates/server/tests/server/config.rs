@@ -67,27 +67,45 @@ fn each_layer_lies_over_the_one_before() {
 fn the_origins_are_printed_for_people_and_programs() {
     let config = load(&Given { environment: &[("GOFLEET_LISTEN", "[::1]:9")], ..NOTHING }).unwrap();
     insta::assert_snapshot!(config.table(), @r"
-    listen                 [::1]:9                                   GOFLEET_LISTEN
-    data                   /default/data                             default
-    public_url             -                                         default
-    tls_names              -                                         default
-    tls_certificate        -                                         default
-    tls_key                -                                         default
-    plain_http             true                                      default
-    certificate_lifetime   90d                                       default
-    token_lifetime         1h                                        default
-    session_lifetime       12h                                       default
-    reconcile_every        1s                                        default
-    max_upload_bytes       1073741824                                default
-    blast_radius           none                                      default
-    prepare                true                                      default
-    anomaly_rules          busy: processor > 95% for 5m; errors: errors > 100/min for 1m and errors > 10x baseline; silent: silent for 10m  default
-    anomaly_release_after  10m                                       default
-    anomaly_max_share      10%                                       default
-    hook_command           -                                         default
-    hook_url               -                                         default
-    hook_secret_file       -                                         default
-    hook_timeout           30s                                       default
+    listen                   [::1]:9                                   GOFLEET_LISTEN
+    data                     /default/data                             default
+    public_url               -                                         default
+    tls_names                -                                         default
+    tls_certificate          -                                         default
+    tls_key                  -                                         default
+    plain_http               true                                      default
+    certificate_lifetime     90d                                       default
+    token_lifetime           1h                                        default
+    session_lifetime         12h                                       default
+    reconcile_every          1s                                        default
+    max_upload_bytes         1073741824                                default
+    blast_radius             none                                      default
+    prepare                  true                                      default
+    anomaly_rules            busy: processor > 95% for 5m; errors: errors > 100/min for 1m and errors > 10x baseline; silent: silent for 10m  default
+    anomaly_release_after    10m                                       default
+    anomaly_max_share        10%                                       default
+    hook_command             -                                         default
+    hook_url                 -                                         default
+    hook_secret_file         -                                         default
+    hook_timeout             30s                                       default
+    ldap_url                 -                                         default
+    ldap_ca_file             -                                         default
+    ldap_bind_name           -                                         default
+    ldap_bind_password_file  -                                         default
+    ldap_base                -                                         default
+    ldap_user_filter         (objectClass=person)                      default
+    ldap_name_attribute      uid                                       default
+    ldap_group_filter        (|(member={dn})(uniqueMember={dn}))       default
+    ldap_groups              -                                         default
+    ldap_refresh             15m                                       default
+    oidc_issuer              -                                         default
+    oidc_client_id           -                                         default
+    oidc_client_secret_file  -                                         default
+    oidc_ca_file             -                                         default
+    oidc_scopes              openid profile                            default
+    oidc_name_claim          preferred_username                        default
+    oidc_groups_claim        groups                                    default
+    oidc_groups              -                                         default
     ");
     assert_eq!(config.json()["listen"]["value"], "[::1]:9");
     assert_eq!(config.json()["listen"]["origin"], "GOFLEET_LISTEN");
@@ -112,12 +130,47 @@ fn values_that_do_not_fit_are_refused_with_their_origin() {
         ("blast_radius", "GOFLEET_BLAST_RADIUS", "0%"),
         ("public_url", "GOFLEET_PUBLIC_URL", "go.example.org"),
         ("data", "GOFLEET_DATA", ""),
+        // Nothing is asked of a directory, or of a provider, without TLS.
+        ("ldap_url", "GOFLEET_LDAP_URL", "http://dc.example.org"),
+        ("ldap_url", "GOFLEET_LDAP_URL", "ldapi:///run/slapd"),
+        ("oidc_issuer", "GOFLEET_OIDC_ISSUER", "http://id.example.org"),
+        ("oidc_issuer", "GOFLEET_OIDC_ISSUER", "http://localhost:x@id.example.org"),
     ] {
         let error = load(&Given { environment: &[(variable, value)], ..NOTHING }).unwrap_err();
         let text = error.to_string();
         assert!(text.contains(name) && text.contains(variable) && text.contains(value), "{text}");
         assert!(error.hint().unwrap().contains(name), "{error:?}");
     }
+}
+
+#[test]
+fn signing_in_elsewhere_needs_all_of_its_settings() {
+    let ldap = "ldap_url = 'ldaps://dc.example.org'\nldap_base = 'dc=example'\n";
+    let oidc = "public_url = 'https://go.example.org'\noidc_issuer = 'https://id.example.org/'\n\
+                oidc_client_id = 'gofleet'\n";
+    for (text, key) in [
+        (ldap.to_owned(), "ldap_groups"),
+        (format!("{ldap}[ldap_groups]\n'cn=a' = ['owner']\n"), "ldap_groups"),
+        (format!("{ldap}[ldap_groups]\n'cn=a' = ['viewer@berlin']\n"), "ldap_groups"),
+        (format!("{ldap}[ldap_groups]\n'cn=a' = []\n"), "ldap_groups"),
+        (format!("{ldap}ldap_bind_name = 'cn=x'\n"), "ldap_bind_password_file"),
+        (format!("{ldap}ldap_user_filter = '(cn=*'\n"), "ldap_user_filter"),
+        (format!("{ldap}ldap_name_attribute = 'uid)(cn'\n"), "ldap_name_attribute"),
+        (format!("{ldap}ldap_group_filter = '(member=*)'\n"), "ldap_group_filter"),
+        (oidc.to_owned(), "oidc_groups"),
+        (oidc.replace("oidc_client_id", "tls_names"), "oidc_client_id"),
+        (oidc.replace("public_url", "hook_url"), "oidc_issuer"),
+        (format!("{oidc}oidc_scopes = 'profile'\n"), "oidc_scopes"),
+    ] {
+        let file = file(&text);
+        let error = load(&Given { file: Some(file.path()), ..NOTHING }).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("`{key}` cannot be")), "{text}: {error}");
+    }
+    let file = file(&format!("{oidc}[oidc_groups]\nops = ['operator@berlin', 'viewer']\n"));
+    let oidc = load(&Given { file: Some(file.path()), ..NOTHING }).unwrap().oidc.unwrap();
+    assert_eq!(oidc.issuer, "https://id.example.org/", "exactly as it names itself");
+    assert_eq!(oidc.redirect_uri, "https://go.example.org/login/oidc/callback");
+    assert_eq!(oidc.groups.of(["ops"]).len(), 2);
 }
 
 #[test]
