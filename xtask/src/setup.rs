@@ -34,8 +34,7 @@ pub enum Part {
     /// What packages for Debian and Windows are made with
     Packaging,
     /// OpenSSL, SoftHSM, OpenSC, rsyslog, Samba's Python and systemd-analyze, which read what we
-    /// write or sign for us; OpenLDAP and oidc-provider, whose
-    /// people sign in
+    /// write or sign for us; OpenLDAP and oidc-provider, whose people sign in
     Witnesses,
 }
 

@@ -1,8 +1,9 @@
 //! People whose accounts are kept elsewhere: what becomes of them here.
 //!
-//! Who has proven to a directory or a provider who they are gets an account of the same name with the roles of
-//! their groups, each time anew. An account belongs to one person for good: neither does a directory
-//! take over an account that is there already, nor somebody else one whose name became free.
+//! Who has proven to a directory or a provider who they are gets an account of the same name with
+//! the roles of their groups, each time anew. An account belongs to one person for good: neither does
+//! a directory take over an account that is there already, nor somebody else one whose name became
+//! free.
 
 mod id_token;
 mod ldap;
