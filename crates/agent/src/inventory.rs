@@ -243,7 +243,11 @@ impl Taking<'_> {
     fn consider(&mut self, tree: &Path, lead: Lead, within: Option<&Path>) {
         let Some(path) = self.unseen.or_note(tree, canonical(tree)) else { return };
         if within.is_some_and(|home| !path.starts_with(home)) {
-            self.unseen.note(tree, &format!("a link to {}, which is elsewhere", path.display()));
+            // The command in `/bin`, which is the home of some accounts, is met on PATH.
+            if path.is_dir() {
+                let reason = format!("a link to {}, which is elsewhere", path.display());
+                self.unseen.note(tree, &reason);
+            }
             return;
         }
         let command = path.join("bin").join(GO);

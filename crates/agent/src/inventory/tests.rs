@@ -151,6 +151,7 @@ fn what_users_put_into_their_homes_neither_leads_away_nor_holds_anybody_up() {
     assert!(made.success());
     symlink(machine.base.join("secret"), sdk.join("go1.27.3")).unwrap();
     symlink(&sdk, sdk.join("loop")).unwrap();
+    symlink(machine.base.join("secret/bin").join(GO), machine.base.join("home/go")).unwrap();
     symlink("1.26.0", machine.base.join("home/.asdf/installs/golang/1.26")).unwrap();
     let places = Places { homes: machine.paths(["home"]), ..Places::default() };
     let inventory = machine.take(&places, &[], Extent::Sizes);

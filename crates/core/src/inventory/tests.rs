@@ -28,7 +28,7 @@ fn product(name: &str, version: &str, location: Option<&str>) -> Product {
 }
 
 #[track_caller]
-fn check(evidence: &Evidence, sighting: Sighting, expect: Origin, on_the_wire: GoOrigin) {
+fn check(evidence: &Evidence, sighting: &Sighting, expect: Origin, on_the_wire: GoOrigin) {
     let inventory = Inventory::of(evidence, vec![sighting.clone()], Vec::new());
     assert_eq!(inventory.found[0].origin, expect, "{sighting:?}");
     assert_eq!(inventory.facts()[0].origin, on_the_wire, "{sighting:?}");
@@ -61,7 +61,7 @@ fn the_folders_of_tools_tell_who_keeps_them() {
         ("/home/jo/mise-installs/go/1.27.3", Origin::Unknown, GoOrigin::Path),
         ("/srv/sdk/golang/builds/of/jo/tip", Origin::Unknown, GoOrigin::Path),
     ] {
-        check(&unix, at(path, "1.27.3", Lead::Home), expect, wire);
+        check(&unix, &at(path, "1.27.3", Lead::Home), expect, wire);
     }
     let windows = windows();
     for (path, expect, wire) in [
@@ -72,31 +72,31 @@ fn the_folders_of_tools_tell_who_keeps_them() {
         (r"C:\Users\jo\AppData\Local\mise\installs\go\1.27.3", Origin::Mise, GoOrigin::Path),
         (r"C:\Users\jo\ſdk\go1.27.3", Origin::Unknown, GoOrigin::Path),
     ] {
-        check(&windows, at(path, "1.27.3", Lead::Home), expect, wire);
+        check(&windows, &at(path, "1.27.3", Lead::Home), expect, wire);
     }
 }
 
 #[test]
 fn a_place_of_the_system_is_an_installers_only_if_one_vouches_for_it() {
     let local = at("/usr/local/go", "1.27.3", Lead::System);
-    check(&Evidence::default(), local.clone(), Origin::Unpacked, GoOrigin::System);
+    check(&Evidence::default(), &local, Origin::Unpacked, GoOrigin::System);
     let packaged = Sighting { package: Some("acme-go".into()), ..local };
-    check(&Evidence::default(), packaged, Origin::Package, GoOrigin::System);
+    check(&Evidence::default(), &packaged, Origin::Package, GoOrigin::System);
 
     let programs = at(r"C:\Program Files\Go", "1.27.3", Lead::System);
-    check(&windows(), programs.clone(), Origin::Unpacked, GoOrigin::System);
+    check(&windows(), &programs, Origin::Unpacked, GoOrigin::System);
     let name = "Go Programming Language amd64 go1.27.3";
     let by = |product: Product| Evidence { products: vec![product], ..windows() };
     let told = by(product(name, "1.27.3", Some(r"c:\program files\go\")));
-    check(&told, programs.clone(), Origin::Installer, GoOrigin::System);
+    check(&told, &programs, Origin::Installer, GoOrigin::System);
     let silent = by(product(name, "1.27.3", None));
-    check(&silent, programs.clone(), Origin::Installer, GoOrigin::System);
+    check(&silent, &programs, Origin::Installer, GoOrigin::System);
     let by_chocolatey = Evidence { chocolatey: Some("1.27.3".into()), ..silent };
-    check(&by_chocolatey, programs.clone(), Origin::Chocolatey, GoOrigin::System);
+    check(&by_chocolatey, &programs, Origin::Chocolatey, GoOrigin::System);
     let other = "Go Programming Language amd64 go1.26.0";
     let elsewhere = by(product(name, "1.27.3", Some(r"D:\Go")));
     for evidence in [by(product(other, "1.26.0", None)), elsewhere] {
-        check(&evidence, programs.clone(), Origin::Unpacked, GoOrigin::System);
+        check(&evidence, &programs, Origin::Unpacked, GoOrigin::System);
         let inventory = Inventory::of(&evidence, vec![programs.clone()], Vec::new());
         assert_eq!(inventory.without_files, evidence.products);
     }
