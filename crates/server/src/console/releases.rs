@@ -40,6 +40,8 @@ struct Made {
     outcome: String,
     /// Its SHA-256; empty if it is not there.
     sha256: String,
+    /// `made`, or `tried` if nothing came of it.
+    verb: &'static str,
     when: Moment,
     took: String,
 }
@@ -168,6 +170,7 @@ impl Made {
             name,
             outcome,
             sha256: artifact.ready().map(|(sha256, _)| sha256.to_string()).unwrap_or_default(),
+            verb: if artifact.ready().is_some() { "made" } else { "tried" },
             when: Moment::new(artifact.made_at, now),
             took: format::spell(artifact.took),
         }

@@ -251,8 +251,8 @@ fn releases_show_what_was_made_of_them_and_what_was_not() {
         // The pack first, then from the newest base on.
         "Pack 40.0 MB, 53% of the archive made 2 h ago in 1 min 5 s \
          Delta from 1.27.2 145 kB, &#60;1% of the archive made 1 h ago in 9 s \
-         Delta from 1.27.1 not kept: with 30.0 MB it saves too little",
-        "Pack could not be made: the disk is full",
+         Delta from 1.27.1 not kept: with 30.0 MB it saves too little tried 1 h ago in 8 s",
+        "Pack could not be made: the disk is full tried 1 min ago in 1 s",
         "none yet",
     ] {
         assert!(text.contains(expect), "{expect}: {text}");
