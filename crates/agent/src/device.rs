@@ -17,6 +17,7 @@ use gofleet_depot::{Depot, DepotError, Root};
 use gofleet_platform::{Access, FileLock, atomic_write, create_private_folder};
 use tokio::sync::{Notify, watch};
 
+use crate::avoided::Avoided;
 use crate::identity::Identity;
 use crate::inventory::Places;
 use crate::ledger::{Found, Ledger};
@@ -41,6 +42,8 @@ pub struct Device {
     pub pending: RefCell<Option<Order>>,
     /// What the check that has just passed found, and for which release.
     pub just_checked: RefCell<Option<(ReleaseId, Evidence)>>,
+    /// Distribution points that failed an order not long ago.
+    pub avoided_edges: RefCell<Avoided>,
     /// Rings when there is a pending order.
     pub order_news: Notify,
     /// What everybody on this machine was shown last of the questions to its user.
@@ -125,6 +128,7 @@ impl Device {
             trust,
             pending: RefCell::new(None),
             just_checked: RefCell::new(None),
+            avoided_edges: RefCell::default(),
             order_news: Notify::new(),
             shown: RefCell::new(None),
             notice_news: Notify::new(),

@@ -12,6 +12,7 @@ use gofleet_api::download::{Download, DownloadError, Patience, Size, download};
 use gofleet_api::throttle::Throttle;
 use gofleet_api::{Client, EdgeOffer, WayStep};
 use gofleet_core::digest::Digest;
+use tokio::time::Instant;
 
 use crate::device::Device;
 use crate::facts;
@@ -21,12 +22,16 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 /// A server may be away for an hour (60 pauses of a minute) before the device gives up and says
 /// so; every mebibyte that comes begins the hour anew. A new order ends the waiting at once.
 pub const PATIENCE_ATTEMPTS: u32 = 60;
-/// A distribution point that does not answer is not waited for: the server is there.
-const WITH_EDGE: Patience = Patience {
+/// A distribution point that does not answer is not waited for: the server is there. One that
+/// brings less than 1.6 KB/s is as good as silent. More can't be asked of it: with a limit of
+/// 2 MB/s for a site of a thousand devices it gives 2 KB/s to each, and if they gave it up they
+/// would all take the line that the limit is for. Both attempts take less than half a minute.
+pub const EDGE_PATIENCE: Patience = Patience {
     attempts: 2,
     first_pause: Duration::from_millis(500),
     longest_pause: Duration::from_secs(2),
     stall: Duration::from_secs(10),
+    least_bytes: 16 << 10,
 };
 
 /// Fetches the artifacts of one order.
@@ -94,12 +99,12 @@ impl<'a> Fetcher<'a> {
     async fn fetch_quietly(&self, step: &WayStep) -> Result<PathBuf, DownloadError> {
         let target = self.place(step);
         for edge in &self.edges {
-            if self.given_up.borrow().contains(&edge.url) {
+            if self.given_up.borrow().contains(&edge.url) || self.is_avoided(edge) {
                 continue;
             }
             let before = self.traffic.bytes();
             let fetched = match Client::public(&edge.url, self.authority) {
-                Ok(client) => self.download(&client, step, WITH_EDGE).await,
+                Ok(client) => self.download(&client, step, self.device.config.edge_patience).await,
                 Err(error) => {
                     tracing::warn!(%error, "not an address of a distribution point");
                     self.given_up.borrow_mut().insert(edge.url.clone());
@@ -114,12 +119,24 @@ impl<'a> Fetcher<'a> {
                     let edge_name = &edge.name;
                     tracing::warn!(edge_name, %error, "going on without this distribution point");
                     self.given_up.borrow_mut().insert(edge.url.clone());
+                    if let DownloadError::Unreachable { .. } = error {
+                        self.device.avoided_edges.borrow_mut().note(&edge.url, Instant::now());
+                    }
                 }
             }
         }
         let patience = Patience { attempts: PATIENCE_ATTEMPTS, ..Patience::default() };
         self.download(&self.device.client, step, patience).await?;
         Ok(target)
+    }
+
+    /// Whether it failed an earlier order not long ago.
+    fn is_avoided(&self, edge: &EdgeOffer) -> bool {
+        let is_avoided = self.device.avoided_edges.borrow().contains(&edge.url, Instant::now());
+        if is_avoided {
+            tracing::debug!(edge_name = edge.name, "passed over: it failed a while ago");
+        }
+        is_avoided
     }
 
     async fn download(

@@ -14,6 +14,7 @@ pub mod inventory;
 pub mod ledger;
 pub mod offer;
 
+mod avoided;
 mod contact;
 mod device;
 mod enrol;
@@ -31,6 +32,7 @@ use std::io;
 use std::path::PathBuf;
 
 use gofleet_api::ClientError;
+use gofleet_api::download::Patience;
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::time::Span;
 use gofleet_depot::DepotError;
@@ -38,6 +40,8 @@ use gofleet_platform::LockError;
 use thiserror::Error;
 
 use crate::device::Device;
+
+pub use crate::fetch::EDGE_PATIENCE;
 
 /// What an agent is started with.
 #[derive(Debug, Clone)]
@@ -55,6 +59,9 @@ pub struct AgentConfig {
     /// Addresses of distribution points, asked before those that the server offers and before the
     /// server itself.
     pub edges: Vec<String>,
+    /// How long to put up with a distribution point, as a rule [`EDGE_PATIENCE`]: after that the
+    /// server is asked, and the distribution point is left alone for a quarter of an hour.
+    pub edge_patience: Patience,
     /// How many bytes a second may be downloaded, by the hour of this machine's clock.
     pub limit: Bandwidth,
     /// How often the device tells what it measures of itself.

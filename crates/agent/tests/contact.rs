@@ -67,6 +67,7 @@ impl Server {
             hostname: Some("scripted".to_owned()),
             labels: BTreeMap::new(),
             edges: Vec::new(),
+            edge_patience: gofleet_agent::EDGE_PATIENCE,
             limit: Bandwidth::UNLIMITED,
             signals_every: Span::from_secs(60),
             signal_files: Vec::new(),

@@ -18,7 +18,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use gofleet_agent::AgentConfig;
+use gofleet_agent::{AgentConfig, EDGE_PATIENCE};
+use gofleet_api::download::Patience;
 use gofleet_api::{
     EdgeOffer, EnrolResponse, IssuedCertificate, Way, WayKind, WayStep, WaysAnswer, WaysRequest,
 };
@@ -35,6 +36,12 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 const DEADLINE: Duration = Duration::from_secs(60);
+/// Long enough for distribution points that are well, which answer at once.
+const EDGE_TEST_PATIENCE: Patience = Patience {
+    first_pause: Duration::from_millis(1),
+    stall: Duration::from_secs(2),
+    ..EDGE_PATIENCE
+};
 
 /// What is answered to who asks for an artifact.
 #[derive(Debug, Clone)]
@@ -42,6 +49,8 @@ enum Answer {
     Whole(Bytes),
     /// Half of it; then the connection breaks, and nobody answers any more.
     Dies(Bytes),
+    /// A byte, and again one: it would take hours.
+    Drips(Bytes),
     Silence,
 }
 
@@ -57,6 +66,7 @@ struct Script {
     manifest: Option<Manifest>,
     asked: Vec<WaysRequest>,
     reports: Vec<Report>,
+    fetched: Vec<Digest>,
     news: watch::Sender<u64>,
 }
 
@@ -102,9 +112,12 @@ async fn enrol() -> Json<EnrolResponse> {
 }
 
 async fn order(State(host): State<Host>) -> Response {
-    match host.script(|script| script.order.take()) {
-        Some(order) => Json(order).into_response(),
-        None => std::future::pending().await,
+    let mut news = host.script(|script| script.news.subscribe());
+    loop {
+        if let Some(order) = host.script(|script| script.order.take()) {
+            return Json(order).into_response();
+        }
+        news.changed().await.unwrap();
     }
 }
 
@@ -133,10 +146,24 @@ async fn artifact(
     UrlPath(sha256): UrlPath<Digest>,
     request: Request,
 ) -> Response {
-    let answer = host.script(|script| script.artifacts.get(&sha256).cloned());
+    let answer = host.script(|script| {
+        script.fetched.push(sha256);
+        script.artifacts.get(&sha256).cloned()
+    });
     match answer {
         None => StatusCode::NOT_FOUND.into_response(),
         Some(Answer::Silence) => std::future::pending().await,
+        Some(Answer::Drips(content)) => {
+            let headers = [(header::CONTENT_LENGTH, content.len())];
+            let drops = futures_util::stream::unfold(0, move |start| {
+                let drop = content.slice(start..start + 1);
+                async move {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    Some((Ok::<_, std::io::Error>(drop), start + 1))
+                }
+            });
+            (headers, Body::from_stream(drops)).into_response()
+        }
         Some(Answer::Whole(content)) => {
             let range = request.headers().get(header::RANGE).map(|range| range.to_str().unwrap());
             let Some(range) = range else { return content.into_response() };
@@ -182,6 +209,7 @@ struct Bed {
     edge: Host,
     edge_url: String,
     limit: Bandwidth,
+    edge_patience: Patience,
     notifier: String,
 }
 
@@ -212,6 +240,26 @@ fn release(folder: &Path, version: &str) -> Release {
     Release { reference: inspected.release(), manifest: inspected.manifest, archive: path }
 }
 
+/// Gives the device an order for a release, with this generation.
+fn order_release(server: &Host, generation: u64, release: &Release) {
+    server.script(|script| {
+        script.manifest = Some(release.manifest.clone());
+        script.order = Some(Order {
+            device: "device-1".parse().unwrap(),
+            epoch: 1,
+            generation,
+            issued_at: Timestamp::from_millis(0),
+            rollout: "r1".parse().unwrap(),
+            want: Want::Activate {
+                release: release.reference.clone(),
+                soak: Span::ZERO,
+                window: None,
+            },
+        });
+        script.news.send_modify(|count| *count += 1);
+    });
+}
+
 impl Bed {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -223,24 +271,11 @@ impl Bed {
         drop(depot);
         let (server, edge) = (Host::default(), Host::default());
         let (url, edge_url) = (server.listen().await, edge.listen().await);
-        server.script(|script| {
-            script.manifest = Some(new.manifest.clone());
-            script.order = Some(Order {
-                device: "device-1".parse().unwrap(),
-                epoch: 1,
-                generation: 1,
-                issued_at: Timestamp::from_millis(0),
-                rollout: "r1".parse().unwrap(),
-                want: Want::Activate {
-                    release: new.reference.clone(),
-                    soak: Span::ZERO,
-                    window: None,
-                },
-            });
-        });
+        order_release(&server, 1, &new);
         let limit = Bandwidth::UNLIMITED;
+        let edge_patience = EDGE_TEST_PATIENCE;
         let notifier = "none".to_owned();
-        Self { folder, old, new, server, url, edge, edge_url, limit, notifier }
+        Self { folder, old, new, server, url, edge, edge_url, limit, edge_patience, notifier }
     }
 
     /// Serves a file and tells the step that takes it.
@@ -301,17 +336,28 @@ impl Bed {
         self.folder.path().join("root")
     }
 
-    /// Runs the agent until a report says what is asked for.
-    async fn run<T>(&self, mut until: impl FnMut(&Report) -> Option<T>) -> T {
+    /// What a report says, once one says what is asked for.
+    async fn reported<T>(&self, mut until: impl FnMut(&Report) -> Option<T>) -> T {
         let mut news = self.server.script(|script| script.news.subscribe());
         let mut found = None;
-        let shutdown = async {
-            let is_there = news.wait_for(|_| {
-                found = self.server.script(|script| script.reports.iter().find_map(&mut until));
-                found.is_some()
-            });
-            tokio::time::timeout(DEADLINE, is_there).await.expect("in time").expect("it serves");
-        };
+        let is_there = news.wait_for(|_| {
+            found = self.server.script(|script| script.reports.iter().find_map(&mut until));
+            found.is_some()
+        });
+        let waited = tokio::time::timeout(DEADLINE, is_there).await;
+        drop(waited.expect("in time").expect("it serves"));
+        found.unwrap()
+    }
+
+    /// Runs the agent until a report says what is asked for.
+    async fn run<T>(&self, until: impl FnMut(&Report) -> Option<T>) -> T {
+        self.run_during(self.reported(until)).await
+    }
+
+    /// Runs the agent for as long as this takes.
+    async fn run_during<T>(&self, during: impl Future<Output = T>) -> T {
+        let mut found = None;
+        let shutdown = async { found = Some(during.await) };
         let config = AgentConfig {
             server: self.url.clone(),
             token: Some("token".to_owned()),
@@ -319,6 +365,7 @@ impl Bed {
             hostname: None,
             labels: BTreeMap::new(),
             edges: Vec::new(),
+            edge_patience: self.edge_patience,
             limit: self.limit.clone(),
             signals_every: Span::from_secs(60),
             signal_files: Vec::new(),
@@ -528,6 +575,54 @@ async fn one_that_dies_in_the_middle_is_gone_on_from() {
     let outcome = check_edge(|content| Some(Answer::Dies(content)), false).await;
     assert!(outcome.edge_bytes > 0, "{outcome:?}");
     assert!(outcome.bytes < outcome.edge_bytes * 3, "only the rest comes from the server");
+}
+
+/// Checks that a distribution point which answers so is given up after its two attempts, and is
+/// not asked again when the next order comes.
+async fn check_slow_edge(answer: impl Fn(Bytes) -> Answer) {
+    let mut bed = Bed::new().await;
+    bed.edge_patience.stall = Duration::from_millis(300);
+    let next = release(bed.folder.path(), "1.27.4");
+    // The second is a pack, since it is not sure from which release the device begins.
+    let delta = bed.delta();
+    let path = bed.folder.path().join("next");
+    pack::make(&next.archive, &next.manifest, &path).unwrap();
+    let pack = bed.step(ArtifactKind::Pack, &path, None, next.reference.manifest);
+    for step in [&delta, &pack] {
+        let Answer::Whole(content) = bed.server.script(|it| it.artifacts[&step.sha256].clone())
+        else {
+            unreachable!("the server is well")
+        };
+        bed.edge.set(step.sha256, answer(content));
+    }
+    bed.offer(&[(WayKind::Delta, std::slice::from_ref(&delta))], true);
+    let way_of = |report: &Report, kind| {
+        let way = report.progress.as_ref()?.way.clone()?;
+        (way.kind == kind).then_some(way)
+    };
+    let fetched_from_edge = || bed.edge.script(|script| script.fetched.clone());
+    let (first, second) = bed
+        .run_during(async {
+            let first = bed.reported(|report| way_of(report, WayKind::Delta)).await;
+            bed.offer(&[(WayKind::Pack, std::slice::from_ref(&pack))], true);
+            order_release(&bed.server, 2, &next);
+            (first, bed.reported(|report| way_of(report, WayKind::Pack)).await)
+        })
+        .await;
+    assert!(first.given_up.is_empty() && second.given_up.is_empty(), "the server has both");
+    assert_eq!(second.edge_bytes, 0, "{second:?}");
+    let attempts = usize::try_from(EDGE_PATIENCE.attempts).unwrap();
+    assert_eq!(fetched_from_edge(), vec![delta.sha256; attempts], "both for the first order");
+}
+
+#[tokio::test]
+async fn a_distribution_point_that_hangs_is_given_up_and_left_alone_for_a_while() {
+    check_slow_edge(|_| Answer::Silence).await;
+}
+
+#[tokio::test]
+async fn one_that_drips_is_given_up_and_left_alone_for_a_while() {
+    check_slow_edge(Answer::Drips).await;
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use gofleet_agent::AgentConfig;
 use gofleet_agent::identity::Identity;
+use gofleet_agent::{AgentConfig, EDGE_PATIENCE};
 use gofleet_core::bandwidth::Bandwidth;
 use gofleet_core::settings::{SIGNALS_EVERY, Value};
 use gofleet_core::time::Span;
@@ -146,6 +146,7 @@ impl Run {
                 _ => BTreeMap::new(),
             },
             edges: settings.list("edges").to_vec(),
+            edge_patience: EDGE_PATIENCE,
             limit: limit.unwrap_or_default(),
             signals_every: every.unwrap_or(SIGNALS_EVERY),
             signal_files: settings.list("signals").iter().map(PathBuf::from).collect(),

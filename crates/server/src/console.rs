@@ -263,7 +263,8 @@ async fn device(State(state): State<AppState>, _: Visitor, Path(id): Path<String
 }
 
 async fn releases(State(state): State<AppState>, _: Visitor) -> Reply {
-    render(&ReleasesPage::new(&views::releases(&state).await?, state.now()))
+    let artifacts = state.storage().artifacts().await.map_err(Failure::from)?;
+    render(&ReleasesPage::new(&views::releases(&state).await?, &artifacts, state.now()))
 }
 
 /// What the two decisions make of a release.

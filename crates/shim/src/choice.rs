@@ -50,6 +50,10 @@ impl Choices {
 
     /// The choice for a root.
     pub fn of(&self, root: &Path) -> Option<&str> {
+        if self.0.is_empty() {
+            // What the root is called need not be found out.
+            return None;
+        }
         self.0.get(&key(root)).map(String::as_str)
     }
 

@@ -20,6 +20,7 @@ mod choice;
 mod folder;
 mod machine;
 mod nesting;
+mod remembering;
 mod root;
 
 pub use choice::{Choices, configuration_folder};

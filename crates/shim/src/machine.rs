@@ -14,6 +14,7 @@ use thiserror::Error;
 use crate::Tool;
 use crate::choice::Choices;
 use crate::nesting::Nesting;
+use crate::remembering::Remembering;
 use crate::root::folder_of;
 
 /// A root with what is installed and chosen in it.
@@ -103,7 +104,7 @@ impl Machine {
             machine: self.active.as_deref(),
             modules,
         };
-        resolve(&known, self)
+        resolve(&known, &Remembering::new(self))
     }
 
     /// The program of an installed version.

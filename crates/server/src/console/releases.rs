@@ -1,6 +1,8 @@
-//! The catalog: each release with its archive, tree, status and who decided on it.
+//! The catalog: each release with its archive, tree, status, who decided on it, and the packs and
+//! deltas that the server has made of it.
 
 use askama::Template;
+use gofleet_core::artifact::{Artifact, ArtifactKind, ArtifactState};
 use gofleet_core::release::{Release, ReleaseStatus};
 use gofleet_core::time::Timestamp;
 use gofleet_core::version;
@@ -25,8 +27,23 @@ struct Row {
     manifest_digest: String,
     imported: Moment,
     origin: String,
+    made: Vec<Made>,
     can_approve: bool,
     can_block: bool,
+}
+
+/// A pack or delta that makes a release, or what came of trying.
+struct Made {
+    /// `Pack`, `Delta from 1.27.2`
+    name: String,
+    /// Its size and what part of the archive that is; or why it is not there.
+    outcome: String,
+    /// Its SHA-256; empty if it is not there.
+    sha256: String,
+    /// `made`, or `tried` if nothing came of it.
+    verb: &'static str,
+    when: Moment,
+    took: String,
 }
 
 /// `releases.html`
@@ -40,21 +57,25 @@ pub(super) struct ReleasesPage {
 }
 
 impl ReleasesPage {
-    pub(super) fn new(releases: &[Release], now: Timestamp) -> Self {
+    pub(super) fn new(releases: &[Release], artifacts: &[Artifact], now: Timestamp) -> Self {
         let mut shell = Shell::new("Releases", Some(Section::Releases));
         let count = |status| releases.iter().filter(|release| release.status == status).count();
         let summary = format!(
-            "{}: {} approved, {} undecided, {} blocked. Only approved ones can be rolled out.",
+            "{}: {} approved, {} undecided, {} blocked. Only approved ones can be rolled out.{}",
             format::counted(releases.len() as u64, "release"),
             count(ReleaseStatus::Approved),
             count(ReleaseStatus::Imported),
             count(ReleaseStatus::Blocked),
+            kept(artifacts),
         );
         shell.announce.clone_from(&summary);
         Self {
             shell,
             summary,
-            rows: newest_first(releases).into_iter().map(|one| Row::new(one, now)).collect(),
+            rows: newest_first(releases)
+                .into_iter()
+                .map(|one| Row::new(one, made(one, releases, artifacts, now), now))
+                .collect(),
             example_version: example_version(releases),
         }
     }
@@ -84,8 +105,80 @@ pub(super) const fn decision(status: ReleaseStatus) -> (&'static str, &'static s
     }
 }
 
+/// How much the packs and deltas take; nothing if there are none.
+fn kept(artifacts: &[Artifact]) -> String {
+    let sizes: Vec<u64> =
+        artifacts.iter().filter_map(Artifact::ready).map(|(_, bytes)| bytes).collect();
+    if sizes.is_empty() {
+        return String::new();
+    }
+    let number = format::counted(sizes.len() as u64, "artifact");
+    format!(" {number} made of them: {}.", format::bytes(sizes.iter().sum()))
+}
+
+/// What was made of a release: its pack, then deltas, from the newest base on.
+fn made(
+    release: &Release,
+    catalog: &[Release],
+    artifacts: &[Artifact],
+    now: Timestamp,
+) -> Vec<Made> {
+    // Releases of several platforms may be of one tree; a base is of the same platform.
+    let base_of = |artifact: &Artifact| {
+        let is_base = |it: &&Release| {
+            it.release.platform == release.release.platform
+                && Some(it.release.manifest) == artifact.base
+        };
+        catalog.iter().find(is_base).map(|base| base.release.version.as_str())
+    };
+    let mut own: Vec<(Option<&str>, &Artifact)> = artifacts
+        .iter()
+        .filter(|artifact| artifact.release == release.release.id)
+        .map(|artifact| (base_of(artifact), artifact))
+        .collect();
+    own.sort_by(|(a_base, a), (b_base, b)| {
+        let newest_base =
+            || version::compare(b_base.unwrap_or_default(), a_base.unwrap_or_default());
+        a.kind.cmp(&b.kind).then_with(newest_base)
+    });
+    let archive_bytes = release.release.archive.size;
+    own.into_iter().map(|(base, artifact)| Made::new(artifact, base, archive_bytes, now)).collect()
+}
+
+impl Made {
+    fn new(artifact: &Artifact, base: Option<&str>, archive_bytes: u64, now: Timestamp) -> Self {
+        let name = match (artifact.kind, base, artifact.base) {
+            (ArtifactKind::Delta, Some(version), _) => format!("Delta from {version}"),
+            (ArtifactKind::Delta, None, Some(manifest)) => {
+                format!("Delta from {}", format::short_digest(manifest))
+            }
+            (ArtifactKind::Delta, None, None) => "Delta".to_owned(),
+            (ArtifactKind::Pack, ..) => "Pack".to_owned(),
+            (ArtifactKind::Archive, ..) => "Archive".to_owned(),
+        };
+        let share = |bytes| format::percent(bytes, archive_bytes);
+        let outcome = match &artifact.state {
+            ArtifactState::Ready { bytes, .. } => {
+                format!("{}, {} of the archive", format::bytes(*bytes), share(*bytes))
+            }
+            ArtifactState::Useless { bytes } => {
+                format!("not kept: with {} it saves too little", format::bytes(*bytes))
+            }
+            ArtifactState::Failed { reason } => format!("could not be made: {reason}"),
+        };
+        Self {
+            name,
+            outcome,
+            sha256: artifact.ready().map(|(sha256, _)| sha256.to_string()).unwrap_or_default(),
+            verb: if artifact.ready().is_some() { "made" } else { "tried" },
+            when: Moment::new(artifact.made_at, now),
+            took: format::spell(artifact.took),
+        }
+    }
+}
+
 impl Row {
-    fn new(release: &Release, now: Timestamp) -> Self {
+    fn new(release: &Release, made: Vec<Made>, now: Timestamp) -> Self {
         let reference = &release.release;
         let decision = release.decision.as_ref().map(|decision| {
             let reason = &decision.reason;
@@ -112,6 +205,7 @@ impl Row {
             manifest_digest: format::short_digest(reference.manifest),
             imported: Moment::new(release.imported_at, now),
             origin: release.origin.clone(),
+            made,
             can_approve,
             can_block,
         }

@@ -23,8 +23,10 @@ use gofleet_core::ways::WayKind;
 
 use super::health::samples as health;
 
+mod artifacts;
 mod outlook;
 
+pub(super) use artifacts::artifacts;
 pub(super) use outlook::{decisions, forecast, plan};
 
 /// When the sample is looked at.

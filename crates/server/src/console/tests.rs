@@ -3,6 +3,7 @@
 use askama::Template;
 use gofleet_api::{Collection, CollectionDetail, CollectionSummary, Member, Members, Roster};
 use gofleet_core::anomaly::Class;
+use gofleet_core::artifact::ArtifactState;
 use gofleet_core::device::Overview;
 use gofleet_core::ids::CollectionName;
 use gofleet_core::offer::{Answer, Offer, Postpone};
@@ -106,7 +107,7 @@ fn an_empty_fleet_is_told_what_to_do() {
     assert!(overview.contains("gofleet agent run --server https://fleet.example --token"));
     let devices = html(&DevicesPage::new(ADDRESS, &[], Query::default(), NOW));
     assert!(devices.contains("gofleet token create"));
-    assert!(html(&ReleasesPage::new(&[], NOW)).contains("gofleet release import"));
+    assert!(html(&ReleasesPage::new(&[], &[], NOW)).contains("gofleet release import"));
     let rollouts = html(&RolloutsPage::new(&[], "1.27.3".to_owned(), NOW));
     assert!(rollouts.contains("gofleet rollout start 1.27.3<"));
 }
@@ -227,7 +228,7 @@ fn a_device_shows_what_its_user_was_asked_and_answered() {
 
 #[test]
 fn releases_offer_what_can_be_decided() {
-    let page = html(&ReleasesPage::new(&sample::releases(), NOW));
+    let page = html(&ReleasesPage::new(&sample::releases(), &sample::artifacts(), NOW));
     for (id, approve, block) in [
         ("go-1.27.3-windows-amd64", false, true),
         ("go-1.27.3-linux-amd64", true, true),
@@ -237,6 +238,25 @@ fn releases_offer_what_can_be_decided() {
         assert_eq!(page.contains(&format!("/releases/{id}/block")), block, "{id}");
     }
     assert!(text(&page).contains("by admin, 2 h ago: CVE-2026-1234 in net/http"));
+}
+
+#[test]
+fn releases_show_what_was_made_of_them_and_what_was_not() {
+    let page = html(&ReleasesPage::new(&sample::releases(), &sample::artifacts(), NOW));
+    let (sha256, _) = sample::artifacts()[0].ready().unwrap();
+    assert!(page.contains(&format!("title=\"SHA-256 {sha256}\"")), "{page}");
+    let text = text(&page);
+    for expect in [
+        "2 artifacts made of them: 40.1 MB.",
+        // The pack first, then from the newest base on.
+        "Pack 40.0 MB, 53% of the archive made 2 h ago in 1 min 5 s \
+         Delta from 1.27.2 145 kB, &#60;1% of the archive made 1 h ago in 9 s \
+         Delta from 1.27.1 not kept: with 30.0 MB it saves too little tried 1 h ago in 8 s",
+        "Pack could not be made: the disk is full tried 1 min ago in 1 s",
+        "none yet",
+    ] {
+        assert!(text.contains(expect), "{expect}: {text}");
+    }
 }
 
 /// A list and a page of collections in which everything that people write is this.
@@ -312,6 +332,8 @@ fn markup_in_names_and_reasons_is_inert() {
     let mut releases = sample::releases();
     releases[0].origin = PAYLOAD.to_owned();
     releases[0].decision.as_mut().unwrap().reason = PAYLOAD.to_owned();
+    let mut artifacts = sample::artifacts();
+    artifacts[3].state = ArtifactState::Failed { reason: PAYLOAD.to_owned() };
     let mut overview = sample::overview();
     overview.moving[0].name = PAYLOAD.to_owned();
     overview.versions[0].version = Some(PAYLOAD.to_owned());
@@ -322,7 +344,7 @@ fn markup_in_names_and_reasons_is_inert() {
         html(&RolloutPage::new(&rollout, lines(), NOW)),
         html(&DevicesPage::new(ADDRESS, &devices, Query::default(), NOW)),
         html(&DevicePage::new(&device, NOW)),
-        html(&ReleasesPage::new(&releases, NOW)),
+        html(&ReleasesPage::new(&releases, &artifacts, NOW)),
         html(&OverviewPage::new(PAYLOAD, &overview, &releases, lines(), NOW)),
         html(&RolloutsPage::new(&overview.moving, PAYLOAD.to_owned(), NOW)),
     ];
