@@ -54,6 +54,8 @@ const WITNESSED: [&str; 10] = [
 /// the server runs on Linux; the program is tested as a whole.
 const ON_WINDOWS: [&str; 4] =
     ["gofleet-platform", "gofleet-depot", "gofleet-shim", "gofleet-agent"];
+/// No whole fleet is played there, and optimizing the core takes minutes.
+const CORE: &str = "profile.dev.package.gofleet-core.opt-level=0";
 /// What is pure in those, and takes long.
 const PURE: &str = "patch::tests::a_harmed";
 
@@ -142,7 +144,7 @@ pub fn browser() -> Result<()> {
 
 pub fn windows() -> Result<()> {
     let wine = wine::install()?;
-    let workspace = ["--workspace", "--exclude", "xtask", "--target", TARGET];
+    let workspace = ["--workspace", "--exclude", "xtask", "--target", TARGET, "--config", CORE];
     run(linting().arg("build").args(workspace).args(["--bins"]))?;
     let runner = "CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER";
     let selection = if find_program("cargo-nextest").is_some() {
@@ -153,7 +155,11 @@ pub fn windows() -> Result<()> {
         selection
     } else {
         let packages = ON_WINDOWS.iter().flat_map(|it| ["--package", it]);
-        ["--target", TARGET, "--lib"].into_iter().chain(packages).map(str::to_owned).collect()
+        ["--target", TARGET, "--config", CORE, "--lib"]
+            .into_iter()
+            .chain(packages)
+            .map(str::to_owned)
+            .collect()
     };
     test(&selection, Ignored::LeftOut, linting().env(runner, &wine.run))?;
     let programs = target_folder()?.join(TARGET).join("debug");
