@@ -53,6 +53,8 @@ pub enum Field {
     Processors,
     /// Free bytes.
     FreeBytes,
+    /// The time zone that its clock is set to.
+    Zone,
     /// The collections that it belongs to.
     Collection,
     /// A label.
@@ -99,7 +101,7 @@ pub enum Value {
 
 impl Field {
     /// The names of all fields; `label.` goes on with the label's own.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 14] = [
         "id",
         "os",
         "arch",
@@ -111,6 +113,7 @@ impl Field {
         "agent_version",
         "processors",
         "free_bytes",
+        "zone",
         "collection",
         "label.",
     ];
@@ -128,6 +131,7 @@ impl Field {
             "agent_version" => Self::AgentVersion,
             "processors" => Self::Processors,
             "free_bytes" => Self::FreeBytes,
+            "zone" => Self::Zone,
             "collection" => Self::Collection,
             _ => Self::Label(name.strip_prefix("label.").filter(|it| !it.is_empty())?.to_owned()),
         })
@@ -143,13 +147,14 @@ impl Field {
             | Self::Platform
             | Self::Hostname
             | Self::OsVersion
+            | Self::Zone
             | Self::Collection
             | Self::Label(_) => Kind::Text,
         }
     }
 
     /// What the device has there; several for `found` and `collection`, none for a label that it
-    /// does not bear.
+    /// does not bear and a zone that its agent does not tell.
     fn values(&self, id: &DeviceId, facts: &Facts) -> Vec<Value> {
         let text = |text: &str| vec![Value::Text(text.to_owned())];
         let version = |version: &String| Value::Version(version.clone());
@@ -165,6 +170,7 @@ impl Field {
             Self::AgentVersion => vec![version(&facts.agent_version)],
             Self::Processors => vec![Value::Number(u64::from(facts.processors))],
             Self::FreeBytes => vec![Value::Number(facts.free_bytes)],
+            Self::Zone => facts.zone.iter().map(|zone| Value::Text(zone.clone())).collect(),
             Self::Collection => {
                 let name = |name: &CollectionName| Value::Text(name.as_str().to_owned());
                 facts.collections.iter().map(name).collect()
@@ -339,6 +345,7 @@ impl fmt::Display for Field {
             Self::AgentVersion => "agent_version",
             Self::Processors => "processors",
             Self::FreeBytes => "free_bytes",
+            Self::Zone => "zone",
             Self::Collection => "collection",
             Self::Label(name) => return write!(f, "label.{name}"),
         })

@@ -20,7 +20,7 @@ fn facts() -> Facts {
         agent_version: "0.1.0".to_owned(),
         active: Some("1.27.2".to_owned()),
         found: vec![found("1.20"), found("1.27.2")],
-        zone: None,
+        zone: Some("Europe/Berlin".to_owned()),
         labels: [("site".to_owned(), "Berlin".to_owned()), ("a.b-c".to_owned(), String::new())]
             .into(),
         collections: Default::default(),
@@ -58,6 +58,8 @@ fn devices_are_picked_by_their_facts() {
         ("processors >= 8 and processors < 9", true),
         ("free_bytes > 5000000000", false),
         ("agent_version = 0.1.0", true),
+        ("zone = europe/berlin", true),
+        ("zone like \"America/*\"", false),
     ] {
         check(selector, expect);
     }
