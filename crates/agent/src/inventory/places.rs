@@ -80,7 +80,12 @@ impl Places {
             or("ProgramFiles(x86)", r"C:\Program Files (x86)").join("Go"),
             PathBuf::from(r"C:\Go"),
         ];
-        system.extend(folder("SystemDrive").map(|drive| drive.join(r"\Go")));
+        system.extend(folder("SystemDrive").map(|drive| {
+            // `C:` alone would be the folder that this process is in there.
+            let mut path = drive.into_os_string();
+            path.push(r"\Go");
+            PathBuf::from(path)
+        }));
         let chocolatey = chocolatey.join("lib");
         Self {
             system,
