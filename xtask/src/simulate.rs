@@ -47,8 +47,8 @@ pub fn main(arguments: &Arguments) -> Result<()> {
     run(&mut command)
 }
 
-/// What the test suite runs: the simulator as the other suites have built it, which counts without
-/// overflow too, and takes less time than to build another one.
+/// What the test suite runs: the simulator as the other suites have built it. It also panics at an
+/// overflow, and to build an optimized one would take longer than it saves.
 pub fn suite() -> Result<()> {
     let simulator = program_of_tests("gofleet-simulator")?;
     run(Command::new(simulator).args(["--seeds", "1000", "--devices", "200"]))

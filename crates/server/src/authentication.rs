@@ -1,7 +1,7 @@
 //! Who calls: the one function that every request's identity comes from.
 //!
-//! Another proof becomes one more branch of
-//! [`authenticate`]; nothing else in the server looks at credentials.
+//! Another proof becomes one more branch of [`authenticate`]; nothing else in the server looks at
+//! credentials.
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};

@@ -18,7 +18,7 @@ pub enum Origin {
     Installer,
     /// Chocolatey.
     Chocolatey,
-    /// A package of the system: deb, rpm.
+    /// A package of the system that dpkg knows.
     Package,
     /// Snap.
     Snap,
