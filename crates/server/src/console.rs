@@ -45,7 +45,6 @@ use gofleet_core::rollout::Command;
 use serde::Deserialize;
 
 use self::course::Course;
-pub(crate) use self::devices::percent_encoded;
 use self::devices::{DevicePage, DevicesPage};
 use self::overview::{OverviewPage, example_version};
 use self::pieces::{Notice, Section, Shell};

@@ -1,4 +1,5 @@
-//! What holds for every answer: security headers, compression, problems instead of bare statuses.
+//! What holds for every answer: security headers, compression, problems instead of bare statuses; and
+//! how values are written into addresses.
 
 use axum::Router;
 use axum::body::Body;
@@ -32,6 +33,18 @@ const SECURITY_HEADERS: [(HeaderName, &str); 7] = [
 
 /// Bodies below this size do not get smaller on the wire: they fit in one packet.
 const COMPRESS_ABOVE_BYTES: u64 = 1024;
+
+/// A value for an address or a form (RFC 3986, section 2): all but the unreserved characters are encoded.
+pub fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
 
 /// Puts what holds for every answer around a router.
 pub fn wrap<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

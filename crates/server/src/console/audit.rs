@@ -8,12 +8,12 @@ use gofleet_core::time::Timestamp;
 use gofleet_storage::AuditFilter;
 use serde::Deserialize;
 
-use super::devices::percent_encoded;
 use super::format::{self, Moment};
 use super::pieces::{Fact, Section, Shell};
 use super::session::Visitor;
 use super::{Reply, render};
 use crate::audit;
+use crate::http::percent_encoded;
 use crate::state::AppState;
 
 /// Entries on one page.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::format::{self, Moment};
 use super::health::Health;
 use super::pieces::{Badge, Fact, Section, Shell};
+use crate::http::percent_encoded;
 
 /// Devices on one page of the list.
 const PAGE_SIZE: usize = 200;
@@ -65,18 +66,6 @@ impl Query {
             format!("/devices?{}", fields.join("&"))
         }
     }
-}
-
-/// A value for an address (RFC 3986, section 2): all but the unreserved characters are encoded.
-pub(crate) fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 fn has_text(device: &Device, text: &str) -> bool {

@@ -10,12 +10,12 @@ use gofleet_core::account::{ADMINISTRATOR, Permission, Subject};
 use serde::Deserialize;
 
 use super::assets::{ADDRESSES, Addresses};
-use super::devices::percent_encoded;
 use super::{Reply, Trouble, not_an_id, pieces, render};
 use crate::access::Peer;
 use crate::authentication::{Authenticated, close_session, open_session};
 use crate::authorization::CallingPerson;
 use crate::failure::Failure;
+use crate::http::percent_encoded;
 use crate::state::AppState;
 
 /// The person who looks at a page, and may. Everybody else is sent to sign in, and from there to

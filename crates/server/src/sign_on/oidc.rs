@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 use super::Known;
 use super::id_token::{self, Expected, Unbelievable};
 use crate::config::OidcSettings;
+use crate::http::percent_encoded;
 use crate::secret::{self, Secret, SecretKind};
 
 /// How long somebody may take to sign in at the provider.
@@ -283,15 +284,18 @@ impl Provider {
         let mut request = self.http.post(self.address(&document.token_endpoint)?);
         match &self.secret {
             Some(secret) if in_header => {
-                request = request.basic_auth(encoded(client), Some(encoded(secret)));
+                request =
+                    request.basic_auth(percent_encoded(client), Some(percent_encoded(secret)));
             }
             Some(secret) => {
                 fields.extend([("client_id", client.as_str()), ("client_secret", secret)]);
             }
             None => fields.push(("client_id", client)),
         }
-        let form: Vec<String> =
-            fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        let form: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", percent_encoded(value)))
+            .collect();
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         self.ask(request.body(form.join("&"))).await
     }
@@ -392,9 +396,4 @@ impl Provider {
         let error: String = error.chars().filter(|c| !c.is_control()).take(100).collect();
         Err(OidcFailure::Refused(format!("{status} {error}")))
     }
-}
-
-/// As in forms, where a space may be written `%20` too.
-fn encoded(text: &str) -> String {
-    crate::console::percent_encoded(text)
 }
