@@ -189,7 +189,7 @@ const LONGEST_CELL: usize = 500;
 
 /// What somebody else may have written, as a cell: what would move the cursor, or more, is shown as
 /// such, and a very long text is cut.
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     let mut letters = text.chars().map(|letter| {
         // The marks and overrides of writing directions show a text as another one.
         let is_odd = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'

@@ -12,7 +12,7 @@ use gofleet_depot::Root;
 use super::{RootOption, is_same};
 use crate::agent::service;
 use crate::failure::Hinted;
-use crate::printer::{Printer, bytes, paint, style, table};
+use crate::printer::{Printer, bytes, cell, paint, style, table};
 
 /// List every Go on this machine: version, origin, owner, size, and whether it is in use
 #[derive(Debug, Args)]
@@ -67,18 +67,13 @@ pub fn run(arguments: &InventoryArguments, printer: Printer) -> anyhow::Result<E
     spinner.finish_and_clear();
     printer.data(&inventory, describe)?;
     for unseen in &inventory.unseen {
-        let (place, reason) = (plain(&unseen.place), plain(&unseen.reason));
+        let (place, reason) = (cell(&unseen.place), cell(&unseen.reason));
         printer.warning(format_args!("not looked at: {place} ({reason})"));
     }
     if inventory.found.is_empty() {
         printer.message(format_args!("no Go was found; `gofleet install latest` installs one"));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Names of files are other people's: they don't move the cursor.
-fn plain(text: &str) -> String {
-    text.chars().map(|it| if it.is_control() { char::REPLACEMENT_CHARACTER } else { it }).collect()
 }
 
 fn describe(inventory: &Inventory) -> String {
@@ -89,7 +84,7 @@ fn describe(inventory: &Inventory) -> String {
     }
     for product in &inventory.without_files {
         let note =
-            format!("{} is installed, but its files were not found", plain(&product.to_string()));
+            format!("{} is installed, but its files were not found", cell(&product.to_string()));
         text.push_str(&format!("\n{}", paint(style::WARNING, note)));
     }
     text
