@@ -31,7 +31,6 @@ pub const EDGE_PATIENCE: Patience = Patience {
     first_pause: Duration::from_millis(500),
     longest_pause: Duration::from_secs(2),
     stall: Duration::from_secs(10),
-    least_bytes: 16 << 10,
 };
 
 /// Fetches the artifacts of one order.

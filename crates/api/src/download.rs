@@ -78,12 +78,9 @@ pub struct Patience {
     pub first_pause: Duration,
     /// Longest pause, whatever the server asks for.
     pub longest_pause: Duration,
-    /// How long an attempt may bring less than [`least_bytes`](Self::least_bytes). A pause that the
-    /// own limit asks for does not count.
+    /// How long an attempt may bring less than 16 KiB. A pause that the own limit asks for does not
+    /// count.
     pub stall: Duration,
-    /// Within `stall` at least so much must come, so that neither silence nor a server that drips
-    /// holds a device up.
-    pub least_bytes: u64,
 }
 
 impl Default for Patience {
@@ -94,7 +91,6 @@ impl Default for Patience {
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(60),
             stall: Duration::from_secs(30),
-            least_bytes: 16 << 10,
         }
     }
 }

@@ -10,6 +10,10 @@ use tokio::time::{Instant, timeout_at};
 use super::part::Part;
 use super::{AttemptError, Download, DownloadError, Size};
 
+/// Within [`Patience::stall`](super::Patience) at least so much must come, so that neither silence
+/// nor a server that drips holds a device up.
+const LEAST_PER_STALL: u64 = 16 << 10;
+
 /// How an attempt ended.
 pub(super) enum Ended {
     /// All bytes are there; whether they are the right ones, the digest tells.
@@ -113,7 +117,7 @@ async fn receive(
         *brought += length;
         progress(part.bytes());
         in_window += length;
-        if in_window >= download.patience.least_bytes {
+        if in_window >= LEAST_PER_STALL {
             (deadline, in_window) = (Instant::now() + stall, 0);
         }
         let wait = download.meter.map_or(Duration::ZERO, |meter| meter.came(length));

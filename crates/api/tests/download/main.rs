@@ -24,7 +24,6 @@ const PATIENCE: Patience = Patience {
     first_pause: Duration::from_millis(1),
     longest_pause: Duration::from_millis(5),
     stall: Duration::from_millis(300),
-    least_bytes: 16 << 10,
 };
 
 fn content() -> Vec<u8> {
