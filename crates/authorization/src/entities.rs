@@ -7,7 +7,7 @@ use cedar_policy::{Context, Entities, Entity, EntityId, EntityUid, Request, Rest
 use gofleet_core::account::{
     AccessRequest, Circumstances, ReleaseSubject, RolloutSubject, Subject,
 };
-use gofleet_core::ids::CollectionName;
+use gofleet_core::ids::{CollectionName, without_case};
 use gofleet_core::time::Timestamp;
 
 use crate::schema::SCHEMA;
@@ -35,7 +35,7 @@ pub fn collection(name: &CollectionName) -> EntityUid {
 
 /// A person; case does not count in the name.
 pub fn person(name: &str) -> EntityUid {
-    uid("Person", &name.to_ascii_lowercase())
+    uid("Person", &without_case(name))
 }
 
 /// What can be permitted, or a role as a set of that.
@@ -51,7 +51,7 @@ pub fn action(name: &str) -> EntityUid {
 pub fn request(asked: &AccessRequest) -> Result<(Request, Entities), Box<dyn Error + Send + Sync>> {
     let AccessRequest { by, permission, subject, circumstances } = asked;
     let (principal, resource) = (person(by), resource_of(subject));
-    let name = text(&by.to_ascii_lowercase());
+    let name = text(&without_case(by));
     let mut all = vec![
         Entity::new_no_attrs(fleet(), HashSet::new()),
         Entity::new(principal.clone(), attributes([("name", name)]), HashSet::new())?,
@@ -91,7 +91,7 @@ fn attributes_of(subject: &Subject) -> Attributes {
     match subject {
         Subject::Fleet {} => Attributes::new(),
         Subject::Devices { count, .. } => attributes([("count", long(*count))]),
-        Subject::Account { name } => attributes([("name", text(&name.to_ascii_lowercase()))]),
+        Subject::Account { name } => attributes([("name", text(&without_case(name)))]),
         Subject::Release(release) => {
             let ReleaseSubject { id, package, version, author, is_signed, is_past_support } =
                 release;
@@ -99,7 +99,7 @@ fn attributes_of(subject: &Subject) -> Attributes {
                 ("id", text(id)),
                 ("package", text(package)),
                 ("version", text(version)),
-                ("author", text(&author.to_ascii_lowercase())),
+                ("author", text(&without_case(author))),
                 ("is_signed", flag(*is_signed)),
                 ("is_past_support", flag(*is_past_support)),
             ])
@@ -108,7 +108,7 @@ fn attributes_of(subject: &Subject) -> Attributes {
             let RolloutSubject { name, author, devices, within: _, package, version, .. } = rollout;
             attributes([
                 ("name", text(name)),
-                ("author", text(&author.to_ascii_lowercase())),
+                ("author", text(&without_case(author))),
                 ("devices", long(*devices)),
                 ("package", text(package)),
                 ("version", text(version)),

@@ -9,7 +9,7 @@ use cedar_policy::{
 use gofleet_core::account::{
     ADMINISTRATOR, AccessRequest, Account, Grant, Permission, Refusal, Rule,
 };
-use gofleet_core::ids::RuleName;
+use gofleet_core::ids::{RuleName, without_case};
 
 use crate::entities::{self, collection, fleet, person};
 use crate::library::BUILT_IN;
@@ -97,14 +97,14 @@ impl Policies {
 
     /// Whether a role permits this, whatever the rules say.
     pub fn permits(&self, request: &AccessRequest) -> bool {
-        let sets = self.by_account.get(&request.by.to_ascii_lowercase());
+        let sets = self.by_account.get(&without_case(&request.by));
         let asked = sets.zip(entities::request(request).ok());
         asked.is_some_and(|(sets, (asked, entities))| allows(&sets.roles, &asked, &entities))
     }
 
     /// Whether this may be done; why not, if not.
     pub fn decide(&self, request: &AccessRequest) -> Option<Refusal> {
-        let Some(sets) = self.by_account.get(&request.by.to_ascii_lowercase()) else {
+        let Some(sets) = self.by_account.get(&without_case(&request.by)) else {
             return Some(Refusal::NoRole {});
         };
         let is_above = is_above_rules(request);

@@ -104,17 +104,22 @@ ids! {
     PackageName = "package name";
 }
 
+/// By which a person or a collection is found: case does not count in their names.
+pub fn without_case(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
 impl CollectionName {
-    /// By which it is found: case does not count in its name.
+    /// By which it is found.
     pub fn key(&self) -> String {
-        self.0.to_ascii_lowercase()
+        without_case(&self.0)
     }
 }
 
 impl AccountName {
-    /// By which it is found: case does not count in its name.
+    /// By which it is found.
     pub fn key(&self) -> String {
-        self.0.to_ascii_lowercase()
+        without_case(&self.0)
     }
 }
 
