@@ -33,6 +33,16 @@ impl<T> Listed<T> {
     }
 }
 
+/// What a key holds, if it is there.
+fn read<T>(
+    root: HKEY,
+    path: &str,
+    rights: u32,
+    part: impl FnOnce(&Open) -> io::Result<T>,
+) -> io::Result<Option<T>> {
+    Open::existing(root, path, rights)?.as_ref().map(part).transpose()
+}
+
 pub fn entries() -> Listed<Entry> {
     let mut listed = Listed::default();
     let users = users(&mut listed);
@@ -55,13 +65,11 @@ pub fn entries() -> Listed<Entry> {
 
 fn add(listed: &mut Listed<Entry>, root: HKEY, path: &str, view: View, flag: u32) {
     let rights = RIGHTS | flag;
-    let opened = Open::existing(root, path, rights);
-    let Some(key) = listed.take(path, opened) else { return };
-    for code in listed.take(path, key.keys().map(Some)).unwrap_or_default() {
+    for code in listed.take(path, read(root, path, rights, Open::keys)).unwrap_or_default() {
         let below = format!(r"{path}\{code}");
-        let read = Open::existing(root, &below, rights)
-            .and_then(|key| key.map(|key| key.values()).transpose());
-        let Some(values) = listed.take(&below, read) else { continue };
+        let Some(values) = listed.take(&below, read(root, &below, rights, Open::values)) else {
+            continue;
+        };
         let values = values.into_iter();
         let values = values.filter_map(|(name, kind, bytes)| Some((name, text(kind, &bytes)?)));
         listed.items.push(Entry { code, view, values: values.collect() });
@@ -73,8 +81,7 @@ pub fn related_products(upgrade_code: &str) -> Listed<String> {
     for path in UPGRADE_CODES {
         let path = format!(r"{path}\{upgrade_code}");
         for (_, flag) in VIEWS {
-            let read = Open::existing(HKEY_LOCAL_MACHINE, &path, RIGHTS | flag)
-                .and_then(|key| key.map(|key| key.values()).transpose());
+            let read = read(HKEY_LOCAL_MACHINE, &path, RIGHTS | flag, Open::values);
             let values = listed.take(&path, read).unwrap_or_default();
             listed.items.extend(values.into_iter().map(|(name, _, _)| name));
         }
@@ -88,8 +95,7 @@ pub fn settings_of_users(key: &str, name: &str) -> Listed<String> {
     let mut listed = Listed::default();
     for user in users(&mut listed) {
         let path = format!(r"{user}\{key}");
-        let read = Open::existing(HKEY_USERS, &path, RIGHTS)
-            .and_then(|key| key.map(|key| key.values()).transpose());
+        let read = read(HKEY_USERS, &path, RIGHTS, Open::values);
         let values = listed.take(&path, read).unwrap_or_default();
         let value = values.into_iter().find(|it| it.0.eq_ignore_ascii_case(name));
         listed.items.extend(value.and_then(|(_, kind, bytes)| text(kind, &bytes)));
@@ -99,8 +105,7 @@ pub fn settings_of_users(key: &str, name: &str) -> Listed<String> {
 
 /// The users whose part of the registry is loaded: who is logged on, and the accounts of services.
 fn users<T>(listed: &mut Listed<T>) -> Vec<String> {
-    let keys = Open::existing(HKEY_USERS, "", RIGHTS)
-        .and_then(|key| key.map(|key| key.keys()).transpose());
+    let keys = read(HKEY_USERS, "", RIGHTS, Open::keys);
     let mut users = listed.take("HKEY_USERS", keys).unwrap_or_default();
     // Beside each stands its part of HKEY_CLASSES_ROOT.
     users.retain(|user| !user.ends_with("_Classes"));
