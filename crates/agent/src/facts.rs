@@ -59,8 +59,8 @@ pub fn zone() -> Zone {
 
 /// Every Go on the machine, each once, in the order of paths.
 fn find_go(root: &Root, places: &Places) -> Vec<FoundGo> {
-    let roots = [Root::new(root.path())];
-    let request = Request { roots: &roots, places, search: &[], extent: Extent::Facts };
+    let request =
+        Request { roots: std::slice::from_ref(root), places, search: &[], extent: Extent::Facts };
     let inventory = inventory::take(&request, &|_| ());
     for unseen in &inventory.unseen {
         tracing::debug!(

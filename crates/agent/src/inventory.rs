@@ -129,7 +129,7 @@ struct Taking<'a> {
     trees: BTreeMap<PathBuf, Tree>,
 }
 
-impl Taking<'_> {
+impl<'a> Taking<'a> {
     fn evidence(&mut self) -> Evidence {
         let style = if cfg!(windows) { Style::Windows } else { Style::Unix };
         let mut evidence = Evidence { style, ..Evidence::default() };
@@ -156,8 +156,6 @@ impl Taking<'_> {
 
     fn roots(&mut self) {
         for root in self.request.roots {
-            let active = root.active().ok().flatten().map(|active| root.tree(&active.active));
-            let active = active.and_then(|tree| canonical(&tree).ok());
             let installed = match root.installed() {
                 Ok(installed) => installed,
                 Err(error) => {
@@ -168,7 +166,7 @@ impl Taking<'_> {
             for id in installed {
                 self.consider(&root.tree(&id), Lead::Root, None);
             }
-            if let Some(tree) = active.and_then(|active| self.trees.get_mut(&active)) {
+            if let Some(tree) = self.active_of(root) {
                 tree.is_active = true;
             }
         }
@@ -205,9 +203,7 @@ impl Taking<'_> {
             let is_first = hit.as_ref() == Some(&file);
             let Some(command) = self.unseen.or_note(&file, canonical(&file)) else { continue };
             if let Some(root) = self.root_of_shim(&command) {
-                let active = root.active().ok().flatten().map(|active| root.tree(&active.active));
-                let active = active.and_then(|tree| canonical(&tree).ok());
-                if let Some(tree) = active.and_then(|active| self.trees.get_mut(&active)) {
+                if let Some(tree) = self.active_of(root) {
                     tree.is_first_on_path |= is_first;
                 }
                 continue;
@@ -222,11 +218,16 @@ impl Taking<'_> {
         }
     }
 
+    /// The Go that a root has active, if it was found.
+    fn active_of(&mut self, root: &Root) -> Option<&mut Tree> {
+        let active = root.active().ok().flatten()?;
+        self.trees.get_mut(&canonical(&root.tree(&active.active)).ok()?)
+    }
+
     /// The root whose shim a command is: that is no Go, it runs the root's.
-    fn root_of_shim(&self, command: &Path) -> Option<&Root> {
+    fn root_of_shim(&self, command: &Path) -> Option<&'a Root> {
         let folder = command.parent()?;
-        let roots = self.request.roots.iter();
-        roots.into_iter().find(|root| canonical(&root.bin()).is_ok_and(|bin| bin == folder))
+        self.request.roots.iter().find(|root| canonical(&root.bin()).is_ok_and(|bin| bin == folder))
     }
 
     /// Every folder in `store`, or what stands in it under the names that some tools give.

@@ -1,6 +1,6 @@
 //! What stands in one folder that may be a Go. Other people can write most of these folders, and
 //! the one who looks may be the system itself: so links are not followed, pipes are not waited for,
-//! and no file is read beyond a bound.
+//! and no file is read beyond a bound. (dpkg's lists are the system's own.)
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,8 +12,8 @@ use gofleet_platform::{Folder, Found};
 
 use super::Unseens;
 
-/// A file `VERSION` has two lines.
-const LONGEST_VERSION_FILE: u64 = 4096;
+/// A file `VERSION` has two lines, the description of a package some dozens.
+const LONGEST_TEXT: u64 = 64 << 10;
 /// What is read of a command at once, beside what is kept of the piece before.
 const PIECE: usize = 4 << 20;
 /// Go's command has some 15 MB.
@@ -28,19 +28,27 @@ const DEEPEST: usize = 12;
 
 /// The text of the tree's file `VERSION`.
 pub(super) fn version_file(tree: &Path, unseen: &mut Unseens) -> Option<String> {
-    let found = Folder::open(tree).and_then(|folder| folder.find("VERSION"));
-    let Found::File(file, _) = unseen.or_note(&tree.join("VERSION"), found)? else { return None };
-    let mut text = String::new();
-    file.take(LONGEST_VERSION_FILE).read_to_string(&mut text).ok()?;
-    version_of_file(&text).map(|_| text)
+    text_in(tree, "VERSION", unseen).filter(|text| version_of_file(text).is_some())
 }
 
 /// What a command tells of its making.
 pub(super) fn build_info(command: &Path, unseen: &mut Unseens) -> Option<BuildInfo> {
-    let (folder, name) = (command.parent()?, command.file_name()?.to_str()?);
-    let found = Folder::open(folder).and_then(|folder| folder.find(name));
-    let Found::File(file, _) = unseen.or_note(command, found)? else { return None };
+    let file = file_in(command.parent()?, command.file_name()?.to_str()?, unseen)?;
     unseen.or_note(command, read_build_info(file))?
+}
+
+fn file_in(folder: &Path, name: &str, unseen: &mut Unseens) -> Option<File> {
+    let found = Folder::open(folder).and_then(|folder| folder.find(name));
+    match unseen.or_note(&folder.join(name), found)? {
+        Found::File(file, _) => Some(file),
+        Found::Absent | Found::NotAFile => None,
+    }
+}
+
+fn text_in(folder: &Path, name: &str, unseen: &mut Unseens) -> Option<String> {
+    let mut text = String::new();
+    file_in(folder, name, unseen)?.take(LONGEST_TEXT).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 /// Piece by piece, since a service keeps little memory.
@@ -168,8 +176,7 @@ pub(super) fn packages(
 
 /// The version in the description of Chocolatey's package of Go.
 pub(super) fn chocolatey(packages: &Path, unseen: &mut Unseens) -> Option<String> {
-    let file = packages.join("golang").join("golang.nuspec");
-    let text = unseen.or_note(&file, fs::read_to_string(&file))?;
+    let text = text_in(&packages.join("golang"), "golang.nuspec", unseen)?;
     let (_, rest) = text.split_once("<version>")?;
     Some(rest.split_once("</version>")?.0.trim().to_owned())
 }
