@@ -50,15 +50,13 @@ pub fn witnesses() -> Result<String> {
 pub fn oidc_provider() -> Result<PathBuf> {
     programs(&[("node", "nodejs"), ("npm", "npm")])?;
     let folder = cache::folder().join("npm").join(OIDC_PROVIDER);
-    let done = folder.join("installed");
-    if !done.exists() {
+    cache::once(&folder, |partial| {
         eprintln!("installing {OIDC_PROVIDER} by npm");
-        fs::create_dir_all(&folder)?;
+        fs::create_dir_all(partial)?;
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]);
-        quiet(npm.arg(&folder).arg(OIDC_PROVIDER))?;
-        fs::write(done, "")?;
-    }
+        quiet(npm.arg(partial).arg(OIDC_PROVIDER))
+    })?;
     Ok(folder)
 }
 

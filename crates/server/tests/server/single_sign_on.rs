@@ -3,13 +3,13 @@
 mod fake;
 
 use std::collections::HashMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use gofleet_api::{Account, AccountChange, Client};
 use gofleet_core::account::AccountSource;
+use gofleet_testkit::free_port;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Response, StatusCode, Url};
 use serde_json::json;
@@ -19,10 +19,6 @@ use crate::support::{TestServer, http, within};
 
 const GROUPS: &str = "{ go-operators = ['operator', 'viewer'] }";
 const CALLBACK: &str = "/login/oidc/callback";
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// A server that sends people to this provider.
 async fn server(issuer: &str, port: u16, secret: &Path) -> TestServer {
@@ -139,7 +135,7 @@ const NOT_BEGUN: &str = "did not begin in this browser";
 #[tokio::test]
 async fn a_word_of_the_provider_counts_only_if_all_of_it_holds() {
     let fake = Fake::start().await;
-    let server = server(&fake.issuer, free_port(), &fake.secret()).await;
+    let server = server(&fake.issuer, free_port().unwrap(), &fake.secret()).await;
     let (key, other) = (Key::new("one"), Key::new("one"));
     fake.publish(&[&key]);
     let now = jsonwebtoken::get_current_timestamp();
@@ -215,7 +211,7 @@ async fn a_word_of_the_provider_counts_only_if_all_of_it_holds() {
 #[tokio::test]
 async fn a_login_ends_once_and_in_the_browser_where_it_began() {
     let fake = Fake::start().await;
-    let server = server(&fake.issuer, free_port(), &fake.secret()).await;
+    let server = server(&fake.issuer, free_port().unwrap(), &fake.secret()).await;
     let key = Key::new("one");
     fake.publish(&[&key]);
     let now = jsonwebtoken::get_current_timestamp();
@@ -342,7 +338,7 @@ impl Drop for Provider {
 #[tokio::test]
 #[ignore = "needs node and oidc-provider"]
 async fn people_of_a_provider_have_the_roles_of_their_groups() {
-    let (port, own) = (free_port(), free_port());
+    let (port, own) = (free_port().unwrap(), free_port().unwrap());
     let provider = Provider::start(port, own).await;
     let server = server(&provider.issuer, own, &provider.folder.path().join("secret")).await;
     let mut ann = Browser::of("ann");

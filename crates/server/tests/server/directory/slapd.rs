@@ -1,10 +1,10 @@
 //! OpenLDAP's server on the loopback, with a few people in it.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use gofleet_testkit::free_port;
 use ldap3::{LdapConnAsync, LdapConnSettings, Mod};
 use tempfile::TempDir;
 
@@ -103,7 +103,7 @@ impl Slapd {
             .output()
             .expect("slapd: `apt-get install slapd`");
         assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
-        let (port, tls_port) = (free_port(), free_port());
+        let (port, tls_port) = (free_port().unwrap(), free_port().unwrap());
         let process = run(path, port, tls_port);
         let slapd = Self { folder, process, port, tls_port };
         slapd.when_up().await;
@@ -219,10 +219,6 @@ fn run(folder: &Path, port: u16, tls_port: u16) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .unwrap()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn dn(name: &str) -> String {
