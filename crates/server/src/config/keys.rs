@@ -242,8 +242,8 @@ pub const KEYS: [Key; 39] = [
         environment: "GOFLEET_LDAP_GROUPS",
         flag: "--ldap-groups",
         default: "",
-        meaning: "the roles that groups give, like { 'cn=go- \
-                  operators,ou=groups,dc=example,dc=org' = ['operator@berlin'] }",
+        meaning: "the roles that groups give, like \
+                  { 'cn=go-operators,ou=groups,dc=example,dc=org' = ['operator@berlin'] }",
     },
     Key {
         name: "ldap_refresh",
