@@ -5,8 +5,6 @@
 //! and nothing is asked of the network. The program's text is another each time, so that no cache
 //! can answer in the compiler's place.
 
-mod command;
-
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -23,8 +21,8 @@ use gofleet_platform::{canonical, remove_tree};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-pub use command::ProgramError;
-use command::{Printed, Program};
+pub use crate::program::ProgramError;
+use crate::program::{Printed, Program};
 
 use crate::inventory::{GO, Places};
 
@@ -263,8 +261,11 @@ impl Bench {
         limit: Duration,
     ) -> Result<Printed, CheckError> {
         let arguments: Vec<&OsStr> = arguments.iter().map(AsRef::as_ref).collect();
-        let environment: Vec<(&'static str, &OsStr)> =
-            self.environment.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
+        let environment: Vec<(&OsStr, &OsStr)> = self
+            .environment
+            .iter()
+            .map(|(name, value)| (OsStr::new(name), value.as_os_str()))
+            .collect();
         let program = Program {
             executable,
             arguments: &arguments,

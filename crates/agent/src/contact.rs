@@ -147,7 +147,9 @@ impl Device {
                 let now = self.facts().await;
                 news = facts.is_news(&now).then_some(now);
             }
-            let signals = sampler.sample(self.root.path(), &self.config.signal_files).await;
+            let signals = sampler
+                .sample(self.root.path(), &self.config.signal_files, &self.told_by_command)
+                .await;
             if progress.is_some() || news.is_some() || signals.is_some() {
                 return Report { facts: news, progress, signals };
             }

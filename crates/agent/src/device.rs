@@ -21,6 +21,7 @@ use crate::avoided::Avoided;
 use crate::identity::Identity;
 use crate::inventory::Places;
 use crate::ledger::{Found, Ledger};
+use crate::signals::Told;
 use crate::trust::Trust;
 use crate::{AgentConfig, AgentError, enrol, offer, trust};
 
@@ -50,6 +51,8 @@ pub struct Device {
     pub shown: RefCell<Option<Board>>,
     /// Rings when the user is to be told something.
     pub notice_news: Notify,
+    /// What the command with signals told last.
+    pub told_by_command: RefCell<Told>,
     /// Rings when there is something to report.
     pub report_news: Notify,
     /// Whether nothing is being done for an order.
@@ -67,6 +70,7 @@ impl Device {
                 error = device.deliver_reports() => error,
                 never = device.keep_certificate() => match never {},
                 never = device.deliver_notices() => match never {},
+                never = device.run_signal_command() => match never {},
             }
         };
         let execute = device.execute();
@@ -132,6 +136,7 @@ impl Device {
             order_news: Notify::new(),
             shown: RefCell::new(None),
             notice_news: Notify::new(),
+            told_by_command: RefCell::default(),
             report_news: Notify::new(),
             resting: watch::Sender::new(false),
             _lock: lock,

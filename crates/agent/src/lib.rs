@@ -21,6 +21,7 @@ mod enrol;
 mod execute;
 mod fetch;
 mod notify;
+mod program;
 mod signals;
 mod soak;
 mod stage;
@@ -42,6 +43,7 @@ use thiserror::Error;
 use crate::device::Device;
 
 pub use crate::fetch::EDGE_PATIENCE;
+pub use crate::signals::SignalCommand;
 
 /// What an agent is started with.
 #[derive(Debug, Clone)]
@@ -68,6 +70,8 @@ pub struct AgentConfig {
     pub signals_every: Span,
     /// Files in Prometheus' text format with more that it tells.
     pub signal_files: Vec<PathBuf>,
+    /// The command that prints more in the same format.
+    pub signal_command: Option<SignalCommand>,
     /// Go's build cache for the checks; one of the agent's own if absent.
     pub check_cache: Option<PathBuf>,
     /// The program that tells users of published releases; `none`: nobody is told; what the

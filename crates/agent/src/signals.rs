@@ -1,12 +1,14 @@
 //! What the device measures of itself, so cheaply that nobody notices: processor, memory, free
-//! space, and what other programs of the machine write into files.
+//! space, and what other programs of the machine write into files or print.
 //!
 //! A sample is sent every minute by default: 100,000 devices then make some 1,700 small requests a
 //! second, less than their polls, and the server writes none of them down. Nothing is missed in
 //! between, since shares and rates are means over the whole span; rules are about minutes.
 
+mod command;
 mod exposition;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
@@ -20,6 +22,8 @@ use gofleet_platform::volume;
 use tokio::time::Instant;
 
 use self::exposition::Series;
+
+pub use self::command::{SignalCommand, Told};
 
 /// A file with more than this is no text file of signals.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -51,14 +55,19 @@ impl Sampler {
     }
 
     /// Measures if it is due; what there is to tell.
-    pub async fn sample(&mut self, root: &Path, files: &[PathBuf]) -> Option<Sample> {
+    pub async fn sample(
+        &mut self,
+        root: &Path,
+        files: &[PathBuf],
+        command: &RefCell<Told>,
+    ) -> Option<Sample> {
         if Instant::now() < self.due {
             return None;
         }
         let (root, files) = (root.to_owned(), files.to_vec());
         let now = crate::device::blocking(move || Measured::now(&root, &files)).await;
         self.due = now.at + self.every;
-        let sample = self.last.as_ref().map(|last| now.since(last));
+        let sample = self.last.as_ref().map(|last| now.since(last, &command.borrow()));
         self.last = Some(now);
         sample
     }
@@ -87,15 +96,14 @@ impl Measured {
     }
 
     /// What there is to tell, with shares and rates since the last time.
-    fn since(&self, last: &Self) -> Sample {
+    fn since(&self, last: &Self, command: &Told) -> Sample {
         let elapsed = self.at - last.at;
         let minutes = elapsed.as_secs_f64() / 60.0;
         let mut values = self.gauges.clone();
-        for (name, counter) in &self.counters {
-            let Some(before) = last.counters.get(name) else { continue };
-            // A counter that has become smaller was begun anew.
-            let more = if counter < before { *counter } else { counter - before };
-            values.insert(name.clone(), more / minutes);
+        values.extend(rate(&last.counters, &self.counters, minutes));
+        // As with files, values of one name are added up; of what the agent measures, it knows best.
+        for (name, value) in command.values.iter().filter(|(name, _)| !name.is_percentage()) {
+            *values.entry(name.clone()).or_default() += value;
         }
         let busy = self.processors.zip(last.processors).and_then(|(now, last)| now.share(last));
         values.extend(busy.map(|share| (signal(PROCESSOR), share * 100.0)));
@@ -104,8 +112,23 @@ impl Measured {
         Sample {
             over: Span::from_millis(over),
             values: values.into_iter().filter_map(reading).collect(),
+            command_failure: command.failure.clone(),
         }
     }
+}
+
+/// What counters grew by the minute over so many minutes.
+fn rate<'a>(
+    before: &'a BTreeMap<SignalName, f64>,
+    now: &'a BTreeMap<SignalName, f64>,
+    minutes: f64,
+) -> impl Iterator<Item = (SignalName, f64)> + 'a {
+    now.iter().filter_map(move |(name, counter)| {
+        let before = before.get(name)?;
+        // A counter that has become smaller was begun anew.
+        let more = if counter < before { *counter } else { counter - before };
+        Some((name.clone(), more / minutes))
+    })
 }
 
 fn signal(name: &str) -> SignalName {
@@ -139,10 +162,14 @@ mod tests {
     async fn a_machine_measures_itself() {
         let folder = tempfile::tempdir().unwrap();
         let mut sampler = Sampler::new(Span::ZERO);
-        assert_eq!(sampler.sample(folder.path(), &[]).await, None, "once is no span");
+        assert_eq!(
+            sampler.sample(folder.path(), &[], &RefCell::default()).await,
+            None,
+            "once is no span"
+        );
         let sample = loop {
             // The system counts in ticks of a hundredth of a second.
-            let sample = sampler.sample(folder.path(), &[]).await.unwrap();
+            let sample = sampler.sample(folder.path(), &[], &RefCell::default()).await.unwrap();
             if sample.values.contains_key(&signal(PROCESSOR)) {
                 break sample;
             }
@@ -165,7 +192,7 @@ mod tests {
         let begin = Instant::now();
         let end = begin + Duration::from_secs(30);
         let rate = |from, to| {
-            let sample = measured(end, to).since(&measured(begin, from));
+            let sample = measured(end, to).since(&measured(begin, from), &Told::default());
             assert_eq!(sample.over, Span::from_secs(30));
             f64::from(sample.values[&signal("errors")])
         };

@@ -71,6 +71,7 @@ impl Server {
             limit: Bandwidth::UNLIMITED,
             signals_every: Span::from_secs(60),
             signal_files: Vec::new(),
+            signal_command: None,
             check_cache: None,
             notify_command: None,
             shim: None,

@@ -149,6 +149,7 @@ impl Theft {
             limit: Bandwidth::UNLIMITED,
             signals_every: Span::from_secs(60),
             signal_files: Vec::new(),
+            signal_command: None,
             check_cache: None,
             shim: None,
             settings: None,

@@ -369,6 +369,7 @@ impl Bed {
             limit: self.limit.clone(),
             signals_every: Span::from_secs(60),
             signal_files: Vec::new(),
+            signal_command: None,
             check_cache: None,
             notify_command: Some(self.notifier.clone()),
             shim: None,

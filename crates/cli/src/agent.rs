@@ -7,9 +7,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use gofleet_agent::identity::Identity;
-use gofleet_agent::{AgentConfig, EDGE_PATIENCE};
+use gofleet_agent::{AgentConfig, EDGE_PATIENCE, SignalCommand};
 use gofleet_core::bandwidth::Bandwidth;
-use gofleet_core::settings::{SIGNALS_EVERY, Value};
+use gofleet_core::settings::{
+    SIGNALS_COMMAND_EVERY, SIGNALS_COMMAND_TIMEOUT, SIGNALS_EVERY, Value,
+};
 use gofleet_core::time::Span;
 
 use crate::printer::Printer;
@@ -42,7 +44,9 @@ Examples:
   gofleet agent run --server https://127.0.0.1:8470 --root /opt/gofleet --label site=berlin
   gofleet agent run --config agent.toml --print-config
   gofleet agent run --server https://127.0.0.1:8470 --edge https://10.1.2.3:8471 \\
-      --limit '5 MB/s from 9 to 18' --label class=ci --signals /run/ci-runner/signals.prom")]
+      --limit '5 MB/s from 9 to 18' --label class=ci --signals /run/ci-runner/signals.prom
+  gofleet agent run --server https://127.0.0.1:8470 \\
+      --signals-command /opt/ci/signals --signals-command --prometheus")]
     Run(Box<Run>),
     /// Make the agent a service that starts with this machine
     #[command(after_help = "\
@@ -135,7 +139,7 @@ impl Run {
         };
         let settings = &loaded.settings;
         let limit = settings.text("limit").map(str::parse::<Bandwidth>).transpose()?;
-        let every = settings.text("signals_every").map(str::parse::<Span>).transpose()?;
+        let span = |name| settings.text(name).map(str::parse::<Span>).transpose();
         Ok(AgentConfig {
             server: loaded.server()?,
             token: self.token.or(token),
@@ -148,8 +152,17 @@ impl Run {
             edges: settings.list("edges").to_vec(),
             edge_patience: EDGE_PATIENCE,
             limit: limit.unwrap_or_default(),
-            signals_every: every.unwrap_or(SIGNALS_EVERY),
+            signals_every: span("signals_every")?.unwrap_or(SIGNALS_EVERY),
             signal_files: settings.list("signals").iter().map(PathBuf::from).collect(),
+            signal_command: match settings.list("signals_command") {
+                [] => None,
+                [program, arguments @ ..] => Some(SignalCommand {
+                    program: PathBuf::from(program),
+                    arguments: arguments.to_vec(),
+                    every: span("signals_command_every")?.unwrap_or(SIGNALS_COMMAND_EVERY),
+                    timeout: span("signals_command_timeout")?.unwrap_or(SIGNALS_COMMAND_TIMEOUT),
+                }),
+            },
             check_cache: settings.text("check_cache").map(PathBuf::from),
             notify_command: settings.text("notify_command").map(str::to_owned),
             settings: Some(loaded.report().to_json()?),

@@ -224,6 +224,8 @@ fn health(health: &DeviceHealth) -> Vec<String> {
         lines.push(format!("  {name}  {signal} {reading}{normal}"));
         name = "        ";
     }
+    lines
+        .extend(health.command_failure.iter().map(|it| format!("  {}", paint(style::WARNING, it))));
     let mut name = "rules   ";
     for rule in &health.rules {
         let conditions: Vec<_> = rule.conditions.iter().map(in_words).collect();

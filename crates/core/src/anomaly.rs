@@ -9,6 +9,7 @@
 //! told. The language of the rules is described in `docs/anomaly.md`.
 
 mod baseline;
+mod command_failure;
 mod monitor;
 mod parser;
 mod rule;
@@ -20,6 +21,7 @@ mod watch;
 mod tests;
 
 pub use baseline::{Baseline, LEARNED_FROM_DEVICES, LEARNED_FROM_SAMPLES};
+pub use command_failure::SignalCommandFailure;
 pub use monitor::{Confined, GONE_AFTER, Monitor, Settings, Verdict, Withheld};
 pub use rule::{Condition, DEFAULT_RULES, InvalidRules, Level, Limit, Rule, Rules, Unit};
 pub use signal::{

@@ -84,7 +84,7 @@ fn value_of(
                 found.map(|it| Ok((it.name.clone(), text(it)?))).collect();
             Value::Table(entries?)
         }
-        Kind::Urls | Kind::Files => {
+        Kind::Urls | Kind::Files | Kind::Command => {
             Value::List(first.list().map_err(|reason| (first.path(), reason))?)
         }
         Kind::Url | Kind::Folder | Kind::Program | Kind::Hostname | Kind::Limit | Kind::Period => {

@@ -73,6 +73,8 @@ pub enum Kind {
     Period,
     /// Files.
     Files,
+    /// A program by its whole path, and its arguments.
+    Command,
     /// Addresses of servers.
     Urls,
     /// Keys with values.
@@ -83,8 +85,13 @@ pub enum Kind {
 /// requests a second of it.
 pub const SIGNALS_EVERY: Span = Span::from_secs(60);
 
+/// How often the command with signals is run, if nobody says anything.
+pub const SIGNALS_COMMAND_EVERY: Span = Span::from_secs(60);
+/// How long the command with signals may take, if nobody says anything.
+pub const SIGNALS_COMMAND_TIMEOUT: Span = Span::from_secs(10);
+
 /// Every setting.
-pub const SETTINGS: [Setting; 10] = [
+pub const SETTINGS: [Setting; 13] = [
     Setting {
         name: "server",
         environment: "GOFLEET_SERVER",
@@ -211,6 +218,55 @@ pub const SETTINGS: [Setting; 10] = [
         },
     },
     Setting {
+        name: "signals_command",
+        environment: "GOFLEET_SIGNALS_COMMAND",
+        flag: "--signals-command",
+        policy: "SignalsCommand",
+        kind: Kind::Command,
+        default: "none",
+        english: Words {
+            title: "Command with signals",
+            meaning: "a program that prints more signals, in Prometheus' text format: its whole \
+                      path, then each of its arguments",
+        },
+        chinese: Words {
+            title: "信号命令",
+            meaning: "输出更多信号的程序，采用 Prometheus 文本格式：先写完整路径，再逐个写参数",
+        },
+    },
+    Setting {
+        name: "signals_command_every",
+        environment: "GOFLEET_SIGNALS_COMMAND_EVERY",
+        flag: "--signals-command-every",
+        policy: "SignalsCommandEvery",
+        kind: Kind::Period,
+        default: "1m",
+        english: Words {
+            title: "Period of the command with signals",
+            meaning: "how often to run the command with signals, like 1m",
+        },
+        chinese: Words {
+            title: "信号命令的运行间隔", meaning: "运行信号命令的间隔，例如 1m"
+        },
+    },
+    Setting {
+        name: "signals_command_timeout",
+        environment: "GOFLEET_SIGNALS_COMMAND_TIMEOUT",
+        flag: "--signals-command-timeout",
+        policy: "SignalsCommandTimeout",
+        kind: Kind::Period,
+        default: "10s",
+        english: Words {
+            title: "Time limit of the command with signals",
+            meaning: "how long the command with signals may take before it is killed with all \
+                      that it started, like 10s",
+        },
+        chinese: Words {
+            title: "信号命令的时间限制",
+            meaning: "信号命令的最长运行时间，超时后会连同其启动的进程一起终止，例如 10s",
+        },
+    },
+    Setting {
         name: "check_cache",
         environment: "GOFLEET_CHECK_CACHE",
         flag: "--check-cache",
@@ -271,7 +327,9 @@ impl Setting {
     pub fn parse(&self, text: &str) -> Result<Value, String> {
         let entries = || text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let value = match self.kind {
-            Kind::Urls | Kind::Files => Value::List(entries().map(str::to_owned).collect()),
+            Kind::Urls | Kind::Files | Kind::Command => {
+                Value::List(entries().map(str::to_owned).collect())
+            }
             Kind::Labels => Value::Table(entries().map(label).collect::<Result<_, _>>()?),
             Kind::Url
             | Kind::Folder
@@ -306,7 +364,8 @@ impl Setting {
                 let fits = |(key, value): (&String, &String)| fits_label(key, value);
                 few(table.len(), table.iter().try_for_each(fits))
             }
-            (Kind::Urls | Kind::Files, Value::Text(_) | Value::Table(_)) => {
+            (Kind::Command, Value::List(list)) => few(list.len(), command(list)),
+            (Kind::Urls | Kind::Files | Kind::Command, Value::Text(_) | Value::Table(_)) => {
                 Err("it must be a list".to_owned())
             }
             (Kind::Labels, Value::Text(_) | Value::List(_)) => Err("it must be a table".to_owned()),
@@ -362,6 +421,21 @@ fn folder(text: &str) -> Result<(), String> {
 
 fn file(text: &str) -> Result<(), String> {
     if text.is_empty() { Err("it must name a file".to_owned()) } else { short(text) }
+}
+
+/// A program by its whole path, as Unix or Windows has it: which one is started depends neither on
+/// a folder nor on a search path.
+fn command(words: &[String]) -> Result<(), String> {
+    let program = words.first().ok_or("it must name a program")?;
+    let mut chars = program.chars();
+    let is_drive = chars.next().is_some_and(|c| c.is_ascii_alphabetic())
+        && matches!((chars.next(), chars.next()), (Some(':'), Some('\\' | '/')));
+    if !is_drive && !program.starts_with('/') && !program.starts_with(r"\\") {
+        return Err(format!(
+            "`{program}` is not the whole path of a program, like /opt/ci/signals"
+        ));
+    }
+    words.iter().try_for_each(|word| short(word))
 }
 
 fn period(text: &str) -> Result<(), String> {

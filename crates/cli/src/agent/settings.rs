@@ -11,7 +11,8 @@ use anyhow::Context;
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
 use gofleet_core::policy::{self, Record};
 use gofleet_core::settings::{
-    Kind, Problem, SETTINGS, SIGNALS_EVERY, Setting, Settings, Shown, Sources, Value, label,
+    Kind, Problem, SETTINGS, SIGNALS_COMMAND_EVERY, SIGNALS_COMMAND_TIMEOUT, SIGNALS_EVERY,
+    Setting, Settings, Shown, Sources, Value, label,
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +84,9 @@ impl Options {
         let defaults = [
             ("root", text(root)),
             ("limit", text("unlimited")),
-            ("signals_every", Value::Text(SIGNALS_EVERY.to_string())),
+            ("signals_every", text(&SIGNALS_EVERY.to_string())),
+            ("signals_command_every", text(&SIGNALS_COMMAND_EVERY.to_string())),
+            ("signals_command_timeout", text(&SIGNALS_COMMAND_TIMEOUT.to_string())),
         ];
         let of = |file: Option<(&str, &[(String, Value)])>| {
             Settings::of(&Sources {
@@ -318,6 +321,7 @@ fn flag(setting: &'static Setting) -> Arg {
         Kind::Limit => ("LIMIT", false),
         Kind::Period => ("SPAN", false),
         Kind::Files => ("FILE", true),
+        Kind::Command => ("WORD", true),
         Kind::Urls => ("URL", true),
         Kind::Labels => ("KEY=VALUE", true),
     };
@@ -331,10 +335,15 @@ fn flag(setting: &'static Setting) -> Arg {
         .long(setting.flag.trim_start_matches("--"))
         .value_name(value_name)
         .action(if is_repeated { ArgAction::Append } else { ArgAction::Set })
+        .allow_hyphen_values(setting.kind == Kind::Command)
         .value_parser(move |text: &str| -> Result<String, String> {
             let text = text.to_owned();
             if setting.kind == Kind::Labels {
                 label(&text)?;
+            }
+            // A word of a command is no command; all of them are judged when they are together.
+            if setting.kind == Kind::Command {
+                return Ok(text);
             }
             setting.check(&value_of(setting, &[&text])).map(|()| text)
         })
@@ -344,7 +353,9 @@ fn flag(setting: &'static Setting) -> Arg {
 /// The value of a flag that was given with these texts. Commas separate nothing there.
 fn value_of(setting: &Setting, texts: &[&String]) -> Value {
     match setting.kind {
-        Kind::Urls | Kind::Files => Value::List(texts.iter().map(|text| (*text).clone()).collect()),
+        Kind::Urls | Kind::Files | Kind::Command => {
+            Value::List(texts.iter().map(|text| (*text).clone()).collect())
+        }
         Kind::Labels => Value::Table(texts.iter().filter_map(|text| label(text).ok()).collect()),
         Kind::Url | Kind::Folder | Kind::Program | Kind::Hostname | Kind::Limit | Kind::Period => {
             Value::Text(texts.last().map(|text| (*text).clone()).unwrap_or_default())

@@ -89,3 +89,41 @@ fn a_runner_that_fails_is_drained_within_seconds_and_returns_when_it_is_well() {
     let actions: Vec<_> = log.as_array().unwrap().iter().map(|entry| &entry["action"]).collect();
     assert_eq!(actions, ["device.let_in", "device.quarantined"]);
 }
+
+#[test]
+fn what_a_command_of_the_device_prints_is_judged_and_its_failure_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = folder.path().join("metrics");
+    fs::write(&metrics, "queue 1\n").unwrap();
+    let rules = "stuck: queue > 50 for 1s";
+    let mut fleet = Fleet::start_with(PROGRAM, &["--prepare", "false", "--anomaly-rules", rules]);
+    let file = metrics.to_str().unwrap();
+    let arguments = [
+        ["--signals-every", "1s"],
+        ["--signals-command", "/bin/cat"],
+        ["--signals-command", "-u"],
+        ["--signals-command", file],
+        ["--signals-command-every", "1s"],
+    ];
+    let arguments = arguments.as_flattened().iter().map(|it| (*it).to_owned()).collect();
+    fleet.start_agent_with("ci-1", &AgentOptions { arguments, ..AgentOptions::default() });
+    fleet.wait_devices(1);
+    let wait_health = |what: &str, holds: &dyn Fn(&Value) -> bool| {
+        wait_until(what, DEADLINE, || {
+            let health = fleet.json(["device", "show", "ci-1"])["health"].take();
+            holds(&health).then_some(health)
+        })
+    };
+    wait_health("the signal", &|health| health["signals"]["queue"] == 1.0);
+
+    fs::remove_file(&metrics).unwrap();
+    let health = wait_health("the failure", &|health| health["command_failure"].is_object());
+    assert_eq!(health["command_failure"]["code"], "failed", "{health}");
+    assert!(health["signals"].get("queue").is_none(), "{health}");
+    let text = fleet.ok(["device", "show", "ci-1"]).stdout;
+    assert!(text.contains("the command with signals ended with exit status: 1"), "{text}");
+
+    fs::write(&metrics, "queue 51\n").unwrap();
+    let detail = wait_quarantine(&fleet, true);
+    assert_eq!(detail["device"]["kept_out"]["cause"]["rule"], "stuck");
+}

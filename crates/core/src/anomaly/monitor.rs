@@ -299,18 +299,17 @@ impl Monitor {
         let class = &watch.class;
         let lookup = |signal: &SignalName| normal(baselines, class, signal);
         let measure = Measure { rules: &settings.rules, normal: &lookup };
-        let (sampled_at, signals) = match watch.sample() {
-            Some((at, sample)) => (Some(*at), sample.values.clone()),
-            None => (None, BTreeMap::new()),
-        };
+        let sample = watch.sample();
+        let signals = sample.map(|(_, sample)| sample.values.clone()).unwrap_or_default();
         let normal = signals.keys().filter_map(|it| Some((it.clone(), lookup(it)?))).collect();
         let is_free = watch.confined.is_none() && watch.firing(&settings.rules, now).is_some();
         let crowd = crowds.get(class);
         Some(DeviceHealth {
             class: class.clone(),
-            sampled_at,
+            sampled_at: sample.map(|(at, _)| *at),
             signals,
             normal,
+            command_failure: sample.and_then(|(_, sample)| sample.command_failure.clone()),
             rules: watch.rules(measure, now),
             is_withheld: is_free
                 && crowd.is_some_and(|crowd| crowd.is_anomalous_itself(settings.max_share)),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::SignalCommandFailure;
 use crate::facts::Facts;
 use crate::time::Span;
 
@@ -148,6 +149,10 @@ pub struct Sample {
     /// The signals; of more than [`MAX_SIGNALS`] only the first are looked at.
     #[cfg_attr(feature = "schema", schema(value_type = BTreeMap<String, f64>))]
     pub values: BTreeMap<SignalName, Reading>,
+    /// Why the command of the device's administrator tells no signals; absent where it does, or
+    /// where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_failure: Option<SignalCommandFailure>,
 }
 
 /// Devices among which the same is normal: those of one platform and one label `class`. Clones

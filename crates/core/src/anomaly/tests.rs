@@ -22,7 +22,8 @@ fn id(n: usize) -> DeviceId {
 fn sample(values: &[(&str, f64)]) -> Sample {
     let value =
         |(name, value): &(&str, f64)| (name.parse().unwrap(), Reading::try_from(*value).unwrap());
-    Sample { over: Span::from_secs(60), values: values.iter().map(value).collect() }
+    let values = values.iter().map(value).collect();
+    Sample { over: Span::from_secs(60), values, command_failure: None }
 }
 
 impl Fleet {

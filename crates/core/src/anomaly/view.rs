@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Reading, SignalName};
+use super::{Class, Reading, SignalCommandFailure, SignalName};
 use crate::time::Timestamp;
 
 /// One condition that held, as the evidence for a quarantine.
@@ -52,6 +52,9 @@ pub struct DeviceHealth {
     /// What is normal for its class, as far as it is known.
     #[cfg_attr(feature = "schema", schema(value_type = BTreeMap<String, f64>))]
     pub normal: BTreeMap<SignalName, Reading>,
+    /// Why the command of its administrator tells no signals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command_failure: Option<SignalCommandFailure>,
     /// Where it stands with each rule.
     pub rules: Vec<RuleView>,
     /// Whether it would be in quarantine if not so many of its class were anomalous at once.

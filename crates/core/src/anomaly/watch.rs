@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::monitor::{Confined, GONE_AFTER};
 use super::view::{ConditionView, Finding, RuleView, Standing};
 use super::{
-    Class, Condition, Level, Limit, MAX_SIGNALS, Reading, Rule, Rules, Sample, SignalName,
+    Class, Condition, Level, Limit, MAX_SIGNALS, Reading, Rule, Rules, Sample,
+    SignalCommandFailure, SignalName,
 };
 use crate::time::{Span, Timestamp};
 
@@ -71,6 +72,7 @@ impl Watch {
     pub(super) fn take(&mut self, sample: &Sample, measure: Measure<'_>, now: Timestamp) {
         let over = sample.over.min(MAX_GAP);
         let mut sample = sample.clone();
+        sample.command_failure = sample.command_failure.map(SignalCommandFailure::bounded);
         while sample.values.len() > MAX_SIGNALS {
             sample.values.pop_last();
         }

@@ -127,7 +127,7 @@ fn element(setting: &Setting) -> String {
         Kind::Labels => {
             format!(r#"<list id="{id}" key="{KEY}\{id}" explicitValue="true" />"#)
         }
-        Kind::Urls | Kind::Files => format!(
+        Kind::Urls | Kind::Files | Kind::Command => format!(
             r#"<multiText id="{id}" valueName="{id}" required="true" maxLength="{LONGEST_TEXT}" maxStrings="{MOST_ENTRIES}" />"#
         ),
         Kind::Url | Kind::Folder | Kind::Program | Kind::Hostname | Kind::Limit | Kind::Period => {
@@ -154,7 +154,7 @@ pub fn adml(language: Language) -> String {
         let _ = writeln!(strings, r#"      <string id="{id}_Help">{explained}</string>"#);
         let control = match setting.kind {
             Kind::Labels => format!(r#"<listBox refId="{id}">{title}</listBox>"#),
-            Kind::Urls | Kind::Files => {
+            Kind::Urls | Kind::Files | Kind::Command => {
                 format!(r#"<multiTextBox refId="{id}">{title}</multiTextBox>"#)
             }
             Kind::Url

@@ -25,6 +25,9 @@ fn all() -> BTreeMap<&'static str, Value> {
         ("limit", "20 MB/s, 2 MB/s from 9 to 18"),
         ("signals", r"D:\ci\signals.prom,D:\more.prom"),
         ("signals_every", "30s"),
+        ("signals_command", r"C:\ci\signals.exe,--format,prometheus"),
+        ("signals_command_every", "2m"),
+        ("signals_command_timeout", "20s"),
         ("check_cache", r"D:\cache"),
         ("notify_command", r"C:\Tools\tell.exe"),
     ];
@@ -273,7 +276,7 @@ fn every_setting_has_the_element_that_writes_its_type() {
     for setting in &SETTINGS {
         let tag = match setting.kind {
             Kind::Labels => "list",
-            Kind::Urls | Kind::Files => "multiText",
+            Kind::Urls | Kind::Files | Kind::Command => "multiText",
             Kind::Url
             | Kind::Folder
             | Kind::Program

@@ -38,9 +38,28 @@ fn check(settings: &Settings, value: &str, origin: &str) {
 }
 
 #[test]
-fn the_period_of_signals_is_told_as_it_is() {
-    let told = Setting::of_name("signals_every").unwrap().default;
-    assert_eq!(told.parse::<Span>(), Ok(SIGNALS_EVERY));
+fn the_spans_of_signals_are_told_as_they_are() {
+    for (name, span) in [
+        ("signals_every", SIGNALS_EVERY),
+        ("signals_command_every", SIGNALS_COMMAND_EVERY),
+        ("signals_command_timeout", SIGNALS_COMMAND_TIMEOUT),
+    ] {
+        let told = Setting::of_name(name).unwrap().default;
+        assert_eq!(told.parse::<Span>(), Ok(span), "{name}");
+    }
+}
+
+#[test]
+fn a_command_begins_with_a_whole_path() {
+    let fits = |text: &str| Setting::of_name("signals_command").unwrap().parse(text).is_ok();
+    for text in
+        ["/opt/ci/signals", r"C:\ci\signals.exe,--all", r"\\share\signals.exe", "D:/s.exe,x y"]
+    {
+        assert!(fits(text), "{text}");
+    }
+    for text in ["signals", "./signals", r"C:signals.exe", r"ci\signals.exe", "", "/a,b\u{7}"] {
+        assert!(!fits(text), "{text}");
+    }
 }
 
 #[test]
@@ -113,6 +132,7 @@ fn what_is_shown_is_read_again() {
         ("edges", "https://a,https://b"),
         ("labels", "site=berlin,tier=a=b"),
         ("limit", "20 MB/s, 2 MB/s from 9 to 18"),
+        ("signals_command", "/opt/ci/signals,--all"),
     ] {
         assert_eq!(Setting::of_name(name).unwrap().parse(written).unwrap().to_string(), written);
     }

@@ -14,6 +14,8 @@ pub(super) struct Health {
     /// When it told its signals; empty if it never did.
     pub(super) sampled: String,
     pub(super) signals: Vec<Signal>,
+    /// Why the command with signals tells none; empty if it does.
+    pub(super) command_failure: String,
     pub(super) rules: Vec<Line>,
     pub(super) hooks: Vec<Line>,
     /// What a person should know; empty if nothing.
@@ -45,6 +47,11 @@ impl Health {
             class: health.class.to_string(),
             sampled: sampled.unwrap_or_default(),
             signals: signals(health),
+            command_failure: health
+                .command_failure
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             rules: health.rules.iter().map(rule).collect(),
             hooks: detail.hooks.iter().map(hook).collect(),
             warning: if health.is_withheld {
@@ -111,9 +118,11 @@ pub(super) mod samples {
             max_share: "10%".parse().unwrap(),
         };
         let class = Class::from("windows-amd64/ci".to_owned());
-        let sample: Sample =
-            serde_json::from_str(r#"{"over": "1m", "values": {"processor": 99.5, "errors": 3}}"#)
-                .unwrap();
+        let sample: Sample = serde_json::from_str(
+            r#"{"over": "1m", "values": {"processor": 99.5, "errors": 3},
+                    "command_failure": {"code": "too_long", "limit": "10s"}}"#,
+        )
+        .unwrap();
         let mut monitor = Monitor::new(settings);
         for device in devices(3) {
             monitor.watch(&device.id, Watch::new(class.clone(), before(60), None), NOW);

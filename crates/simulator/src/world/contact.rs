@@ -211,7 +211,7 @@ impl World<'_> {
         let mut dice = self.scenario.dice(&[8, u64::from(it.number), poll]);
         let load = 20 + dice.below(10) + if is_slow { 20 } else { 0 };
         let values = [(PROCESSOR.parse().expect("it is a name"), Reading::whole(load))].into();
-        let sample = Sample { over: Span::from_secs(60), values };
+        let sample = Sample { over: Span::from_secs(60), values, command_failure: None };
         let (id, class) = (it.id.clone(), Class::from("all".to_owned()));
         self.servers[server].canaries.observe(&id, &class, &sample, now);
     }

@@ -40,7 +40,7 @@ impl Watched {
             let own = (place as u64 * 7 + world.now.as_millis() as u64 / 1000 * 3) % 10;
             let reading = 20 + own + if world.machine(place).has_new { *adds } else { 0 };
             let values = [("processor".parse().unwrap(), Reading::whole(reading))].into();
-            let sample = Sample { over: Span::from_secs(1), values };
+            let sample = Sample { over: Span::from_secs(1), values, command_failure: None };
             let class = Class::from(["a", "b"][place % 2].to_owned());
             ledger.observe(&id, &class, &sample, world.now);
         }

@@ -1,5 +1,5 @@
-//! Running one program of a check: no environment but what is given, a limit of time and output,
-//! and an end for all of its descendants.
+//! Running one program of a check, or the one that tells signals: no environment but what is given,
+//! a limit of time and output, and an end for all of its descendants.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,8 +12,8 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
-/// More output than any check makes; the rest is read and thrown away.
-const MAX_OUTPUT_BYTES: u64 = 64 * 1024;
+/// More output than any check makes, or any list of signals has; the rest is read and thrown away.
+pub const MAX_OUTPUT_BYTES: u64 = 64 * 1024;
 /// How much of what a program printed goes into an error: the end, where compilers say it.
 const TOLD_CHARS: usize = 2000;
 
@@ -27,7 +27,7 @@ pub struct Program<'a> {
     /// The folder that it runs in.
     pub folder: &'a Path,
     /// Its whole environment.
-    pub environment: &'a [(&'static str, &'a OsStr)],
+    pub environment: &'a [(&'a OsStr, &'a OsStr)],
     /// How long it may take.
     pub limit: Duration,
 }
@@ -39,6 +39,8 @@ pub struct Printed {
     pub output: String,
     /// On standard error, trimmed.
     pub errors: String,
+    /// Whether it printed more on standard output than [`MAX_OUTPUT_BYTES`].
+    pub is_cut: bool,
 }
 
 /// Why a program is no evidence.
@@ -97,13 +99,15 @@ impl Program<'_> {
         let tree = ProcessTree::adopt(pid).map_err(start)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let all = async { tokio::join!(read(stdout), read(stderr), child.wait()) };
-        let Ok((output, errors, status)) = tokio::time::timeout(self.limit, all).await else {
+        let Ok(((output, is_cut), (errors, _), status)) =
+            tokio::time::timeout(self.limit, all).await
+        else {
             return Err(ProgramError::TooLong { program: self.in_words(), limit: self.limit });
         };
         let status = status.map_err(start)?;
         tree.finished();
         if status.success() {
-            return Ok(Printed { output, errors });
+            return Ok(Printed { output, errors, is_cut });
         }
         let printed = last_chars(&format!("{output}\n{errors}"));
         Err(ProgramError::Failed { program: self.in_words(), status, printed })
@@ -119,13 +123,14 @@ impl Program<'_> {
     }
 }
 
-async fn read(stream: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut stream) = stream else { return String::new() };
+/// What a stream says, and whether there was more.
+async fn read(stream: Option<impl AsyncRead + Unpin>) -> (String, bool) {
+    let Some(mut stream) = stream else { return (String::new(), false) };
     let mut bytes = Vec::new();
     // What cannot be read is not there to be compared, and the check fails by that.
     let _ = (&mut stream).take(MAX_OUTPUT_BYTES).read_to_end(&mut bytes).await;
-    let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-    String::from_utf8_lossy(&bytes).trim().to_owned()
+    let more = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    (String::from_utf8_lossy(&bytes).trim().to_owned(), more.is_ok_and(|bytes| bytes > 0))
 }
 
 fn last_chars(text: &str) -> String {
@@ -143,7 +148,7 @@ mod tests {
             executable: Path::new("/bin/sh"),
             arguments: &["-c".as_ref(), script.as_ref()],
             folder: Path::new("/"),
-            environment: &[("GREETING", "hello".as_ref())],
+            environment: &[("GREETING".as_ref(), "hello".as_ref())],
             limit,
         };
         program.run().await
@@ -152,8 +157,8 @@ mod tests {
     #[tokio::test]
     async fn a_program_sees_only_its_environment() {
         let printed = run("echo $GREETING$HOME; echo warning >&2", Duration::from_secs(20)).await;
-        let Printed { output, errors } = printed.unwrap();
-        assert_eq!((output.as_str(), errors.as_str()), ("hello", "warning"));
+        let Printed { output, errors, is_cut } = printed.unwrap();
+        assert_eq!((output.as_str(), errors.as_str(), is_cut), ("hello", "warning", false));
     }
 
     #[tokio::test]
@@ -183,6 +188,6 @@ mod tests {
     async fn endless_output_is_cut() {
         let script = "head -c 1000000 /dev/zero | tr '\\0' x";
         let printed = run(script, Duration::from_secs(20)).await.unwrap();
-        assert_eq!(printed.output.len() as u64, MAX_OUTPUT_BYTES);
+        assert_eq!((printed.output.len() as u64, printed.is_cut), (MAX_OUTPUT_BYTES, true));
     }
 }
