@@ -121,6 +121,14 @@ guards! {
     PostponesBounded,
     /// A user postpones nothing beyond its deadline.
     PostponedWithinDeadline,
+    /// Whom a person has assigned is asked no more.
+    AssignedAsksNoMore,
+    /// Who fires a rule over its signals is put into quarantine.
+    AnomalyConfines,
+    /// No more of a class are in quarantine for anomalies at once than may be.
+    AnomalyShare,
+    /// Who is let in by itself was well for the whole span.
+    WellBeforeLetIn,
     /// A resume lets only those try again that were put back or taken back by order.
     RequeueOnlyPutBack,
 }

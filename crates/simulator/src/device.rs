@@ -53,6 +53,8 @@ pub struct Device {
     pub tries: u32,
     /// Whether nothing can be written.
     pub is_full: bool,
+    /// Whether its processor is busy with something else.
+    pub is_sick: bool,
     /// How wrong its clock is.
     pub clock_ms: i64,
     /// The zone that its clock is set to.

@@ -78,10 +78,15 @@ invariants! {
     EMERGENCY = 34, "in an emergency nothing new starts, and what has not switched is taken back";
     KEPT_OUT = 35, "who is held or in quarantine starts nothing new, and is taken back";
     BLAME = 36, "a device is blamed only where more of the others do well than fail alike";
-    USER = 37, "nothing published is activated before its user accepts or the deadline is over";
+    USER = 37, "nothing published is activated before its user accepts, a person assigns it, or \
+                the deadline is over";
     POSTPONED = 38, "users postpone only as often as allowed, and not beyond the deadline";
     SIGNALS = 39, "a ring with a canary passes only if its devices are shown to be no worse";
     REHEARSED = 40, "a ring that rehearses passes only after its devices went back";
+    ASSIGNED = 41, "whom a person has assigned is asked no more";
+    ANOMALY_FOUND = 42, "who was anomalous for a rule's span is in quarantine, unless too many are";
+    ANOMALY_SHARE = 43, "no more than the policy's share are in quarantine for anomalies at once";
+    WELL = 44, "who is let in by itself came for an anomaly, and was well for the whole span";
     PICTURE = 32, "with faults ended, the server knows what is active where";
 }
 

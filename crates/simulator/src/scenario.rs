@@ -38,6 +38,8 @@ pub struct Scenario {
     pub faults: Vec<(u64, Fault)>,
     /// How many devices may be in flight or broken at once, over all rollouts.
     pub blast_radius: Option<u32>,
+    /// If devices are watched for anomalies: how many of 100 may be in quarantine for them at once.
+    pub quarantined_percent: Option<u32>,
     /// How bad the network is.
     pub network: Network,
     /// When faults end, in ms.
@@ -93,6 +95,12 @@ pub enum Fault {
     Relabelled { device: u32 },
     /// A person holds a device for a while.
     Held { device: u32, for_ms: u64 },
+    /// Something else keeps a device's processor busy.
+    Sick { device: u32, for_ms: u64 },
+    /// A person holds everything.
+    Frozen { for_ms: u64 },
+    /// A person has a published rollout, or one device of it, asked about no more.
+    Assigned { rollout: usize, device: Option<u32> },
     /// A release loses its approval for a while.
     Blocked { version: usize, for_ms: u64 },
     /// Everything is stopped for a while.
@@ -193,6 +201,16 @@ impl fmt::Display for Fault {
             }
             Self::Held { device, for_ms } => {
                 write!(f, "d{device:03} is held for {}", span(*for_ms))
+            }
+            Self::Sick { device, for_ms } => {
+                write!(f, "the processor of d{device:03} is busy for {}", span(*for_ms))
+            }
+            Self::Frozen { for_ms } => write!(f, "everything is frozen for {}", span(*for_ms)),
+            Self::Assigned { rollout, device: None } => {
+                write!(f, "a person assigns rollout {}", rollout + 1)
+            }
+            Self::Assigned { rollout, device: Some(device) } => {
+                write!(f, "a person assigns d{device:03} in rollout {}", rollout + 1)
             }
             Self::Enrols { device } => write!(f, "d{device:03} enrols"),
             Self::Relabelled { device } => write!(f, "d{device:03} gets another label"),

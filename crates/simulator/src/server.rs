@@ -23,6 +23,7 @@ use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::window::Window;
 
 use crate::scenario::VERSIONS;
+use crate::world::Watching;
 
 /// No place in a list.
 pub const NOWHERE: u32 = u32::MAX;
@@ -44,6 +45,8 @@ pub struct Server {
     pub taken: BTreeSet<u64>,
     /// What devices measured since it runs.
     pub canaries: Ledger,
+    /// The watch over anomalies, if there is one.
+    pub watching: Option<Watching>,
 }
 
 /// What a server keeps.
@@ -128,6 +131,7 @@ impl Server {
             is_nudged: false,
             taken: BTreeSet::new(),
             canaries: Ledger::default(),
+            watching: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! they were made, so one seed gives one story, always.
 
 mod agent;
+mod anomaly;
 mod check;
 mod contact;
 mod ending;
@@ -27,6 +28,8 @@ use crate::device::{Device, Disk};
 use crate::invariant::{Invariant, Violation};
 use crate::scenario::{Fault, Scenario, UNKNOWN_VERSION, VERSIONS};
 use crate::server::{Database, Row, Server, releases};
+
+pub use anomaly::Watching;
 
 /// The story's beginning: 2026-03-07 20:00 UTC, a Saturday. In the night, clocks go forward in New
 /// York.
@@ -138,6 +141,8 @@ pub struct World<'a> {
     claims: HashSet<(usize, Digest)>,
     /// Offers that the user of a device has accepted: rollout and release.
     agreed: HashSet<(usize, RolloutId, ReleaseId)>,
+    /// Devices that a person has assigned, with the rollout.
+    assigned: HashSet<(usize, RolloutId)>,
     /// The devices that have enrolled in the middle of the story.
     enrolled_late: BTreeSet<usize>,
     last_progress_ms: u64,
@@ -233,6 +238,7 @@ impl<'a> World<'a> {
             has_been_put_back: false,
             claims: HashSet::new(),
             agreed: HashSet::new(),
+            assigned: HashSet::new(),
             enrolled_late: BTreeSet::new(),
             last_progress_ms: 0,
             resumed: 0,
@@ -247,6 +253,7 @@ impl<'a> World<'a> {
                 world.servers[0].database.devices[*row].is_enrolled = false;
             }
         }
+        world.begin_watching(0);
         world.set_out();
         world
     }
@@ -382,6 +389,9 @@ impl<'a> World<'a> {
         if !self.servers[server].is_up {
             return Ok(());
         }
+        if is_regular {
+            self.watch_tick(server)?;
+        }
         for rollout in 0..self.servers[server].database.rollouts.len() {
             self.take_latecomers(server, rollout)?;
             self.advance(server, rollout)?;
@@ -507,6 +517,7 @@ fn new_device(scenario: &Scenario, number: u32, zones: &[Zone]) -> Device {
         actions: 0,
         tries: 0,
         is_full: false,
+        is_sick: false,
         clock_ms: 0,
         zone: zone.clone(),
         lie: None,

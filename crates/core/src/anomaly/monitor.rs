@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::view::DeviceHealth;
 use super::watch::{Measure, Watch};
 use super::{Baseline, Class, Reading, Rules, Sample, SignalName};
+use crate::guard::{Guard, detects, permits};
 use crate::hold::QuarantineCause;
 use crate::ids::DeviceId;
 use crate::statistics::Share;
@@ -78,14 +79,14 @@ pub struct Withheld {
     pub class: Class,
     /// The rule that fires on one of them.
     pub rule: String,
-    /// How many are anomalous.
+    /// How many are anomalous, or in quarantine since they were.
     pub anomalous: u64,
     /// How many there are.
     pub devices: u64,
 }
 
 /// What is known of every device.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Monitor {
     settings: Settings,
     baselines: BTreeMap<(Class, SignalName), Baseline>,
@@ -94,7 +95,7 @@ pub struct Monitor {
 }
 
 /// The devices of a class.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Crowd {
     devices: u64,
     anomalous: u64,
@@ -154,7 +155,9 @@ impl Monitor {
             self.confine(device, confined, now);
             return;
         }
-        self.crowds.entry(class.clone()).or_default().devices += 1;
+        let crowd = self.crowds.entry(class.clone()).or_default();
+        crowd.devices += 1;
+        crowd.anomalous += u64::from(watch.is_anomalous);
         self.watches.insert(device.clone(), watch);
     }
 
@@ -242,7 +245,8 @@ impl Monitor {
         }
         for watch in self.watches.values_mut() {
             let is_gone = watch.is_gone(now);
-            watch.is_anomalous = !is_gone && watch.firing(&self.settings.rules, now).is_some();
+            let fires = watch.firing(&self.settings.rules, now).is_some();
+            watch.is_anomalous = !is_gone && (fires || watch.is_confined_by_rule());
             let crowd = self.crowds.entry(watch.class.clone()).or_default();
             crowd.devices += u64::from(!is_gone);
             crowd.anomalous += u64::from(watch.is_anomalous);
@@ -258,14 +262,17 @@ impl Monitor {
         let measure = Measure { rules: &settings.rules, normal: &normal };
         let firing = watch.firing(&settings.rules, now);
         let crowd = crowds.entry(class.clone()).or_default();
-        match (watch.is_anomalous, firing.is_some()) {
+        let is_anomalous = firing.is_some() || watch.is_confined_by_rule();
+        match (watch.is_anomalous, is_anomalous) {
             (false, true) => crowd.anomalous += 1,
             (true, false) => crowd.anomalous = crowd.anomalous.saturating_sub(1),
             (true, true) | (false, false) => {}
         }
-        watch.is_anomalous = firing.is_some();
+        watch.is_anomalous = is_anomalous;
+        let firing = firing.filter(|_| detects(Guard::AnomalyConfines, true));
+        let is_withheld = crowd.is_anomalous_itself(settings.max_share);
         match (&watch.confined, firing) {
-            (None, Some(rule)) if crowd.is_anomalous_itself(settings.max_share) => {
+            (None, Some(rule)) if detects(Guard::AnomalyShare, is_withheld) => {
                 if crowd.was_told_lately(now) {
                     return None;
                 }
@@ -282,7 +289,7 @@ impl Monitor {
             (Some(Confined::Anomaly(rule)), None) if watch.is_well(rule, measure, now) => {
                 let since = *watch.healthy_since.get_or_insert(now);
                 let healthy_for = now.since(since);
-                let is_due = healthy_for >= settings.release_after;
+                let is_due = permits(Guard::WellBeforeLetIn, healthy_for >= settings.release_after);
                 is_due.then(|| Verdict::LetIn(device.clone(), healthy_for))
             }
             (Some(_), _) | (None, None) => {

@@ -255,6 +255,29 @@ fn only_an_anomaly_ends_by_itself() {
 }
 
 #[test]
+fn who_was_drained_counts_until_it_is_let_in() {
+    let mut fleet = Fleet::new("processor > 90% for 1m", 20);
+    for n in 0..20 {
+        fleet.minutes(1, n, &[("processor", 99.0)]);
+        // It gets no more jobs, and is idle at once.
+        fleet.tell(n, &[("processor", 1.0)]);
+    }
+    assert_eq!(fleet.kept_out, [id(0), id(1)], "one after the other would be all of them");
+    assert!(fleet.told.iter().all(|it| it.anomalous == 3), "{:?}", fleet.told);
+}
+
+#[test]
+fn a_clock_that_is_put_back_makes_nobody_wait_for_the_time_before() {
+    let mut fleet = Fleet::new("processor > 90% for 3m", 20);
+    fleet.minutes(2, 0, &[("processor", 99.0)]);
+    fleet.now = fleet.now - Span::from_secs(3600);
+    fleet.minutes(2, 0, &[("processor", 99.0)]);
+    assert!(!fleet.is_out(0), "nobody knows what was in between");
+    fleet.minutes(1, 0, &[("processor", 99.0)]);
+    assert!(fleet.is_out(0));
+}
+
+#[test]
 fn if_too_many_are_anomalous_it_is_not_the_devices() {
     let mut fleet = Fleet::new("processor > 90% for 1m", 40);
     fleet.pass(60);
@@ -272,11 +295,14 @@ fn if_too_many_are_anomalous_it_is_not_the_devices() {
     fleet.pass(60);
     fleet.tell(39, &[("processor", 99.0)]);
     assert_eq!(fleet.told.len(), 2, "it is told again after an hour");
-    // All but one are well again: that one is to blame.
-    fleet.minutes(1, 39, &[("processor", 99.0)]);
-    (0..39).for_each(|n| fleet.tell(n, &[("processor", 1.0)]));
-    fleet.tick();
-    assert!(fleet.is_out(39));
+    // All but one are well again, and let in: that one is to blame.
+    for _ in 0..12 {
+        assert!(!fleet.is_out(39));
+        fleet.minutes(1, 39, &[("processor", 99.0)]);
+        (0..39).for_each(|n| fleet.tell(n, &[("processor", 1.0)]));
+        fleet.tick();
+    }
+    assert_eq!(fleet.kept_out, [id(39)]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub struct Watch {
     pub heard: Timestamp,
     /// Whether it is in quarantine, and what for.
     pub confined: Option<Confined>,
-    /// Whether a rule fires, as its class counts it.
+    /// Whether a rule fires, or it is in quarantine because one did, as its class counts it.
     pub(super) is_anomalous: bool,
     /// Since when it is well.
     pub(super) healthy_since: Option<Timestamp>,
@@ -51,8 +51,8 @@ impl Watch {
         Self {
             class,
             heard,
+            is_anomalous: matches!(confined, Some(Confined::Anomaly(_))),
             confined,
-            is_anomalous: false,
             healthy_since: None,
             taught_at: None,
             begin: None,
@@ -77,14 +77,16 @@ impl Watch {
             sample.values.pop_last();
         }
         let mut begin = now - over;
-        let last = self.sample.as_ref().map(|(at, _)| *at);
+        // A clock that was put back makes no future: then it begins anew.
+        let last = self.sample.as_ref().map(|(at, _)| *at).filter(|at| *at <= now);
         // One lost sample is forgiven; more leave a time of which nobody knows anything.
         let is_interrupted =
             last.is_none_or(|last| begin.since(last) > over.saturating_add(LATENESS));
         // Its span is the device's measure. The times of arrival, from which it seems shorter where
         // the sample before was late, only keep it from reaching far into that one.
         let earliest = last.map(|last| last - LATENESS);
-        begin = begin.max(self.begin.unwrap_or(begin)).max(earliest.unwrap_or(begin));
+        let from = self.begin.filter(|at| *at <= now);
+        begin = begin.max(from.unwrap_or(begin)).max(earliest.unwrap_or(begin));
         let since = measure.rules.conditions().enumerate().map(|(at, condition)| {
             let holds = match condition {
                 Condition::Silent(_) => false,
@@ -104,6 +106,12 @@ impl Watch {
     /// The sample, unless the device was heard without one for long.
     pub(super) fn sample(&self) -> Option<&(Timestamp, Sample)> {
         self.sample.as_ref().filter(|(at, _)| self.heard.since(*at) <= MAX_GAP)
+    }
+
+    /// Whether it is in quarantine for an anomaly. Drained, it may fire no more: it counts all the
+    /// same until it is let in, or one after the other would take out the whole class.
+    pub(super) const fn is_confined_by_rule(&self) -> bool {
+        matches!(self.confined, Some(Confined::Anomaly(_)))
     }
 
     /// For how long it was not heard.

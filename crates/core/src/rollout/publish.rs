@@ -9,7 +9,7 @@
 
 use super::command::Refused;
 use super::{Action, DeviceView, Hearing, RolloutView, WantKind};
-use crate::guard::{Guard, permits};
+use crate::guard::{Guard, detects, permits};
 use crate::ids::DeviceId;
 use crate::order::Step;
 use crate::time::Timestamp;
@@ -54,7 +54,7 @@ impl RolloutView {
     /// Whether the release may be activated on a device without asking its user.
     pub fn is_assigned(&self, device: &DeviceView, now: Timestamp) -> bool {
         self.spec.publish.is_none()
-            || device.assigned_by.is_some()
+            || detects(Guard::AssignedAsksNoMore, device.assigned_by.is_some())
             || self.deadline_of(device).is_some_and(|deadline| deadline <= now)
     }
 

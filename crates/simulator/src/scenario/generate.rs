@@ -57,6 +57,14 @@ impl Scenario {
         if latecomers.chance(400) {
             some_come_late(&mut latecomers, devices, faults_end_ms, &mut faults);
         }
+        let mut of_people = Dice::new(seed).about(&[11, u64::from(devices)]);
+        people_decide(&mut of_people, devices, faults_end_ms, &mut faults);
+        let mut of_health = Dice::new(seed).about(&[12, u64::from(devices)]);
+        let is_compared = rollouts.iter().any(|(_, spec)| spec.gate.canary.is_some());
+        let quarantined_percent = (!is_compared && of_health.chance(200)).then(|| {
+            some_get_sick(&mut of_health, devices, faults_end_ms, &mut faults);
+            *of_health.pick(&[10, 30])
+        });
         for (_, spec) in &mut rollouts {
             spec.late = *latecomers.pick(&Late::ALL);
             let may_rehearse = spec.publish.is_none() && spec.gate.max_failure_rate.is_none();
@@ -69,7 +77,16 @@ impl Scenario {
             dice.between(least, u64::from(devices)) as u32
         });
         let devices = (0..devices).collect();
-        Self { seed, devices, rollouts, faults, blast_radius, network, faults_end_ms }
+        Self {
+            seed,
+            devices,
+            rollouts,
+            faults,
+            blast_radius,
+            quarantined_percent,
+            network,
+            faults_end_ms,
+        }
     }
 }
 
@@ -122,6 +139,37 @@ fn some_come_late(dice: &mut Dice, devices: u32, end_ms: u64, faults: &mut Vec<(
     for device in 0..devices {
         if dice.chance(200) {
             faults.push((dice.below(end_ms), Fault::Enrols { device }));
+        }
+    }
+}
+
+/// People assign what was published, and hold everything for a while.
+fn people_decide(dice: &mut Dice, devices: u32, end_ms: u64, faults: &mut Vec<(u64, Fault)>) {
+    if dice.chance(600) {
+        for _ in 0..dice.between(1, 4) {
+            let rollout = dice.below(2) as usize;
+            let device = dice.chance(600).then(|| dice.below(u64::from(devices)) as u32);
+            faults.push((dice.below(end_ms), Fault::Assigned { rollout, device }));
+        }
+    }
+    if dice.chance(100) {
+        let for_ms = dice.between(MINUTE, HOUR);
+        faults.push((dice.below(end_ms), Fault::Frozen { for_ms }));
+    }
+}
+
+/// Some devices are not well, one by one, and perhaps many at once.
+fn some_get_sick(dice: &mut Dice, devices: u32, end_ms: u64, faults: &mut Vec<(u64, Fault)>) {
+    for _ in 0..dice.between(1, u64::from(devices / 8 + 1)) {
+        let device = dice.below(u64::from(devices)) as u32;
+        let for_ms = dice.between(5 * MINUTE, HOUR);
+        faults.push((dice.below(end_ms), Fault::Sick { device, for_ms }));
+    }
+    if dice.chance(400) {
+        let (at, for_ms) = (dice.below(end_ms), dice.between(10 * MINUTE, HOUR));
+        let per_mille = dice.between(50, 600);
+        for device in (0..devices).filter(|_| dice.chance(per_mille)).collect::<Vec<_>>() {
+            faults.push((at + dice.below(10 * MINUTE), Fault::Sick { device, for_ms }));
         }
     }
 }

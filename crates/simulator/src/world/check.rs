@@ -150,6 +150,9 @@ impl World<'_> {
         if want == WantKind::Activate {
             self.check_user(view, row, device)?;
         }
+        if want == WantKind::Offer && device.assigned_by.is_some() {
+            return self.broke(must::ASSIGNED, format!("{id} is asked all the same"));
+        }
         if kept.attempts_left[place as usize] == 0 && !was_offered {
             return self
                 .broke(must::ATTEMPTS, format!("{id} is ordered once more than was allowed"));
@@ -178,7 +181,8 @@ impl World<'_> {
         let agreed = (row, view.id.clone(), device.release.clone());
         let deadline = device.offered_at.map(|since| since + publish.deadline);
         let is_over = deadline.is_some_and(|deadline| deadline <= self.server_now());
-        if is_over || self.agreed.contains(&agreed) {
+        let is_assigned = self.assigned.contains(&(row, view.id.clone()));
+        if is_over || is_assigned || self.agreed.contains(&agreed) {
             return Ok(());
         }
         self.broke(

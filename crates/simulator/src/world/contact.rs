@@ -176,6 +176,7 @@ impl World<'_> {
             Request::Poll { poll, after } => {
                 self.servers[server].database.touch(device, now);
                 self.take_sample(server, device, poll);
+                self.watch_sample(server, device)?;
                 self.servers[server].parked[device] = Some((poll, after.unwrap_or(0)));
                 self.later(HOLD_MS, Event::PollOver { server, device, poll });
                 self.answer_parked(server, device);

@@ -2,12 +2,15 @@
 
 use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::hold::{Hold, KeptOut};
-use gofleet_core::rollout::{Command, command};
+use gofleet_core::rollout::{Action, Command, assign, command};
 
 use super::{Crash, Event, Held, World};
 use crate::invariant;
 use crate::scenario::{Fault, VERSIONS};
 use crate::server::{Server, release_id};
+
+/// Names the hold that freezes everything.
+const FREEZE: &str = "f1";
 
 impl World<'_> {
     pub(super) fn begin_fault(&mut self, place: usize) -> Held {
@@ -52,7 +55,12 @@ impl World<'_> {
                 self.nudge(self.current);
                 self.later(for_ms, Event::FaultEnds { place });
             }
+            Fault::Frozen { for_ms } => {
+                self.freeze();
+                self.later(for_ms, Event::FaultEnds { place });
+            }
             Fault::Asked { rollout, command } => return self.obey(rollout, command),
+            Fault::Assigned { rollout, device } => return self.assign(rollout, device),
             Fault::Crash { .. }
             | Fault::SwitchedOff { .. }
             | Fault::DiskFull { .. }
@@ -60,6 +68,7 @@ impl World<'_> {
             | Fault::Liar { .. }
             | Fault::ByHand { .. }
             | Fault::Held { .. }
+            | Fault::Sick { .. }
             | Fault::Enrols { .. }
             | Fault::Relabelled { .. } => {}
         }
@@ -82,15 +91,12 @@ impl World<'_> {
             Fault::DeviceClock { by_ms, .. } => self.devices[device].clock_ms = *by_ms,
             Fault::Liar { lie, .. } => self.devices[device].lie = Some(*lie),
             Fault::ByHand { version, .. } => self.activate_by_hand(device, *version),
+            Fault::Sick { for_ms, .. } => {
+                self.devices[device].is_sick = true;
+                self.later(*for_ms, Event::FaultEnds { place });
+            }
             Fault::Held { for_ms, .. } => {
-                let hold = KeptOut::Hold(Hold {
-                    id: "h1".parse().expect("a short word"),
-                    devices: String::new(),
-                    reason: "a fault".to_owned(),
-                    by: "operator".to_owned(),
-                    from: self.server_now(),
-                    until: None,
-                });
+                let hold = self.hold("h1");
                 self.servers[self.current].database.keep_out(device, Some(hold));
                 self.nudge(self.current);
                 self.later(*for_ms, Event::FaultEnds { place });
@@ -110,8 +116,73 @@ impl World<'_> {
             | Fault::BadRelease { .. }
             | Fault::Blocked { .. }
             | Fault::Emergency { .. }
-            | Fault::Asked { .. } => {}
+            | Fault::Frozen { .. }
+            | Fault::Asked { .. }
+            | Fault::Assigned { .. } => {}
         }
+    }
+
+    fn hold(&self, id: &str) -> KeptOut {
+        KeptOut::Hold(Hold {
+            id: id.parse().expect("a short word"),
+            devices: String::new(),
+            reason: "a fault".to_owned(),
+            by: "operator".to_owned(),
+            from: self.server_now(),
+            until: None,
+        })
+    }
+
+    /// A person holds every device that nothing else keeps out.
+    fn freeze(&mut self) {
+        for device in 0..self.devices.len() {
+            let freeze = self.hold(FREEZE);
+            let database = &mut self.servers[self.current].database;
+            if database.devices[device].kept_out.is_none() {
+                database.keep_out(device, Some(freeze));
+            }
+        }
+        self.nudge(self.current);
+    }
+
+    /// Lets in whom the freeze has held, and nobody else.
+    fn thaw(&mut self) {
+        for device in 0..self.devices.len() {
+            let kept_out = &self.servers[self.current].database.devices[device].kept_out;
+            if matches!(kept_out, Some(KeptOut::Hold(hold)) if hold.id.as_str() == FREEZE) {
+                self.let_in(device);
+            }
+        }
+    }
+
+    /// A person has a rollout, or one device of it, asked about no more.
+    fn assign(&mut self, rollout: usize, device: Option<u32>) -> Held {
+        let server = self.current;
+        if !self.servers[server].is_up || rollout >= self.servers[server].database.rollouts.len() {
+            return Ok(());
+        }
+        let number = device.and_then(|device| self.by_number.get(&device).copied());
+        let named = number.map(|device| self.devices[device].id.clone());
+        if named.is_none() && device.is_some() {
+            return Ok(());
+        }
+        self.refresh_view(server, rollout);
+        let view = &self.servers[server].database.rollouts[rollout].view;
+        let id = view.id.clone();
+        match assign(view, named.as_ref(), "operator") {
+            Err(refused) => self.tell(|_| format!("refused: {refused}")),
+            Ok(actions) => {
+                for action in &actions {
+                    self.apply(server, rollout, action);
+                    if let Action::Assign { device, .. } = action {
+                        let row = self.servers[server].database.row_of(device);
+                        self.assigned.insert((row, id.clone()));
+                    }
+                }
+                self.last_progress_ms = self.now_ms;
+            }
+        }
+        self.advance(server, rollout)
     }
 
     /// Somebody at the device makes another release active.
@@ -159,6 +230,12 @@ impl World<'_> {
                 }
             }
             Fault::Emergency { .. } => self.servers[self.current].database.emergency = None,
+            Fault::Frozen { .. } => self.thaw(),
+            Fault::Sick { device, .. } => {
+                if let Some(device) = self.by_number.get(device) {
+                    self.devices[*device].is_sick = false;
+                }
+            }
             Fault::DiskFull { device, .. } => {
                 if let Some(device) = self.by_number.get(device) {
                     self.devices[*device].is_full = false;
@@ -173,7 +250,8 @@ impl World<'_> {
             | Fault::ByHand { .. }
             | Fault::Enrols { .. }
             | Fault::Relabelled { .. }
-            | Fault::Asked { .. } => {}
+            | Fault::Asked { .. }
+            | Fault::Assigned { .. } => {}
         }
     }
 
@@ -188,6 +266,7 @@ impl World<'_> {
         if !self.servers[server].is_up {
             self.servers[server].is_up = true;
             self.servers[server].listening_since = self.server_now();
+            self.begin_watching(server);
             self.nudge(server);
         }
     }
@@ -212,6 +291,7 @@ impl World<'_> {
         self.servers.push(Server::start(database, self.server_now()));
         self.current = self.servers.len() - 1;
         self.has_been_restored = true;
+        self.begin_watching(self.current);
         self.enrol_again();
         self.later(0, Event::Tick { server: self.current, is_regular: true });
     }
@@ -270,6 +350,7 @@ pub fn concerned(fault: &Fault) -> Option<u32> {
         | Fault::Liar { device, .. }
         | Fault::ByHand { device, .. }
         | Fault::Held { device, .. }
+        | Fault::Sick { device, .. }
         | Fault::Enrols { device }
         | Fault::Relabelled { device } => Some(*device),
         Fault::Partition { .. }
@@ -280,6 +361,8 @@ pub fn concerned(fault: &Fault) -> Option<u32> {
         | Fault::BadRelease { .. }
         | Fault::Blocked { .. }
         | Fault::Emergency { .. }
-        | Fault::Asked { .. } => None,
+        | Fault::Frozen { .. }
+        | Fault::Asked { .. }
+        | Fault::Assigned { .. } => None,
     }
 }
