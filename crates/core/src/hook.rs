@@ -1,5 +1,6 @@
 //! What is told to a hook of the administrator's when a device is put into quarantine or let in
-//! again: so that a CI agent gets no more jobs, and gets them again.
+//! again, so that a CI agent gets no more jobs, and gets them again; and when one is not, since too
+//! many are anomalous, so that a person looks.
 //!
 //! A call is told at least once, and for one device in the order in which things happened. One
 //! that fails is tried again with growing waits, and given up in the end.
@@ -9,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::anomaly::Withheld;
 use crate::hold::QuarantineCause;
 use crate::ids::DeviceId;
 use crate::release::Platform;
@@ -37,6 +39,9 @@ pub enum HookEvent {
     Drain,
     /// It was let in again.
     Return,
+    /// It fires a rule and stays: so many of its class are anomalous that it is not the devices.
+    /// There is nothing to drain; a person is to be told.
+    Withheld,
 }
 
 impl HookEvent {
@@ -45,6 +50,7 @@ impl HookEvent {
         match self {
             Self::Drain => "drain",
             Self::Return => "return",
+            Self::Withheld => "withheld",
         }
     }
 }
@@ -87,10 +93,13 @@ pub struct HookCall {
     pub platform: Platform,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// What it is, or was, in quarantine for, in words.
+    /// What it is, was, or would be in quarantine for, in words.
     pub reason: String,
     /// The same for programs.
     pub cause: QuarantineCause,
+    /// How many are anomalous, where it is not put into quarantine for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<Withheld>,
 }
 
 /// How it goes with a call.

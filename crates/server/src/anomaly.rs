@@ -156,12 +156,13 @@ async fn carry_out(state: &AppState, verdict: Verdict, now: Timestamp) -> Result
             }
             look_again(state, &device, now).await?;
         }
-        Verdict::Withhold(withheld) => {
+        Verdict::Withhold(device, cause, withheld) => {
             let (class, rule) = (&withheld.class, &withheld.rule);
             let (anomalous, devices) = (withheld.anomalous, withheld.devices);
             warn!(%class, rule, anomalous, devices, "too many anomalies: none is put in quarantine");
             let class = withheld.class.clone();
-            if let Err(error) = state.storage().withhold(withheld, now).await {
+            let told = state.storage().withhold(&device, &cause, withheld, now).await;
+            if let Err(error) = told {
                 state.monitoring().lock().not_told(&class);
                 return Err(error);
             }

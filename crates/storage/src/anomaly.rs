@@ -5,6 +5,7 @@ use gofleet_core::audit::{Act, By};
 use gofleet_core::event::Change;
 use gofleet_core::facts::Facts;
 use gofleet_core::hold::{Quarantine, QuarantineCause};
+use gofleet_core::hook::HookEvent;
 use gofleet_core::ids::DeviceId;
 use gofleet_core::time::{Span, Timestamp};
 use sqlx::any::AnyRow;
@@ -117,8 +118,15 @@ impl Storage {
     /// # Errors
     ///
     /// [`StorageError`] if the database fails.
-    pub async fn withhold(&self, withheld: Withheld, now: Timestamp) -> Result<(), StorageError> {
+    pub async fn withhold(
+        &self,
+        device: &DeviceId,
+        cause: &QuarantineCause,
+        withheld: Withheld,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
         let mut write = self.write(now).await?;
+        write.call_hooks(HookEvent::Withheld, device, cause, Some(&withheld)).await?;
         let act = Act::anomaly_withheld(&withheld);
         write.event(&Change::AnomalyWithheld { withheld }).await?;
         write.commit(Record::act(&By::server(), now, act)).await

@@ -174,7 +174,7 @@ impl Write<'_> {
             .execute(&mut *self.transaction)
             .await
             .during("put a device into quarantine")?;
-        self.call_hooks(HookEvent::Drain, device, &quarantine.cause).await?;
+        self.call_hooks(HookEvent::Drain, device, &quarantine.cause, None).await?;
         let (device, cause) = (device.clone(), quarantine.cause.clone());
         self.event(&Change::DeviceQuarantined { device, cause }).await?;
         Ok(quarantine)
@@ -193,7 +193,7 @@ impl Write<'_> {
             .execute(&mut *self.transaction)
             .await
             .during("let a device out of quarantine")?;
-        self.call_hooks(HookEvent::Return, device, cause).await?;
+        self.call_hooks(HookEvent::Return, device, cause, None).await?;
         let (device, by) = (device.clone(), by.name.clone());
         self.event(&Change::DeviceLetIn { device, by, healthy_for }).await
     }

@@ -1,5 +1,6 @@
 //! Calls of hooks: an outbox that is written in the transaction of what it tells of.
 
+use gofleet_core::anomaly::Withheld;
 use gofleet_core::facts::Facts;
 use gofleet_core::hold::QuarantineCause;
 use gofleet_core::hook::{
@@ -124,6 +125,7 @@ impl Write<'_> {
         event: HookEvent,
         device: &DeviceId,
         cause: &QuarantineCause,
+        withheld: Option<&Withheld>,
     ) -> Result<(), StorageError> {
         let targets = self.storage.hooks.clone();
         if targets.is_empty() {
@@ -148,8 +150,12 @@ impl Write<'_> {
                 hostname: facts.hostname.clone(),
                 platform: facts.platform.clone(),
                 labels: facts.labels.clone(),
-                reason: cause.to_string(),
+                reason: match withheld {
+                    Some(withheld) => format!("{withheld}: {cause}"),
+                    None => cause.to_string(),
+                },
                 cause: cause.clone(),
+                withheld: withheld.cloned(),
             };
             sqlx::query(
                 "INSERT INTO hook_calls (place, device, target, body, attempts, next_at) \

@@ -1,6 +1,7 @@
 //! All devices together: who is to be kept out, who is let in, and when it is not the devices.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,8 +68,9 @@ pub enum Verdict {
     Quarantine(DeviceId, QuarantineCause),
     /// Let a device in again, which was well for this span.
     LetIn(DeviceId, Span),
-    /// Tell people that so many devices are anomalous at once that none is put into quarantine.
-    Withhold(Withheld),
+    /// Tell people that so many devices are anomalous at once that this one, which fires a rule, is
+    /// not put into quarantine, and nobody after it.
+    Withhold(DeviceId, QuarantineCause, Withheld),
 }
 
 /// So many devices of a class are anomalous at once that it is not the devices.
@@ -83,6 +85,17 @@ pub struct Withheld {
     pub anomalous: u64,
     /// How many there are.
     pub devices: u64,
+}
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { class, rule, anomalous, devices } = self;
+        write!(
+            formatter,
+            "not put into quarantine by `{rule}`, since {anomalous} of the {devices} devices of \
+             {class} are anomalous"
+        )
+    }
 }
 
 /// What is known of every device.
@@ -278,13 +291,13 @@ impl Monitor {
                 }
                 crowd.told_at = Some(now);
                 let (anomalous, devices) = (crowd.anomalous, crowd.devices);
+                let cause = watch.cause(rule, measure);
                 let rule = rule.name.clone();
-                Some(Verdict::Withhold(Withheld { class, rule, anomalous, devices }))
+                let withheld = Withheld { class, rule, anomalous, devices };
+                Some(Verdict::Withhold(device.clone(), cause, withheld))
             }
             (None, Some(rule)) => {
-                let evidence = watch.findings(rule, measure);
-                let cause = QuarantineCause::Anomaly { rule: rule.name.clone(), evidence };
-                Some(Verdict::Quarantine(device.clone(), cause))
+                Some(Verdict::Quarantine(device.clone(), watch.cause(rule, measure)))
             }
             (Some(Confined::Anomaly(rule)), None) if watch.is_well(rule, measure, now) => {
                 let since = *watch.healthy_since.get_or_insert(now);

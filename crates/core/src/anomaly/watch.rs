@@ -8,6 +8,7 @@ use super::{
     Class, Condition, Level, Limit, MAX_SIGNALS, Reading, Rule, Rules, Sample,
     SignalCommandFailure, SignalName,
 };
+use crate::hold::QuarantineCause;
 use crate::time::{Span, Timestamp};
 
 /// A device that was heard, but has told no signals for so long, has no signals; and one sample
@@ -186,8 +187,14 @@ impl Watch {
         self.sample()?.1.values.get(signal).copied()
     }
 
+    /// What it is put into quarantine for, where a rule fires.
+    pub(super) fn cause(&self, rule: &Rule, measure: Measure<'_>) -> QuarantineCause {
+        let evidence = self.findings(rule, measure);
+        QuarantineCause::Anomaly { rule: rule.name.clone(), evidence }
+    }
+
     /// The evidence that a rule fires.
-    pub(super) fn findings(&self, rule: &Rule, measure: Measure<'_>) -> Vec<Finding> {
+    fn findings(&self, rule: &Rule, measure: Measure<'_>) -> Vec<Finding> {
         let first = numbered(measure.rules).find(|(_, it)| it.name == rule.name);
         let first = first.map_or(0, |(first, _)| first);
         let finding = |(condition, at): (&Condition, usize)| {

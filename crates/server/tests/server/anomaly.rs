@@ -1,14 +1,16 @@
 //! Devices that are not well: found when the evidence arrives, let in when they are well, and left
 //! alone where it is not the devices.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use gofleet_api::{Change, Client, Device, KeptOut, QuarantineCause, QuarantineRequest};
+use gofleet_api::{Change, Client, Device, HookEvent, KeptOut, QuarantineCause, QuarantineRequest};
 use gofleet_core::ids::DeviceId;
 use gofleet_core::order::Report;
 use gofleet_core::time::Span;
 use serde_json::json;
 
+use crate::hooks::listener;
 use crate::support::{TestServer, facts, within};
 
 /// From the arrival of the evidence to the quarantine.
@@ -176,7 +178,13 @@ async fn errors_are_compared_with_what_is_normal_also_after_a_restart() {
 
 #[tokio::test]
 async fn if_many_of_a_class_are_anomalous_at_once_people_are_told_instead() {
-    let server = start("busy: processor > 95% for 1m").await;
+    let (url, heard) = listener().await;
+    let flags = [
+        ("anomaly_rules", "busy: processor > 95% for 1m"),
+        ("reconcile_every", "50ms"),
+        ("hook_url", &url),
+    ];
+    let server = TestServer::start_on(tempfile::tempdir().unwrap(), &flags).await;
     let mut clients = Vec::new();
     for n in 0..20 {
         clients.push(server.enrol(&format!("pc-{n:02}")).await.1);
@@ -202,6 +210,40 @@ async fn if_many_of_a_class_are_anomalous_at_once_people_are_told_instead() {
         (&told[0].details["anomalous"], &told[0].details["devices"]),
         (&3.into(), &20.into())
     );
+    // Two are drained, and of the third a person is told: nobody else hears of the other 17.
+    within(async {
+        while heard.lock().unwrap().posts.len() < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    for client in &clients {
+        server.pass(Span::from_secs(1));
+        tell(client, "processor", 99.0).await;
+    }
+    let mut calls = BTreeMap::new();
+    for device in &devices {
+        let hooks = server.admin().device(&device.id).await.unwrap().hooks;
+        let events: Vec<_> = hooks.iter().map(|hook| hook.event).collect();
+        if !events.is_empty() {
+            calls.insert(device.facts.hostname.as_str(), events);
+        }
+    }
+    let expect = [
+        ("pc-00", vec![HookEvent::Drain]),
+        ("pc-01", vec![HookEvent::Drain]),
+        ("pc-02", vec![HookEvent::Withheld]),
+    ];
+    assert_eq!(calls, expect.into());
+    let posts: Vec<_> = heard.lock().unwrap().posts.iter().map(|(_, body)| body.clone()).collect();
+    assert_eq!(posts.len(), 3, "{posts:?}");
+    let withheld = posts.iter().find(|body| body["event"] == "withheld").unwrap();
+    assert_eq!(withheld["hostname"], "pc-02");
+    assert_eq!(withheld["withheld"]["anomalous"], 3);
+    assert_eq!(withheld["cause"]["rule"], "busy");
+    let reason = withheld["reason"].as_str().unwrap();
+    assert!(reason.contains("3 of the 20 devices of linux-amd64 are anomalous"), "{reason}");
+
     let mut events = server.admin().events(Some(0));
     within(async {
         loop {

@@ -20,15 +20,15 @@ use crate::support::{TestServer, within};
 
 /// Posts that came, and how many of the next ones are refused.
 #[derive(Default)]
-struct Heard {
-    posts: Vec<(HeaderMap, Value)>,
+pub struct Heard {
+    pub posts: Vec<(HeaderMap, Value)>,
     refuse: usize,
 }
 
-type Shared = Arc<Mutex<Heard>>;
+pub type Shared = Arc<Mutex<Heard>>;
 
 /// A program of an administrator's that takes posts.
-async fn listener() -> (String, Shared) {
+pub async fn listener() -> (String, Shared) {
     let heard = Shared::default();
     let take = |State(heard): State<Shared>, headers: HeaderMap, body: Bytes| async move {
         let mut heard = heard.lock().unwrap();

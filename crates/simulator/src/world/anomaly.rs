@@ -183,7 +183,7 @@ impl World<'_> {
                 self.keep_out_by_watch(server, row, None);
                 Ok(())
             }
-            Verdict::Withhold(withheld) => {
+            Verdict::Withhold(_, _, withheld) => {
                 self.tell(|_| {
                     let (anomalous, devices) = (withheld.anomalous, withheld.devices);
                     format!("{anomalous} of {devices} are anomalous: nobody else is taken out")
