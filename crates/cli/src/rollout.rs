@@ -334,18 +334,22 @@ fn preview(status: &RolloutStatus, act: Act) -> String {
         summary.steps.iter().filter(|(step, _)| is_meant(**step)).map(|(_, count)| count).sum()
     };
     let waiting = count(|step| step == Step::Waiting);
-    let in_flight = count(Step::is_in_flight);
+    let (under_way, asked) = (status.under_way(), status.awaiting_user);
     let accepted = count(|step| step == Step::Accepted);
     let consequence = match act {
         Act::Pause | Act::Stop => {
-            format!("{in_flight} devices are under way, {waiting} would not begin")
+            let asked = match asked {
+                0 => String::new(),
+                asked => format!("{asked} wait for their user, "),
+            };
+            format!("{under_way} devices are under way, {asked}{waiting} would not begin")
         }
         Act::Resume => {
             // Who was taken back is tried again.
             let waiting = waiting + count(|step| step == Step::Skipped);
             format!("{waiting} devices would go on in their turn")
         }
-        Act::RollBack => format!("{} devices would be put back", in_flight + accepted),
+        Act::RollBack => format!("{} devices would be put back", under_way + accepted),
     };
     let is_possible = !summary.state.is_final()
         || (act == Act::RollBack && summary.state != RolloutState::RolledBack);

@@ -105,6 +105,9 @@ pub fn describe_status(status: &RolloutStatus) -> String {
         summary.author,
         bytes(status.bytes_downloaded)
     ));
+    if status.awaiting_user > 0 {
+        lines.push(format!("  {} devices wait for their user", status.awaiting_user));
+    }
     lines.extend(describe_traffic(&status.traffic));
     for ring in &status.rings_detail {
         lines.extend(describe_ring(ring));

@@ -25,6 +25,7 @@ pub fn status(view: &RolloutView, sequence: u64, now: Timestamp) -> RolloutStatu
         rings_detail: (0..view.rings.len()).map(|ring| words.ring(ring)).collect(),
         left_out: view.left_out.clone(),
         awaited: view.devices.iter().filter(|device| !device.is_settled()).count() as u32,
+        awaiting_user: view.devices.iter().filter(|device| device.awaits_user()).count() as u32,
         bytes_downloaded: view.devices.iter().map(|device| device.bytes_downloaded).sum(),
         traffic: traffic(view),
         sequence,

@@ -229,7 +229,10 @@ pub fn tally(view: &RolloutView, ring: usize, now: Timestamp) -> Tally {
             Standing::Waiting => tally.waiting += 1,
             Standing::Offline => tally.offline += 1,
             Standing::Held => tally.held += 1,
-            Standing::InFlight => tally.in_flight += 1,
+            Standing::InFlight => {
+                tally.in_flight += 1;
+                tally.awaiting_user += u32::from(device.awaits_user());
+            }
             Standing::Success => tally.successes += 1,
             Standing::Out => tally.out += 1,
             Standing::Failure => {

@@ -208,6 +208,9 @@ pub struct RolloutStatus {
     /// Devices of which something is expected: in flight, and not silent.
     #[serde(default)]
     pub awaited: u32,
+    /// Devices that wait for their user. They stand at `staged`, and take no place in flight.
+    #[serde(default)]
+    pub awaiting_user: u32,
     /// Bytes downloaded by all devices.
     pub bytes_downloaded: u64,
     /// How the release came onto the devices, and what that saved.
@@ -215,6 +218,16 @@ pub struct RolloutStatus {
     pub traffic: Traffic,
     /// Sequence of the latest event that this view contains: follow the event stream after it.
     pub sequence: u64,
+}
+
+impl RolloutStatus {
+    /// Devices on which something is done for an order; those that wait for their user are none of
+    /// them.
+    pub fn under_way(&self) -> u64 {
+        let steps = self.summary.steps.iter().filter(|(step, _)| step.is_in_flight());
+        let in_flight: u64 = steps.map(|(_, count)| count).sum();
+        in_flight.saturating_sub(self.awaiting_user.into())
+    }
 }
 
 /// How a release came onto the devices that have it, and what that saved.
@@ -278,8 +291,11 @@ pub struct Tally {
     /// Not ordered, and held apart because of a hold or a quarantine.
     #[serde(default)]
     pub held: u32,
-    /// Ordered, without a final answer, and not silent.
+    /// Ordered, without a final answer, and not silent; those that wait for their user too.
     pub in_flight: u32,
+    /// Of those in flight: they wait for their user, and take no place.
+    #[serde(default)]
+    pub awaiting_user: u32,
     /// Accepted with evidence, for the whole soak time.
     pub successes: u32,
     /// Failed, gone back by themselves, quarantined or silent.

@@ -252,7 +252,8 @@ fn meters(ring: &RingStatus, gate: &Gate) -> Vec<Meter> {
         },
     ];
     let others = [
-        ("in flight", tally.in_flight),
+        ("in flight", tally.in_flight.saturating_sub(tally.awaiting_user)),
+        ("waiting for their user", tally.awaiting_user),
         ("silent", tally.silent),
         ("waived", tally.waived),
         ("offline, held apart", tally.offline),

@@ -205,6 +205,7 @@ pub(super) struct RolloutPage {
     accepted: String,
     total: String,
     in_flight: String,
+    awaiting_user: String,
     reverted: String,
     is_open: bool,
     elapsed_label: &'static str,
@@ -232,12 +233,6 @@ impl RolloutPage {
         let count = |steps: &[Step]| -> u64 {
             steps.iter().filter_map(|step| summary.steps.get(step)).sum()
         };
-        let in_flight: u64 = summary
-            .steps
-            .iter()
-            .filter(|(step, _)| step.is_in_flight())
-            .map(|(_, count)| count)
-            .sum();
         let (accepted, total) = (count(&[Step::Accepted]), summary.steps.values().sum());
         let is_open = !summary.state.is_final();
         let until = if is_open { now } else { summary.changed_at };
@@ -255,7 +250,8 @@ impl RolloutPage {
             actions: actions(status),
             accepted: format::count(accepted),
             total: format::count(total),
-            in_flight: format::count(in_flight),
+            in_flight: format::count(status.under_way()),
+            awaiting_user: format::count(status.awaiting_user.into()),
             reverted: format::count(count(&[
                 Step::Failed,
                 Step::Reverting,

@@ -240,6 +240,7 @@ fn rollout_of(rings: Vec<RingStatus>, names: &[&str], state: RolloutState) -> Ro
             })
             .collect(),
         awaited: 0,
+        awaiting_user: 0,
         sequence: 99,
     }
 }

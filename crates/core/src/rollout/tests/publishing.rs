@@ -129,6 +129,10 @@ fn what_is_offered_is_taken_back_and_offered_again() {
     world.command(Command::Resume).unwrap();
     world.run_until(|view| view.devices.iter().all(DeviceView::awaits_user));
     assert_eq!(world.view.devices[0].offered_at, offered_at, "the deadline stays");
+    let told = status(&world.view, 0, world.now);
+    assert_eq!((told.awaiting_user, told.under_way()), (2, 0));
+    let tally = told.rings_detail[0].tally;
+    assert_eq!((tally.in_flight, tally.awaiting_user), (2, 2));
 }
 
 #[test]
