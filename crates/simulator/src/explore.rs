@@ -27,6 +27,34 @@ pub fn explore(seeds: std::ops::Range<u64>, devices: u32, is_first_enough: bool)
     explore_with(seeds, devices, is_first_enough, &|play| play())
 }
 
+/// What comes of each seed, on every processor; in their order.
+pub fn each<T: Send>(seeds: std::ops::Range<u64>, play: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let next = AtomicU64::new(seeds.start);
+    let all = Mutex::new(Vec::new());
+    on_every_processor(|| {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            let outcome = play(seed);
+            all.lock().unwrap_or_else(PoisonError::into_inner).push((seed, outcome));
+        }
+    });
+    let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    all.sort_by_key(|(seed, _)| *seed);
+    all.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+fn on_every_processor(work: impl Fn() + Sync) {
+    let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..processors {
+            scope.spawn(&work);
+        }
+    });
+}
+
 /// As [`explore`]; each story is played by `around`, on the thread that plays it.
 pub fn explore_with(
     seeds: std::ops::Range<u64>,
@@ -58,12 +86,7 @@ pub fn explore_with(
             }
         }
     };
-    let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    thread::scope(|scope| {
-        for _ in 0..processors {
-            scope.spawn(work);
-        }
-    });
+    on_every_processor(work);
     let mut all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
     all.violations.sort_by_key(|(seed, _)| *seed);
     all

@@ -13,10 +13,15 @@ use gofleet_core::rollout::{
 use gofleet_core::time::{Span, Timestamp};
 
 use crate::dice::Dice;
+use crate::explore::each;
+use crate::scenario::Scenario;
 use crate::server::{Database, Row, releases};
+use crate::world::{Endings, World};
 
 /// How often a rollout is simulated for one figure.
 const RUNS: u64 = 1000;
+/// The fleet of a story in which nobody helps.
+const STORY_DEVICES: u32 = 40;
 /// The fleet of such a rollout.
 const FLEET: u32 = 1000;
 /// Its rings, for every rule alike; a phased deployment has two phases only.
@@ -58,12 +63,36 @@ pub fn measure() -> Vec<Figure> {
             must: None,
         });
     }
-    figures.push(figure(
-        "false stops at a release that breaks 1%",
-        reached(Rule::Confidence, HEALTHY).stopped * 100.0,
-        "%",
-        Some(2.0),
-    ));
+    let ours = reached(Rule::Confidence, HEALTHY).stopped * 100.0;
+    for (name, rule) in shares {
+        figures.push(Figure {
+            what: format!("false stops at a release that breaks 1%, against {name}"),
+            ours,
+            unit: "%",
+            peer: Some((name, reached(rule, HEALTHY).stopped * 100.0)),
+            must: Some(2.0),
+        });
+    }
+    figures.extend(endings());
+    figures
+}
+
+/// How many injected faults ended without a person's hand, all together and by kind. To tell it as
+/// a bound that must not be exceeded, what counts is what is left to a person.
+fn endings() -> Vec<Figure> {
+    let mut kinds: BTreeMap<&'static str, Endings> = BTreeMap::new();
+    let played = each(0..RUNS, |seed| World::play_alone(&Scenario::of(seed, STORY_DEVICES)));
+    for (kind, endings) in played.into_iter().flatten() {
+        let known = kinds.entry(kind).or_default();
+        *known = known.and(endings);
+    }
+    let all = kinds.values().fold(Endings::default(), |all, kind| all.and(*kind));
+    let what = format!("left to a person, of {} injected faults", all.faults);
+    let mut figures = vec![figure(&what, 100.0 - all.percent(), "%", Some(1.0))];
+    for (kind, endings) in kinds {
+        let what = format!("of these: {kind} ({})", endings.faults);
+        figures.push(figure(&what, 100.0 - endings.percent(), "%", None));
+    }
     figures
 }
 

@@ -23,4 +23,4 @@ pub mod story;
 mod world;
 
 pub use scenario::{Fault, Lie, Network, Scenario};
-pub use world::{Ended, World};
+pub use world::{Ended, Endings, World};

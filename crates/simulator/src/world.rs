@@ -4,6 +4,7 @@
 //! they were made, so one seed gives one story, always.
 
 mod agent;
+mod alone;
 mod anomaly;
 mod check;
 mod contact;
@@ -29,6 +30,7 @@ use crate::invariant::{Invariant, Violation};
 use crate::scenario::{Fault, Scenario, UNKNOWN_VERSION, VERSIONS};
 use crate::server::{Database, Row, Server, releases};
 
+pub use alone::Endings;
 pub use anomaly::Watching;
 
 /// The story's beginning: 2026-03-07 20:00 UTC, a Saturday. In the night, clocks go forward in New
@@ -147,6 +149,8 @@ pub struct World<'a> {
     enrolled_late: BTreeSet<usize>,
     last_progress_ms: u64,
     resumed: u32,
+    /// Whether nobody helps at the end.
+    is_alone: bool,
     is_over: bool,
     events: u64,
     story: Option<Vec<(u64, String)>>,
@@ -242,6 +246,7 @@ impl<'a> World<'a> {
             enrolled_late: BTreeSet::new(),
             last_progress_ms: 0,
             resumed: 0,
+            is_alone: false,
             is_over: false,
             events: 0,
             story: is_told.then(Vec::new),

@@ -3,7 +3,7 @@
 
 use gofleet_simulator::explore::explore;
 use gofleet_simulator::invariant::{CHECKED, NOT_CHECKED};
-use gofleet_simulator::{Scenario, World, story};
+use gofleet_simulator::{Endings, Fault, Lie, Scenario, World, story};
 
 #[test]
 fn no_story_breaks_an_invariant() {
@@ -47,6 +47,11 @@ fn stories_are_about_something() {
         "accepts the failure",
         "not approved any",
         "old server",
+        "everything is frozen",
+        "operator assigns",
+        "is put into quarantine: anomaly",
+        "it was well for",
+        "nobody else is taken out",
     ];
     // The rarest of these comes about once in some hundred stories.
     for seed in 0..1500 {
@@ -68,4 +73,30 @@ fn every_invariant_is_checked_or_has_a_reason() {
     numbers.dedup();
     assert!((1..=26).all(|number| numbers.contains(&number)), "{numbers:?}");
     assert_eq!(numbers.len(), CHECKED.len() + NOT_CHECKED.len(), "none stands in both");
+}
+
+/// How the faults of an assigned rollout without retries end, in which nobody helps.
+#[track_caller]
+fn check_alone(fault: Fault, by_hand: u64) {
+    let mut scenario = Scenario::of(0, 10);
+    scenario.rollouts.truncate(1);
+    let spec = &mut scenario.rollouts[0].1;
+    (spec.publish, spec.window, spec.gate.max_failures) = (None, None, 0);
+    scenario.network = gofleet_simulator::Network { lost: 0, doubled: 0, late: 0, misled: 0 };
+    scenario.blast_radius = None;
+    scenario.faults = vec![(0, fault)];
+    let endings: Vec<Endings> = World::play_alone(&scenario).into_values().collect();
+    assert_eq!(endings, [Endings { faults: 1, by_hand }]);
+}
+
+#[test]
+fn what_is_left_to_a_person_is_counted() {
+    let lies = |lie| Fault::Liar { device: 3, lie };
+    check_alone(Fault::SwitchedOff { device: 3, for_ms: Some(60_000) }, 0);
+    check_alone(Fault::ServerDown { for_ms: 600_000 }, 0);
+    check_alone(lies(Lie::Blind), 0);
+    check_alone(lies(Lie::Complaint), 1);
+    // Stopped by its gate, and put back: that is its end.
+    check_alone(Fault::BadRelease { version: 1, per_mille: 1000, after_ms: 0 }, 0);
+    check_alone(Fault::BadRelease { version: 1, per_mille: 1000, after_ms: 4 * 3_600_000 }, 1);
 }

@@ -44,7 +44,12 @@ impl World<'_> {
             self.now_ms > self.scenario.faults_end_ms + LATEST_MS + FACTS_EVERY_MS + LOOK_EVERY_MS;
         if is_told && self.is_at_rest() {
             self.is_over = true;
-            return self.check_end();
+            return if self.is_alone { Ok(()) } else { self.check_end() };
+        }
+        if self.is_alone {
+            self.is_over = self.now_ms - self.last_progress_ms > self.patience_ms();
+            self.later(LOOK_EVERY_MS, Event::Look);
+            return Ok(());
         }
         for device in 0..self.devices.len() {
             self.let_in(device);
