@@ -57,14 +57,11 @@ impl Device {
         loop {
             let begun = Instant::now();
             let told = command.run(&self.folder(), &mut last).await;
-            let mut known = self.told_by_command.borrow_mut();
-            if let Some(failure) =
-                told.failure.as_ref().filter(|it| known.failure.as_ref() != Some(it))
-            {
+            let known = self.told_by_command.replace(told);
+            let failure = self.told_by_command.borrow().failure.clone();
+            if let Some(failure) = failure.filter(|it| known.failure.as_ref() != Some(it)) {
                 tracing::warn!("{failure}");
             }
-            *known = told;
-            drop(known);
             tokio::time::sleep_until(begun + command.every.as_duration()).await;
         }
     }
