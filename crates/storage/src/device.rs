@@ -62,6 +62,7 @@ impl Storage {
             return Ok(());
         }
         let mut write = self.write(now).await?;
+        write.note_absence(device, known).await?;
         sqlx::query("UPDATE devices SET last_seen = $2 WHERE id = $1")
             .bind(device.to_string())
             .bind(now.as_millis())

@@ -8,6 +8,7 @@
 //! Write-ahead logging keeps readers from waiting, and `synchronous = FULL` makes a commit last
 //! through a power cut, since a generation that an agent has seen must never be given twice.
 
+mod absence;
 mod access;
 mod account;
 mod anomaly;

@@ -11,7 +11,7 @@ macro_rules! step {
 }
 
 /// Name and SQL of each step, oldest first.
-const STEPS: [(&str, &str); 15] = [
+const STEPS: [(&str, &str); 16] = [
     step!("0001_first"),
     step!("0002_artifacts"),
     step!("0003_windows"),
@@ -27,6 +27,7 @@ const STEPS: [(&str, &str); 15] = [
     step!("0013_collections"),
     step!("0014_canary"),
     step!("0015_people"),
+    step!("0017_absences"),
 ];
 
 /// All of them. sqlx's own macro would do the same, and compile SQLite a second time for it.

@@ -34,12 +34,13 @@ impl Storage {
             };
         }
         let mut write = self.write(now).await?;
-        let row = sqlx::query("SELECT facts, generation FROM devices WHERE id = $1")
+        let row = sqlx::query("SELECT facts, generation, last_seen FROM devices WHERE id = $1")
             .bind(device.to_string())
             .fetch_optional(&mut *write.transaction)
             .await
             .during("look for a device")?
             .ok_or_else(|| StorageError::UnknownDevice(device.clone()))?;
+        write.note_absence(device, row.time("last_seen")?).await?;
         let known: Facts = row.json("facts")?;
         let mut facts = report.facts.clone().unwrap_or_else(|| known.clone());
         facts.collections.clear();

@@ -6,14 +6,14 @@
 //! in its own zone), and takes its reports as the server does
 //! ([`take_report`](super::take_report())). Chance decides how long a device takes (one of the times
 //! that it or its like took), whether the release fails on it, whether it falls silent, and when
-//! one that is away comes back. How often releases fail is itself known from few devices or many:
+//! one that is away comes back; who goes away does so as it did in a week that was recorded. How often releases fail is itself known from few devices or many:
 //! each run draws a rate that is compatible with them. What was never seen is assumed, and the
 //! [`Basis`] says so.
 //!
 //! What is not played: distribution points and bandwidth limits (but for what they did to the
-//! times that were measured), devices that go away in the midst (but for the same), and what
-//! people do: a run ends where the rollout would wait for one.
+//! times that were measured), and what people do: a run ends where the rollout would wait for one.
 
+mod absence;
 mod behaviour;
 mod device;
 mod dice;
@@ -23,6 +23,7 @@ mod summary;
 
 use serde::{Deserialize, Serialize};
 
+pub use absence::Absence;
 pub use behaviour::{Behaviour, Fared, Timed, Took};
 
 use super::{Exposure, Planning, RolloutPlan};
@@ -238,6 +239,7 @@ fn basis(fleet: &Fleet<'_>, model: &Model, plan: &RolloutPlan) -> Vec<Basis> {
     let devices = fleet.devices.len() as u64;
     let away: Vec<Timestamp> = fleet.devices.iter().filter_map(|it| it.away_since).collect();
     basis.push(basis_of_absence(away.len() as u64, devices, away.iter().min().copied()));
+    basis.push(fleet.calendar.basis());
     if plan.spec.window.is_some() {
         let told = devices - fleet.without_zone;
         let rest = match fleet.without_zone {

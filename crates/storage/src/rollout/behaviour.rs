@@ -20,8 +20,8 @@ const RECEIPTS: i64 = 2_000;
 const ROLLOUTS: i64 = 10;
 
 impl Storage {
-    /// What is recorded of how the fleet behaves: how long the latest accepted orders took, and how
-    /// the devices of the latest finished rollouts fared.
+    /// What is recorded of how the fleet behaves: how long the latest accepted orders took, how
+    /// the devices of the latest finished rollouts fared, and when devices were away.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ impl Storage {
         .await
         .during("read receipts")?;
         let timed = rows.iter().map(timed).collect::<Result<_, _>>()?;
-        Ok(Behaviour { timed, fared: self.fared().await? })
+        Ok(Behaviour { timed, fared: self.fared().await?, absences: self.absences().await? })
     }
 
     async fn fared(&self) -> Result<Fared, StorageError> {

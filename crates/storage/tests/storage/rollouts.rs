@@ -2,7 +2,7 @@
 
 use gofleet_core::advice::Outcome;
 use gofleet_core::order::{Failure, FailureKind};
-use gofleet_core::rollout::forecast::{Behaviour, Fared, Forecasting, Took, forecast};
+use gofleet_core::rollout::forecast::{Absence, Behaviour, Fared, Forecasting, Took, forecast};
 use gofleet_core::rollout::{
     BlastRadius, Command, Previous, RingState, RolloutState, WantKind, command,
 };
@@ -377,4 +377,43 @@ async fn a_forecast_is_kept_beside_its_rollout() {
     bench.storage.keep_forecast(&rollout, &forecast, bench.now).await.unwrap();
     assert_eq!(bench.storage.forecast(&rollout).await.unwrap(), Some(forecast));
     assert_eq!(bench.storage.forecast(&"r99".parse().unwrap()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn absences_are_noted_as_far_as_the_server_listened() {
+    let mut bench = Bench::with_fleet(2).await;
+    let (away, here): (DeviceId, DeviceId) = ("d0".parse().unwrap(), "d1".parse().unwrap());
+    let begin = bench.now;
+    bench.storage.listening_since(begin);
+    for _ in 0..6 {
+        bench.pass(600);
+        bench.storage.touch(&here, bench.now).await.unwrap();
+    }
+    assert_eq!(bench.storage.behaviour().await.unwrap().absences, [], "it has not come back");
+    bench.storage.touch(&away, bench.now).await.unwrap();
+    let hour = Span::from_secs(3600);
+    let first = Absence { device: away.clone(), from: begin, until: begin + hour };
+    assert_eq!(bench.storage.behaviour().await.unwrap().absences, [first.clone()]);
+
+    // The server was down for ten hours, and hears it an hour later.
+    bench.pass(36_000);
+    bench.reopen().await;
+    bench.storage.listening_since(bench.now);
+    bench.pass(3600);
+    bench.storage.touch(&away, bench.now).await.unwrap();
+    bench.storage.touch(&here, bench.now).await.unwrap();
+    let second = |device| Absence {
+        device,
+        from: begin + Span::from_secs(11 * 3600),
+        until: begin + Span::from_secs(12 * 3600),
+    };
+    let mut known = bench.storage.behaviour().await.unwrap().absences;
+    known.sort_by_key(|it| (it.from, it.device.clone()));
+    assert_eq!(known, [first, second(away.clone()), second(here)]);
+
+    // After four weeks they are forgotten.
+    bench.pass(29 * 86_400);
+    bench.storage.touch(&away, bench.now).await.unwrap();
+    let known = bench.storage.behaviour().await.unwrap().absences;
+    assert_eq!(known.len(), 1, "{known:?}");
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::dice::Dice;
-use super::{Basis, Planning};
+use super::{Absence, Basis, Planning};
 use crate::advice::published;
 use crate::anomaly::Class;
 use crate::ids::DeviceId;
@@ -62,6 +62,8 @@ pub struct Behaviour {
     pub timed: Vec<Timed>,
     /// How the latest finished rollouts went.
     pub fared: Fared,
+    /// When devices were away.
+    pub absences: Vec<Absence>,
 }
 
 /// Behaviour, ready to be drawn from.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::absence::Calendar;
 use super::behaviour::{Model, Took};
 use super::{Forecasting, RolloutPlan};
 use crate::anomaly::Class;
@@ -34,6 +35,8 @@ pub(super) struct Fleet<'a> {
     pub(super) sites: Vec<String>,
     /// How many devices have not told their zone.
     pub(super) without_zone: u64,
+    /// When they go away.
+    pub(super) calendar: Calendar,
     zones: Vec<Zone>,
 }
 
@@ -81,6 +84,7 @@ impl<'a> Fleet<'a> {
             orders: Vec::new(),
             sites: Vec::new(),
             without_zone: 0,
+            calendar: Calendar::new(&asked.behaviour.absences, planning.now),
             zones: Vec::new(),
         };
         let mut estimate = Estimate::new(planning);

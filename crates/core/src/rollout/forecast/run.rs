@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use super::HOUR_MS;
+use super::absence::Past;
 use super::behaviour::{Model, Truth, stays_away};
 use super::device::{Fate, Told, obey};
 use super::dice::Dice;
@@ -82,6 +83,8 @@ enum What {
     Wake,
     /// The device is back.
     Back,
+    /// The device goes away, and comes back at this time.
+    Away { until: Timestamp },
     /// The device is held no more.
     LetIn,
     /// The device tells of its order of this generation: the report of this number.
@@ -93,7 +96,11 @@ struct Runner<'a> {
     windows: &'a mut Windows,
     dice: Dice,
     truth: Truth,
+    /// The stretch of the past that is repeated.
+    past: Option<Past>,
     is_here: Vec<bool>,
+    /// Until when a device is away that will tell something.
+    away_until: Vec<Timestamp>,
     /// What each device will tell of its order.
     told: Vec<Vec<Told>>,
     due: BinaryHeap<Reverse<Due>>,
@@ -126,6 +133,8 @@ pub(super) fn run(
         windows,
         dice,
         truth,
+        past: fleet.calendar.draw(dice.about(u64::MAX)),
+        away_until: vec![view.started_at; view.devices.len()],
         is_here: fleet.devices.iter().map(|it| it.away_since.is_none()).collect(),
         told: vec![Vec::new(); view.devices.len()],
         due: BinaryHeap::new(),
@@ -168,6 +177,9 @@ impl Runner<'_> {
                 let mut dice = self.dice.about(place as u64).about(u64::MAX);
                 let at = now + stays_away(now.since(since), &mut dice);
                 self.due.push(Reverse(Due { at, place, what: What::Back }));
+            } else {
+                let next = self.goes_away(place, now);
+                self.due.extend(next.map(Reverse));
             }
             if let Some(KeptOut::Hold(Hold { until: Some(at), .. })) = view.devices[place].kept_out
             {
@@ -179,6 +191,21 @@ impl Runner<'_> {
         if at > now {
             self.due.push(Reverse(Due { at, place: 0, what: What::Wake }));
         }
+    }
+
+    /// The engine looks when a device that is away from then on has been silent for too long.
+    fn look_for_silence(&mut self, place: usize, from: Timestamp) {
+        let at = from + self.fleet.patience().saturating_add(Span::from_millis(1));
+        self.due.push(Reverse(Due { at, place, what: What::Wake }));
+    }
+
+    /// When a device goes away next after a time.
+    fn goes_away(&self, place: usize, after: Timestamp) -> Option<Due> {
+        let view = &self.fleet.view;
+        let device = &view.devices[place].device;
+        let calendar = &self.fleet.calendar;
+        let (at, until) = calendar.next(device, self.past?, view.started_at, after)?;
+        Some(Due { at, place, what: What::Away { until } })
     }
 
     fn ask_engine(&mut self, mut view: RolloutView) -> RolloutView {
@@ -225,6 +252,9 @@ impl Runner<'_> {
         }
         if let (WantKind::Offer, Some(at)) = (want, self.fleet.view.deadline_of(device)) {
             self.due.push(Reverse(Due { at, place, what: What::Wake }));
+        }
+        if !self.is_here[place] {
+            self.look_for_silence(place, self.now);
         }
         let told = obey(self.fleet, place, want, fate, self.now, self.windows);
         self.expect(place, generation, &told);
@@ -275,7 +305,25 @@ impl Runner<'_> {
             What::Wake => true,
             What::Back => {
                 self.is_here[place] = true;
-                true
+                let next = self.goes_away(place, at);
+                self.due.extend(next.map(Reverse));
+                let step = view.devices[place].step;
+                step == Step::Waiting || step.is_in_flight()
+            }
+            What::Away { until } => {
+                (self.is_here[place], self.away_until[place]) = (false, until);
+                self.due.push(Reverse(Due { at: until, place, what: What::Back }));
+                view.devices[place].last_seen = at;
+                if view.devices[place].step.is_in_flight() {
+                    self.look_for_silence(place, at);
+                }
+                false
+            }
+            // What it does meanwhile is told when it is back.
+            What::Told { .. } if at < self.away_until[place] => {
+                let at = self.away_until[place];
+                self.due.push(Reverse(Due { at, place, what }));
+                false
             }
             What::LetIn => {
                 view.devices[place].kept_out = None;

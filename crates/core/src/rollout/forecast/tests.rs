@@ -71,6 +71,7 @@ fn behaviour(fetch: u64, rest: u64, devices: u64, failures: u64) -> Behaviour {
     Behaviour {
         timed: (0..10).map(timed).collect(),
         fared: Fared { devices, failures, silent: 0, attempts: devices },
+        absences: Vec::new(),
     }
 }
 
@@ -294,4 +295,44 @@ fn the_same_question_gets_the_same_answer_within_its_budget() {
     assert!((1..200).contains(&forecast.runs), "{}", forecast.runs);
     let json = serde_json::to_string(&forecast).unwrap();
     assert_eq!(serde_json::from_str::<Forecast>(&json).unwrap(), forecast);
+}
+
+/// Every device was away from 18:00 to 06:00 in each of so many nights.
+fn nights(devices: usize, nights: u64) -> Vec<Absence> {
+    let hours = |hours: u64| Span::from_secs(3600 * hours);
+    let night = |device: usize, night: u64| {
+        let from = NOW - hours(24 * night) + hours(10);
+        Absence { device: self::device(device).id, from, until: from + hours(12) }
+    };
+    let all = (0..devices).flat_map(|device| (1..=nights).map(move |it| night(device, it)));
+    all.collect()
+}
+
+#[test]
+fn devices_go_away_as_they_were_seen_to() {
+    // 55 minutes each, one by one: the eleventh is at work when the night begins.
+    let yaml = "max_in_flight: 1, soak: 0s, silence_after: 1d, rings: [{name: all, rest: true}]";
+    let check = |absences: Vec<Absence>, expect: std::ops::Range<u64>, basis: &str| {
+        let behaviour = Behaviour { absences, ..faultless(1800, 1500) };
+        let forecast = played(yaml, &fleet(13), &behaviour);
+        let minutes = forecast.finish.unwrap().p50.as_millis() / 60_000;
+        assert!(expect.contains(&minutes), "{minutes}");
+        let known = forecast.basis.iter().find(|it| it.what == "when devices go away").unwrap();
+        assert!(known.value.contains(basis), "{known:?}");
+        assert_eq!(known.is_measured, !basis.starts_with("not"));
+    };
+    let (at_once, next_morning) = (715..730, 24 * 60 - 20..24 * 60);
+    check(Vec::new(), at_once.clone(), "not recorded");
+    // One night alone is not a day.
+    check(nights(13, 1), at_once, "not recorded");
+    check(nights(13, 3), next_morning.clone(), "one of the last 2 days, with 39 absences");
+    check(nights(13, 15), next_morning, "one of the last 2 weeks, with 195 absences");
+}
+
+#[test]
+fn who_goes_away_in_the_midst_is_silent() {
+    let yaml = "max_in_flight: 1, soak: 0s, silence_after: 2h, rings: [{name: all, rest: true}]";
+    let behaviour = Behaviour { absences: nights(13, 15), ..faultless(1800, 1500) };
+    let forecast = played(yaml, &fleet(13), &behaviour);
+    assert_eq!((forecast.completed, forecast.stops.len()), (0, 1), "{:?}", forecast.stops);
 }
