@@ -291,6 +291,7 @@ fn planning<'a>(
         releases,
         fleet,
         collections: &[],
+        moving: &[],
         artifacts: &[],
         seed: "figures",
         install_time,

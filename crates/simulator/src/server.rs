@@ -161,6 +161,7 @@ impl Database {
             releases: &releases,
             fleet: &fleet,
             collections: &[],
+            moving: &[],
             artifacts: &[],
             seed: &spec.name,
             install_time: Planning::ASSUMED_INSTALL_TIME,
@@ -206,6 +207,7 @@ impl Database {
                 free_bytes: 0,
                 agent_version: String::new(),
                 active: row.active.clone(),
+                packages: Default::default(),
                 found: Vec::new(),
                 zone: None,
                 labels: [("team".to_owned(), row.team.to_owned())].into(),
@@ -280,6 +282,7 @@ impl Database {
             quarantined_for: None,
             earlier_failures: Vec::new(),
             kept_out: row.kept_out.clone(),
+            unmet: None,
             superseded_by: None,
             bytes_downloaded: 0,
             way: None,
@@ -540,6 +543,7 @@ fn release(version: &str, now: Timestamp) -> Release {
         tree_bytes: 250_000_000,
         origin: String::new(),
         imported_at: now - Span::from_secs(3600),
+        dependencies: Default::default(),
         decision: None,
     }
 }

@@ -124,6 +124,7 @@ impl Bench {
             releases: &releases,
             fleet: &fleet,
             collections: &collections,
+            moving: &[],
             artifacts: &[],
             seed: &spec.name,
             install_time: Planning::ASSUMED_INSTALL_TIME,
@@ -206,6 +207,7 @@ fn new_device(n: usize) -> NewDevice {
         free_bytes: 1 << 40,
         agent_version: "0.1.0".to_owned(),
         active: Some("1.27.2".to_owned()),
+        packages: Default::default(),
         found: Vec::new(),
         zone: None,
         labels: [("site".to_owned(), "berlin".to_owned())].into(),
@@ -243,6 +245,7 @@ fn release(version: &str, content: &[u8]) -> (Release, Manifest) {
         tree_bytes: manifest.tree_bytes(),
         origin: "here".to_owned(),
         imported_at: START,
+        dependencies: Default::default(),
         decision: None,
     };
     (release, manifest)

@@ -360,6 +360,7 @@ impl Engine {
         let may_go = |device: &DeviceView| {
             (device.waits() || self.view.is_released(device, self.now))
                 && device.is_let_in()
+                && device.is_fulfilled()
                 && permits(Guard::OpenRingsOnly, device.ring <= open)
                 && self.view.rings[device.ring as usize].state != RingState::Rehearsing
                 && self.view.was_heard(device, self.now)

@@ -8,15 +8,19 @@ mod error;
 mod left;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 pub use error::PlanError;
 use left::Left;
 
 use super::estimate::Estimate;
+use super::requires::{Fulfilment, unfulfilled};
 use super::validate::validate;
-use super::{Gate, Hearing, LeftOut, PlannedDevice, PlannedRing, Reason, RolloutPlan, RolloutSpec};
+use super::{
+    Gate, Hearing, LeftOut, Moving, PlannedDevice, PlannedRing, Reason, RolloutPlan, RolloutSpec,
+    Unmet,
+};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::facts::Facts;
@@ -40,6 +44,8 @@ pub struct Planning<'a> {
     pub fleet: &'a [FleetDevice],
     /// The collections that selectors may ask for.
     pub collections: &'a [CollectionName],
+    /// What the rollouts bring that have not ended.
+    pub moving: &'a [Moving],
     /// The packs and deltas that there are.
     pub artifacts: &'a [Artifact],
     /// What spreads the devices over the rings; the rollout's name, so that a plan that was shown
@@ -92,6 +98,8 @@ pub enum LeftOutReason {
     NotApproved(ReleaseId, ReleaseStatus),
     /// Another rollout that has not ended has it.
     InAnotherRollout(RolloutId),
+    /// Its packages are not what the release asks for.
+    Packages(Unmet),
     /// No ring takes it.
     NoRing,
 }
@@ -105,6 +113,7 @@ impl LeftOutReason {
             Self::NoRelease(_) => "no_release",
             Self::NotApproved(..) => "not_approved",
             Self::InAnotherRollout(_) => "in_another_rollout",
+            Self::Packages(unmet) => unmet.code(),
             Self::NoRing => "no_ring",
         }
     }
@@ -118,7 +127,23 @@ impl fmt::Display for LeftOutReason {
             Self::NoRelease(platform) => write!(formatter, "no release for {platform}"),
             Self::NotApproved(release, status) => write!(formatter, "{release} is {status}"),
             Self::InAnotherRollout(id) => write!(formatter, "is part of rollout {id}"),
+            Self::Packages(unmet) => write!(formatter, "{unmet}"),
             Self::NoRing => formatter.write_str("no ring takes it"),
+        }
+    }
+}
+
+impl LeftOutReason {
+    /// What its packages are not, if that is the reason.
+    const fn unmet(&self) -> Option<&Unmet> {
+        match self {
+            Self::Packages(unmet) => Some(unmet),
+            Self::AlreadyActive(_)
+            | Self::NewerActive(_)
+            | Self::NoRelease(_)
+            | Self::NotApproved(..)
+            | Self::InAnotherRollout(_)
+            | Self::NoRing => None,
         }
     }
 }
@@ -209,6 +234,8 @@ struct Rings {
     staying: Vec<Vec<usize>>,
     /// For each picked device, why it does not move, if so.
     reasons: Vec<Option<LeftOutReason>>,
+    /// Of those that move: who waits for a package first.
+    waiting: HashMap<usize, Unmet>,
 }
 
 impl Rings {
@@ -217,8 +244,7 @@ impl Rings {
         releases: &BTreeMap<&Platform, &Release>,
         picked: &[&FleetDevice],
     ) -> Self {
-        let reason = |device: &&FleetDevice| reason_to_stay(planning.spec, releases, device);
-        let mut reasons: Vec<Option<LeftOutReason>> = picked.iter().map(reason).collect();
+        let (mut reasons, waiting) = reasons(planning, releases, picked);
         let positions = picked.iter().map(|device| position(planning.seed, &device.id)).collect();
         let mut left = Left::new(picked, positions);
         let (mut moving, mut staying) = (Vec::new(), Vec::new());
@@ -233,7 +259,7 @@ impl Rings {
         for place in left.places() {
             reasons[place].get_or_insert(LeftOutReason::NoRing);
         }
-        Self { moving, staying, reasons }
+        Self { moving, staying, reasons, waiting }
     }
 
     fn into_plan<'a>(
@@ -244,7 +270,8 @@ impl Rings {
     ) -> Result<RolloutPlan, PlanError> {
         let left_out = self.left_out(picked);
         if self.moving.iter().all(Vec::is_empty) {
-            return Err(PlanError::NothingToDo { left_out });
+            let unmet = self.reasons.iter().flatten().filter_map(LeftOutReason::unmet);
+            return Err(unfulfilled(unmet).unwrap_or(PlanError::NothingToDo { left_out }));
         }
         self.check(planning.spec)?;
         let (mut rings, mut estimate) = (Vec::new(), Estimate::new(planning));
@@ -252,6 +279,7 @@ impl Rings {
             let devices: Vec<&FleetDevice> = moving.iter().map(|at| picked[*at]).collect();
             rings.push(planned_ring(planning, &mut estimate, &spec.name, releases, &devices));
         }
+        self.note_waiting(&mut rings);
         Ok(RolloutPlan {
             spec: planning.spec.clone(),
             releases: approved(releases),
@@ -263,6 +291,16 @@ impl Rings {
             expected: Span::from_millis(rings.iter().map(|it| it.expected.as_millis()).sum()),
             rings,
         })
+    }
+
+    fn note_waiting(&self, rings: &mut [PlannedRing]) {
+        let places = self.moving.iter().flatten();
+        let devices = rings.iter_mut().flat_map(|ring| &mut ring.devices);
+        for (place, device) in places.zip(devices).filter(|_| !self.waiting.is_empty()) {
+            let unmet = self.waiting.get(place);
+            device.waits_for = unmet.and_then(|unmet| unmet.waits_for().cloned());
+            device.waits = unmet.map(Reason::from);
+        }
     }
 
     fn left_out(&self, picked: &[&FleetDevice]) -> Vec<LeftOut> {
@@ -327,10 +365,29 @@ fn check_rate(ring: &str, gate: &Gate, devices: usize) -> Result<(), PlanError> 
     }
 }
 
+/// For each picked device, why it does not move, if so; and who of the others waits for a package.
+fn reasons(
+    planning: &Planning<'_>,
+    releases: &BTreeMap<&Platform, &Release>,
+    picked: &[&FleetDevice],
+) -> (Vec<Option<LeftOutReason>>, HashMap<usize, Unmet>) {
+    let mut fulfilment = Fulfilment::new(planning.releases, planning.moving);
+    let mut waiting = HashMap::new();
+    let reasons = picked.iter().enumerate().map(|(place, device)| {
+        let release = releases.get(&device.facts.platform);
+        let unmet = release.and_then(|release| fulfilment.unmet(release, device));
+        let reason = reason_to_stay(planning.spec, releases, device, unmet.as_ref());
+        waiting.extend(unmet.filter(|_| reason.is_none()).map(|unmet| (place, unmet)));
+        reason
+    });
+    (reasons.collect(), waiting)
+}
+
 pub(super) fn reason_to_stay(
     spec: &RolloutSpec,
     releases: &BTreeMap<&Platform, &Release>,
     device: &FleetDevice,
+    unmet: Option<&Unmet>,
 ) -> Option<LeftOutReason> {
     let facts = &device.facts;
     let Some(release) = releases.get(&facts.platform) else {
@@ -339,17 +396,22 @@ pub(super) fn reason_to_stay(
     if release.status != ReleaseStatus::Approved {
         return Some(LeftOutReason::NotApproved(release.release.id.clone(), release.status));
     }
-    if let Some(active) = &facts.active {
+    if let Some(active) = facts.version_of(&spec.package) {
         match version::compare(active, &spec.version) {
-            Ordering::Equal => return Some(LeftOutReason::AlreadyActive(active.clone())),
+            Ordering::Equal => return Some(LeftOutReason::AlreadyActive(active.to_owned())),
             Ordering::Greater if detects(Guard::NewerStays, !spec.allow_downgrade) => {
-                return Some(LeftOutReason::NewerActive(active.clone()));
+                return Some(LeftOutReason::NewerActive(active.to_owned()));
             }
             Ordering::Greater | Ordering::Less => {}
         }
     }
-    let busy = device.busy_with.clone().filter(|_| detects(Guard::BusyElsewhere, true));
-    busy.map(LeftOutReason::InAnotherRollout)
+    let awaited = unmet.and_then(Unmet::waits_for);
+    let busy = device.busy_with.as_ref().filter(|busy| Some(*busy) != awaited);
+    if let Some(busy) = busy.filter(|_| detects(Guard::BusyElsewhere, true)) {
+        return Some(LeftOutReason::InAnotherRollout(busy.clone()));
+    }
+    let lacking = unmet.filter(|unmet| unmet.waits_for().is_none());
+    lacking.cloned().map(LeftOutReason::Packages)
 }
 
 fn approved(releases: &BTreeMap<&Platform, &Release>) -> Vec<ReleaseId> {
@@ -369,9 +431,11 @@ fn planned_ring<'a>(
         device: device.id.clone(),
         hostname: device.facts.hostname.clone(),
         release: release(device).release.id.clone(),
-        active: device.facts.active.clone(),
+        active: device.facts.version_of(&planning.spec.package).map(str::to_owned),
         offline_since: planning.is_offline(device).then_some(device.last_seen),
         kept_out: device.kept_out.as_ref().map(Reason::from),
+        waits_for: None,
+        waits: None,
     });
     PlannedRing {
         name: name.to_owned(),
@@ -422,6 +486,13 @@ fn warnings(planning: &Planning<'_>, rings: &[PlannedRing]) -> Vec<String> {
     if kept_out > 0 {
         warnings.push(format!(
             "held or in quarantine: {kept_out} of the devices, held apart until they are let in"
+        ));
+    }
+    let waiting = devices().filter(|device| device.waits_for.is_some()).count();
+    if waiting > 0 {
+        warnings.push(format!(
+            "waiting for a package: {waiting} of the devices, until the rollout has ended that \
+             brings it"
         ));
     }
     let is_known = |version: &String| {

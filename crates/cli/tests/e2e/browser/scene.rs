@@ -66,7 +66,7 @@ impl Scene {
         let path = self.fleet.folder().join(format!("go{version}.zip"));
         std::fs::write(&path, archive::zip(&archive::small_go(version))).unwrap();
         let origin = format!("go{version}.linux-amd64.zip");
-        let upload = self.administrator.upload(&path, &origin, None, |_| {});
+        let upload = self.administrator.upload(&path, &origin, None, &Default::default(), |_| {});
         self.runtime.block_on(upload).unwrap();
     }
 
@@ -167,6 +167,7 @@ fn facts(hostname: &str, (key, value): (&str, &str)) -> Facts {
         free_bytes: 182_300_000_000,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         active: Some(OLD.to_owned()),
+        packages: Default::default(),
         found: vec![FoundGo {
             version: OLD.to_owned(),
             path: format!("/opt/gofleet/releases/go-{OLD}-linux-amd64"),
