@@ -13,7 +13,7 @@ use gofleet_core::rollout::{
 use gofleet_core::time::{Span, Timestamp};
 
 use crate::dice::Dice;
-use crate::server::{Database, Row, releases};
+use crate::server::{AGENT, Database, Row, releases};
 
 /// How often a rollout is simulated for one figure.
 const RUNS: u64 = 1000;
@@ -249,6 +249,7 @@ fn fleet(devices: u32) -> Vec<FleetDevice> {
         last_seen: start(),
         is_enrolled: true,
         team: "a",
+        agent: AGENT,
         kept_out: None,
         orders: Vec::new(),
     };

@@ -82,6 +82,7 @@ invariants! {
     POSTPONED = 38, "users postpone only as often as allowed, and not beyond the deadline";
     SIGNALS = 39, "a ring with a canary passes only if its devices are shown to be no worse";
     REHEARSED = 40, "a ring that rehearses passes only after its devices went back";
+    PACKAGES = 41, "nobody is ordered a release whose packages the device is not known to have";
     PICTURE = 32, "with faults ended, the server knows what is active where";
 }
 

@@ -7,7 +7,7 @@ use gofleet_core::rollout::{Command, command};
 use super::{Crash, Event, Held, World};
 use crate::invariant;
 use crate::scenario::{Fault, VERSIONS};
-use crate::server::{Server, release_id};
+use crate::server::{AGENT, OLD_AGENT, Server, release_id};
 
 impl World<'_> {
     pub(super) fn begin_fault(&mut self, place: usize) -> Held {
@@ -61,7 +61,8 @@ impl World<'_> {
             | Fault::ByHand { .. }
             | Fault::Held { .. }
             | Fault::Enrols { .. }
-            | Fault::Relabelled { .. } => {}
+            | Fault::Relabelled { .. }
+            | Fault::OldAgent { .. } => {}
         }
         Ok(())
     }
@@ -102,6 +103,10 @@ impl World<'_> {
                 it.has_news = true;
                 self.deliver(device);
             }
+            Fault::OldAgent { for_ms, .. } => {
+                self.replace_agent(device, OLD_AGENT);
+                self.later(*for_ms, Event::FaultEnds { place });
+            }
             Fault::Partition { .. }
             | Fault::ServerDown { .. }
             | Fault::Restored { .. }
@@ -112,6 +117,12 @@ impl World<'_> {
             | Fault::Emergency { .. }
             | Fault::Asked { .. } => {}
         }
+    }
+
+    fn replace_agent(&mut self, device: usize, agent: &'static str) {
+        self.devices[device].agent = agent;
+        self.devices[device].has_news = true;
+        self.deliver(device);
     }
 
     /// Somebody at the device makes another release active.
@@ -156,6 +167,11 @@ impl World<'_> {
             Fault::Held { device, .. } => {
                 if let Some(device) = self.by_number.get(device).copied() {
                     self.let_in(device);
+                }
+            }
+            Fault::OldAgent { device, .. } => {
+                if let Some(device) = self.by_number.get(device).copied() {
+                    self.replace_agent(device, AGENT);
                 }
             }
             Fault::Emergency { .. } => self.servers[self.current].database.emergency = None,
@@ -271,7 +287,8 @@ pub fn concerned(fault: &Fault) -> Option<u32> {
         | Fault::ByHand { device, .. }
         | Fault::Held { device, .. }
         | Fault::Enrols { device }
-        | Fault::Relabelled { device } => Some(*device),
+        | Fault::Relabelled { device }
+        | Fault::OldAgent { device, .. } => Some(*device),
         Fault::Partition { .. }
         | Fault::ServerDown { .. }
         | Fault::Restored { .. }
