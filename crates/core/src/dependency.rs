@@ -164,6 +164,32 @@ impl Dependencies {
     pub const fn is_empty(&self) -> bool {
         self.requires.is_empty() && self.conflicts.is_empty()
     }
+
+    /// In words the first thing asked for that a device is not by its own word, if there is one.
+    /// What is asked of the package `own` is left out: the release replaces that.
+    pub fn refused_by(
+        &self,
+        own: &PackageName,
+        version_of: impl Fn(&PackageName) -> Option<String>,
+    ) -> Option<String> {
+        let foreign = |list: &'_ [Requirement]| -> Vec<(Requirement, Option<String>)> {
+            let others = list.iter().filter(|it| it.package != *own);
+            others.map(|it| (it.clone(), version_of(&it.package))).collect()
+        };
+        let is_within = |it: &(Requirement, Option<String>)| {
+            it.1.as_ref().is_some_and(|version| it.0.versions.contains(version))
+        };
+        let missing = foreign(&self.requires).into_iter().find(|it| !is_within(it));
+        if let Some((requirement, version)) = missing {
+            let has = version.unwrap_or_else(|| "none".to_owned());
+            return Some(format!("requires {requirement}, and this device has {has}"));
+        }
+        let shunned = foreign(&self.conflicts).into_iter().find(is_within);
+        shunned.map(|(conflict, version)| {
+            let has = version.unwrap_or_default();
+            format!("conflicts with {conflict}, and this device has {has}")
+        })
+    }
 }
 
 impl fmt::Display for Dependencies {
@@ -207,6 +233,32 @@ mod tests {
         check("gofleet-agent>0.1.0,<=0.2.0", &["0.1.1", "0.2.0"], &["0.1.0", "0.2.1"]);
         check("go=1.27.3", &["1.27.3"], &["1.27.2", "1.27.4"]);
         check("golangci-lint", &["2.5.0", "whatever"], &[]);
+    }
+
+    #[test]
+    fn a_device_refuses_by_what_it_has_itself() {
+        #[track_caller]
+        fn check(requires: &[&str], conflicts: &[&str], expect: Option<&str>) {
+            let list = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+            let asked = Dependencies { requires: list(requires), conflicts: list(conflicts) };
+            let version_of = |package: &PackageName| {
+                (package.as_str() == "gofleet-agent").then(|| "0.2.0".to_owned())
+            };
+            let refused = asked.refused_by(&"go".parse().unwrap(), version_of);
+            assert_eq!(refused.as_deref(), expect);
+        }
+        check(&["gofleet-agent>=0.2.0", "go>=9"], &["gofleet-agent<0.2.0", "ruff"], None);
+        check(
+            &["gofleet-agent>=0.3"],
+            &[],
+            Some("requires gofleet-agent>=0.3, and this device has 0.2.0"),
+        );
+        check(&["ruff"], &[], Some("requires ruff, and this device has none"));
+        check(
+            &[],
+            &["gofleet-agent"],
+            Some("conflicts with gofleet-agent, and this device has 0.2.0"),
+        );
     }
 
     #[test]

@@ -20,6 +20,8 @@ mod late;
 mod published;
 #[path = "storage/reports.rs"]
 mod reports;
+#[path = "storage/requires.rs"]
+mod requires;
 #[path = "storage/rollouts.rs"]
 mod rollouts;
 
@@ -119,12 +121,13 @@ impl Bench {
             (self.storage.releases().await.unwrap(), self.storage.fleet(self.now).await.unwrap());
         let collections = self.storage.collections().await.unwrap();
         let collections: Vec<_> = collections.into_iter().map(|it| it.name).collect();
+        let moving = self.storage.moving().await.unwrap();
         plan(&Planning {
             spec,
             releases: &releases,
             fleet: &fleet,
             collections: &collections,
-            moving: &[],
+            moving: &moving,
             artifacts: &[],
             seed: &spec.name,
             install_time: Planning::ASSUMED_INSTALL_TIME,
