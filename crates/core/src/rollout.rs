@@ -56,7 +56,7 @@ pub use late::{Latecomer, latecomers};
 pub use plan::{FleetDevice, LeftOutReason, PlanError, Planning, plan};
 pub use preview::{Preview, preview};
 pub use publish::assign;
-pub use requires::{Chain, Link, Moving, Relations, Unmet, UnmetKind};
+pub use requires::{Chain, Fulfilment, Link, Moving, Relations, Unmet, UnmetKind};
 pub use rings::{InvalidRing, parse_rings};
 pub use spec::{Gate, Late, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
 pub use status::{

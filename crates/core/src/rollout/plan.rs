@@ -239,10 +239,10 @@ struct Rings {
 }
 
 impl Rings {
-    fn assign(
-        planning: &Planning<'_>,
-        releases: &BTreeMap<&Platform, &Release>,
-        picked: &[&FleetDevice],
+    fn assign<'a>(
+        planning: &Planning<'a>,
+        releases: &BTreeMap<&'a Platform, &'a Release>,
+        picked: &[&'a FleetDevice],
     ) -> Self {
         let (mut reasons, waiting) = reasons(planning, releases, picked);
         let positions = picked.iter().map(|device| position(planning.seed, &device.id)).collect();
@@ -366,16 +366,18 @@ fn check_rate(ring: &str, gate: &Gate, devices: usize) -> Result<(), PlanError> 
 }
 
 /// For each picked device, why it does not move, if so; and who of the others waits for a package.
-fn reasons(
-    planning: &Planning<'_>,
-    releases: &BTreeMap<&Platform, &Release>,
-    picked: &[&FleetDevice],
+fn reasons<'a>(
+    planning: &Planning<'a>,
+    releases: &BTreeMap<&'a Platform, &'a Release>,
+    picked: &[&'a FleetDevice],
 ) -> (Vec<Option<LeftOutReason>>, HashMap<usize, Unmet>) {
-    let mut fulfilment = Fulfilment::new(planning.releases, planning.moving);
+    let mut fulfilment = Fulfilment::of(planning.releases);
     let mut waiting = HashMap::new();
     let reasons = picked.iter().enumerate().map(|(place, device)| {
+        let is_its = |it: &&Moving| Some(&it.rollout) == device.busy_with.as_ref();
+        let coming = planning.moving.iter().find(is_its);
         let release = releases.get(&device.facts.platform);
-        let unmet = release.and_then(|release| fulfilment.unmet(release, device));
+        let unmet = release.and_then(|it| fulfilment.unmet(it, &device.facts, coming));
         let reason = reason_to_stay(planning.spec, releases, device, unmet.as_ref());
         waiting.extend(unmet.filter(|_| reason.is_none()).map(|unmet| (place, unmet)));
         reason

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashMap};
 
 pub use chain::{Chain, Link, Unmet, UnmetKind};
 
-use super::{FleetDevice, PlanError};
+use super::PlanError;
 use crate::dependency::Requirement;
 use crate::facts::Facts;
 use crate::ids::{PackageName, ReleaseId, RolloutId};
@@ -294,17 +294,17 @@ fn first_worst(unmet: impl IntoIterator<Item = Unmet>) -> Option<Unmet> {
     unmet.into_iter().min_by_key(|it| Reverse(it.kind.rank()))
 }
 
-/// Why devices may not get a rollout's release, looked at once for all that are alike.
+/// Why devices may not get releases, looked at once for all that are alike.
 #[derive(Debug)]
-pub(super) struct Fulfilment<'a> {
+pub struct Fulfilment<'a> {
     relations: Relations<'a>,
-    moving: &'a [Moving],
     known: HashMap<Kind<'a>, Option<Unmet>>,
 }
 
-/// What devices have in common that fulfil alike: platform, Go, agent, further packages, and the
-/// rollout that they are in.
+/// What devices have in common that fulfil alike: release, platform, Go, agent, further packages,
+/// and the rollout that is bringing something.
 type Kind<'a> = (
+    &'a ReleaseId,
     &'a Platform,
     Option<&'a str>,
     &'a str,
@@ -313,23 +313,32 @@ type Kind<'a> = (
 );
 
 impl<'a> Fulfilment<'a> {
-    pub(super) fn new(catalog: &'a [Release], moving: &'a [Moving]) -> Self {
-        Self { relations: Relations::of(catalog), moving, known: HashMap::new() }
+    /// By what the releases of a catalog ask for.
+    pub fn of(catalog: &'a [Release]) -> Self {
+        Self { relations: Relations::of(catalog), known: HashMap::new() }
     }
 
-    pub(super) fn unmet(&mut self, release: &Release, device: &'a FleetDevice) -> Option<Unmet> {
-        if self.relations.is_empty() {
+    /// Whether no release asks for anything.
+    pub const fn is_empty(&self) -> bool {
+        self.relations.is_empty()
+    }
+
+    /// As [`Relations::unmet`].
+    pub fn unmet(
+        &mut self,
+        release: &'a Release,
+        facts: &'a Facts,
+        coming: Option<&'a Moving>,
+    ) -> Option<Unmet> {
+        if self.is_empty() {
             return None;
         }
-        let (facts, busy) = (&device.facts, device.busy_with.as_ref());
         let (active, agent) = (facts.active.as_deref(), facts.agent_version.as_str());
-        let kind = (&facts.platform, active, agent, &facts.packages, busy);
-        let Self { relations, moving, known } = self;
-        let look = || {
-            let coming = moving.iter().find(|it| Some(&it.rollout) == busy);
-            relations.unmet(release, facts, coming)
-        };
-        known.entry(kind).or_insert_with(look).clone()
+        let rollout = coming.map(|it| &it.rollout);
+        let id = &release.release.id;
+        let kind = (id, &facts.platform, active, agent, &facts.packages, rollout);
+        let Self { relations, known } = self;
+        known.entry(kind).or_insert_with(|| relations.unmet(release, facts, coming)).clone()
     }
 }
 

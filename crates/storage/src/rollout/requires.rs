@@ -7,7 +7,7 @@ use gofleet_core::facts::Facts;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::Step;
 use gofleet_core::release::Release;
-use gofleet_core::rollout::{DeviceView, Moving, Relations, RolloutSpec};
+use gofleet_core::rollout::{DeviceView, Fulfilment, Moving, RolloutSpec};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
@@ -44,8 +44,8 @@ pub(super) async fn note_unmet(
     catalog: &[Release],
     devices: &mut [DeviceView],
 ) -> Result<(), StorageError> {
-    let relations = Relations::of(catalog);
-    if relations.is_empty() {
+    let mut fulfilment = Fulfilment::of(catalog);
+    if fulfilment.is_empty() {
         return Ok(());
     }
     let facts = facts(&mut *connection, rollout).await?;
@@ -56,7 +56,7 @@ pub(super) async fn note_unmet(
         let Some(release) = releases.get(&device.release) else { continue };
         let unmet = facts
             .get(&device.device)
-            .and_then(|facts| relations.unmet(release, facts, coming.get(&device.device)));
+            .and_then(|facts| fulfilment.unmet(release, facts, coming.get(&device.device)));
         device.unmet = unmet.map(Box::new);
     }
     Ok(())
