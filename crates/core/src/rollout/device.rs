@@ -123,6 +123,12 @@ impl DeviceView {
         permits(Guard::Requirements, self.unmet.is_none())
     }
 
+    /// Whether it has no order yet, and a rollout is bringing what its release requires.
+    pub(super) fn awaits_package(&self) -> bool {
+        let awaited = self.unmet.as_ref().and_then(|unmet| unmet.waits_for());
+        awaited.is_some() && self.waits()
+    }
+
     /// Whether its packages are not what its release asks for, and no rollout is changing that.
     pub(super) fn lacks_packages(&self) -> bool {
         self.unmet.as_ref().is_some_and(|unmet| unmet.waits_for().is_none())

@@ -44,6 +44,10 @@ impl UnmetKind {
 }
 
 impl Unmet {
+    /// Every kind of reason.
+    pub const CODES: [&str; 4] =
+        ["waits_for_package", "package_missing", "package_conflict", "package_cycle"];
+
     /// The kind of reason, like `waits_for_package`.
     pub const fn code(&self) -> &'static str {
         match self.kind {

@@ -35,6 +35,21 @@ fn who_waits_for_a_package_is_waited_for() {
 }
 
 #[test]
+fn a_rollout_is_not_over_while_somebody_waits_for_a_package() {
+    let mut world = two_rings(", gate: {min_successes: 1}", [2, 2]);
+    world.view.devices[1].unmet = waits();
+    world.run_until(|view| view.current_ring() == 2);
+    for _ in 0..20 {
+        assert_eq!(world.tick(), []);
+        world.pass(Span::from_secs(1));
+    }
+    assert_eq!((world.view.state, world.steps()[1]), (RolloutState::Running, Step::Waiting));
+    world.view.devices[1].unmet = None;
+    world.run_until(|view| view.state == RolloutState::Completed);
+    assert_eq!(world.steps()[1], Step::Accepted);
+}
+
+#[test]
 fn who_lacks_a_package_is_held_apart() {
     for kind in [UnmetKind::Missing, UnmetKind::Nowhere, UnmetKind::Conflict, UnmetKind::Cycle] {
         let mut world = two_rings("", [3, 2]);
