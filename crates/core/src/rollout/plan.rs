@@ -6,13 +6,14 @@
 
 mod error;
 mod left;
+mod reason;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 pub use error::PlanError;
 use left::Left;
+pub use reason::LeftOutReason;
 
 use super::estimate::Estimate;
 use super::requires::{Fulfilment, unfulfilled};
@@ -83,81 +84,6 @@ pub struct FleetDevice {
     pub busy_with: Option<RolloutId>,
     /// Why it is kept out of rollouts, while it is.
     pub kept_out: Option<KeptOut>,
-}
-
-/// Why a device that is picked will not move.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeftOutReason {
-    /// The version is active already.
-    AlreadyActive(String),
-    /// A newer version is active.
-    NewerActive(String),
-    /// The catalog has the version for other platforms only.
-    NoRelease(Platform),
-    /// The release for its platform is not approved.
-    NotApproved(ReleaseId, ReleaseStatus),
-    /// Another rollout that has not ended has it.
-    InAnotherRollout(RolloutId),
-    /// Its packages are not what the release asks for.
-    Packages(Unmet),
-    /// No ring takes it.
-    NoRing,
-}
-
-impl LeftOutReason {
-    /// The kind of reason, like `already_active`.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::AlreadyActive(_) => "already_active",
-            Self::NewerActive(_) => "newer_active",
-            Self::NoRelease(_) => "no_release",
-            Self::NotApproved(..) => "not_approved",
-            Self::InAnotherRollout(_) => "in_another_rollout",
-            Self::Packages(unmet) => unmet.code(),
-            Self::NoRing => "no_ring",
-        }
-    }
-}
-
-impl fmt::Display for LeftOutReason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AlreadyActive(version) => write!(formatter, "has {version} active already"),
-            Self::NewerActive(version) => write!(formatter, "has the newer {version} active"),
-            Self::NoRelease(platform) => write!(formatter, "no release for {platform}"),
-            Self::NotApproved(release, status) => write!(formatter, "{release} is {status}"),
-            Self::InAnotherRollout(id) => write!(formatter, "is part of rollout {id}"),
-            Self::Packages(unmet) => write!(formatter, "{unmet}"),
-            Self::NoRing => formatter.write_str("no ring takes it"),
-        }
-    }
-}
-
-impl LeftOutReason {
-    /// What its packages are not, if that is the reason.
-    const fn unmet(&self) -> Option<&Unmet> {
-        match self {
-            Self::Packages(unmet) => Some(unmet),
-            Self::AlreadyActive(_)
-            | Self::NewerActive(_)
-            | Self::NoRelease(_)
-            | Self::NotApproved(..)
-            | Self::InAnotherRollout(_)
-            | Self::NoRing => None,
-        }
-    }
-}
-
-impl From<&LeftOutReason> for Reason {
-    fn from(reason: &LeftOutReason) -> Self {
-        Self { code: reason.code().to_owned(), text: reason.to_string() }
-    }
-}
-
-impl From<&KeptOut> for Reason {
-    fn from(kept_out: &KeptOut) -> Self {
-        Self { code: kept_out.code().to_owned(), text: kept_out.to_string() }
-    }
 }
 
 /// Plans a rollout: who moves in which ring, who does not and why, how much and how long.
