@@ -299,6 +299,8 @@ fn first_worst(unmet: impl IntoIterator<Item = Unmet>) -> Option<Unmet> {
 pub struct Fulfilment<'a> {
     relations: Relations<'a>,
     known: HashMap<Kind<'a>, Option<Unmet>>,
+    /// The kind that was asked for last and fulfils all: neighbours are mostly alike.
+    last: Option<Kind<'a>>,
 }
 
 /// What devices have in common that fulfil alike: release, platform, Go, agent, further packages,
@@ -315,7 +317,7 @@ type Kind<'a> = (
 impl<'a> Fulfilment<'a> {
     /// By what the releases of a catalog ask for.
     pub fn of(catalog: &'a [Release]) -> Self {
-        Self { relations: Relations::of(catalog), known: HashMap::new() }
+        Self { relations: Relations::of(catalog), known: HashMap::new(), last: None }
     }
 
     /// Whether no release asks for anything.
@@ -337,8 +339,15 @@ impl<'a> Fulfilment<'a> {
         let rollout = coming.map(|it| &it.rollout);
         let id = &release.release.id;
         let kind = (id, &facts.platform, active, agent, &facts.packages, rollout);
-        let Self { relations, known } = self;
-        known.entry(kind).or_insert_with(|| relations.unmet(release, facts, coming)).clone()
+        if self.last == Some(kind) {
+            return None;
+        }
+        let Self { relations, known, last } = self;
+        let unmet = known.entry(kind).or_insert_with(|| relations.unmet(release, facts, coming));
+        if unmet.is_none() {
+            *last = Some(kind);
+        }
+        unmet.clone()
     }
 }
 
