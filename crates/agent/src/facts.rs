@@ -31,6 +31,7 @@ pub fn gather(
         free_bytes: free_space(root.path()).unwrap_or(0),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         active: active_version(root),
+        packages: Default::default(),
         found: find_go(root, places),
         zone: Some(zone().to_string()),
         labels: labels.clone(),

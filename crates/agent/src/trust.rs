@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use gofleet_api::{Client as Server, SealedOrder, trust as token};
 use gofleet_core::agent::Seen;
+use gofleet_core::dependency::Dependencies;
 use gofleet_core::digest::Digest;
+use gofleet_core::facts::{AGENT, GO};
+use gofleet_core::ids::{PackageName, ReleaseId};
 use gofleet_core::order::{Failure, FailureKind, Order, Step};
 use gofleet_core::release::ReleaseRef;
 use gofleet_core::seal::Seal;
@@ -28,6 +31,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::backoff::{Backoff, random};
 use crate::device::{Device, agent_folder, now};
+use crate::facts::active_version;
 use crate::soak::with_causes;
 use crate::{AgentConfig, AgentError};
 
@@ -49,6 +53,14 @@ pub enum TrustFailure {
     /// The server has not signed the order.
     #[error("this device obeys signed orders only")]
     Order(#[source] OrderError),
+    /// The release asks for packages that this device does not have.
+    #[error("{release} {reason}")]
+    Packages {
+        /// The release.
+        release: ReleaseId,
+        /// What it asks for, and what this device has.
+        reason: String,
+    },
     /// The seal of an order cannot be kept.
     #[error("cannot write {}", path.display())]
     Keep {
@@ -64,7 +76,9 @@ impl TrustFailure {
     /// As it is reported.
     pub fn at(&self, step: Step) -> Failure {
         let kind = match self {
-            Self::Unapproved(_) | Self::Order(OrderError::NotSealed | OrderError::NotByServer) => {
+            Self::Unapproved(_)
+            | Self::Packages { .. }
+            | Self::Order(OrderError::NotSealed | OrderError::NotByServer) => {
                 FailureKind::Unapproved
             }
             Self::Metadata(_) | Self::Order(OrderError::Expired { .. }) => FailureKind::Untrusted,
@@ -136,6 +150,10 @@ impl Device {
         let Some(client) = self.trust.pinned().await? else { return Ok(()) };
         let (trusted, target) = self.approval_of(&client, wanted).await?;
         approval::check(target.as_ref(), wanted, None).map_err(TrustFailure::Unapproved)?;
+        self.has_packages(
+            wanted,
+            &target.as_ref().map(approval::dependencies).unwrap_or_default(),
+        )?;
         let root = trusted.root();
         let verified = |seal: Option<&Seal>| {
             order::verify(root, order, seal)?;
@@ -148,6 +166,19 @@ impl Device {
         let seal = again.and_then(|answer| answer.seal).ok_or(TrustFailure::Order(error))?;
         verified(Some(&seal)).map_err(TrustFailure::Order)?;
         self.keep_seal(order, seal)
+    }
+
+    /// Whether this device has the packages that its approvers have signed a release to ask for,
+    /// whatever the server believes of them.
+    fn has_packages(&self, wanted: &ReleaseRef, asked: &Dependencies) -> Result<(), TrustFailure> {
+        let version_of = |package: &PackageName| match package.as_str() {
+            GO => active_version(&self.root),
+            AGENT => Some(env!("CARGO_PKG_VERSION").to_owned()),
+            _ => None,
+        };
+        let refused = asked.refused_by(&wanted.package, version_of);
+        let release = wanted.id.clone();
+        refused.map_or(Ok(()), |reason| Err(TrustFailure::Packages { release, reason }))
     }
 
     /// What approvers say of a release: as the server tells it today, else as it is stored, for as

@@ -21,6 +21,7 @@ use gofleet_api::{
     EnrolRequest, EnrolResponse, IssuedCertificate, Problem, ProblemCode, SealedOrder,
 };
 use gofleet_core::bandwidth::Bandwidth;
+use gofleet_core::dependency::Dependencies;
 use gofleet_core::digest::Digest;
 use gofleet_core::offer::{Offer, Postpone, Publish};
 use gofleet_core::order::{Failure, FailureKind, Order, Report, Want};
@@ -292,6 +293,27 @@ async fn an_owned_server_runs_no_other_command_than_was_signed() {
     theft.repository.publish_releases();
     theft.sign_online();
     theft.fails(theft.sealed(theft.order(&scripted, 1)), Unapproved, "another command").await;
+}
+
+#[tokio::test]
+async fn a_device_runs_nothing_that_was_signed_to_ask_for_what_it_has_not() {
+    let mut theft = Theft::start().await;
+    let own = env!("CARGO_PKG_VERSION");
+    let sign = |theft: &mut Theft, requires: String| {
+        let (asking, manifest) = release("1.27.4", "good");
+        let requires = vec![requires.parse().unwrap()];
+        let asked = Dependencies { requires, conflicts: Vec::new() };
+        let target = approval::target_asking(&asking, &manifest, None, asked);
+        theft.repository.releases.insert(approval::path(&asking), target);
+        theft.repository.publish_releases();
+        theft.sign_online();
+        asking
+    };
+    let asking = sign(&mut theft, "gofleet-agent>=99".to_owned());
+    let words = "requires gofleet-agent>=99, and this device has";
+    theft.fails(theft.sealed(theft.order(&asking, 1)), Unapproved, words).await;
+    let asking = sign(&mut theft, format!("gofleet-agent>={own}"));
+    theft.is_allowed(theft.sealed(theft.order(&asking, 2))).await;
 }
 
 #[tokio::test]

@@ -22,6 +22,10 @@ pub const API_PREFIX: &str = "/api/v1";
 pub const SHA256_HEADER: &str = "x-gofleet-sha256";
 /// The header in which an upload names where the archive came from: a file name or an address.
 pub const ORIGIN_HEADER: &str = "x-gofleet-origin";
+/// What the release in an upload requires, like `gofleet-agent>=0.2.0; golangci-lint>=2, <3`.
+pub const REQUIRES_HEADER: &str = "x-gofleet-requires";
+/// What it conflicts with, in the same form.
+pub const CONFLICTS_HEADER: &str = "x-gofleet-conflicts";
 /// The header in which an agent names the run of its process, so that two machines with one key are
 /// told apart.
 pub const RUN_HEADER: &str = "x-gofleet-run";

@@ -206,7 +206,7 @@ async fn import(
     for archive in archives {
         let source =
             Source { path: archive.path.clone(), origin: archive.origin.clone(), sha256: None };
-        let release = upload(client, &source, printer).await?.release;
+        let release = upload(client, &source, &Default::default(), printer).await?.release;
         let (id, version) = (&release.release.id, &release.release.version);
         let here = Platform::of_this_program();
         if *version != archive.version || release.release.platform != here {

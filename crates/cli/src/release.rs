@@ -171,8 +171,8 @@ fn describe_artifact(artifact: &Artifact, releases: &[Release]) -> String {
 }
 
 fn describe(release: &Release) -> String {
-    let Release { release: reference, status, files, tree_bytes, origin, imported_at, decision } =
-        release;
+    let Release { release: reference, dependencies, status, .. } = release;
+    let Release { files, tree_bytes, origin, imported_at, decision, .. } = release;
     let mut lines = vec![
         format!("{} ({status})", paint(style::STRONG, &reference.id)),
         format!(
@@ -184,6 +184,8 @@ fn describe(release: &Release) -> String {
         format!("  manifest  sha256 {}", reference.manifest),
         format!("  origin    {origin}, imported {imported_at}"),
     ];
+    lines.extend(dependencies.requires.iter().map(|it| format!("  requires  {it}")));
+    lines.extend(dependencies.conflicts.iter().map(|it| format!("  conflicts {it}")));
     if let Some(decision) = decision {
         let reason = if decision.reason.is_empty() { "-" } else { &decision.reason };
         lines.push(format!("  decision  {status} by {} at {}: {reason}", decision.by, decision.at));

@@ -179,6 +179,7 @@ mod tests {
             free_bytes: 0,
             agent_version: String::new(),
             active: None,
+            packages: Default::default(),
             found: Vec::new(),
             zone: None,
             labels: [("site".to_owned(), "berlin".to_owned())].into(),

@@ -4,9 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::CollectionName;
+use crate::ids::{CollectionName, PackageName};
 use crate::release::Platform;
 use crate::window::Zone;
+
+/// The package that is Go.
+pub const GO: &str = "go";
+/// The package that is the agent itself.
+pub const AGENT: &str = "gofleet-agent";
 
 /// What a device tells of itself when it enrols and whenever it changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +32,9 @@ pub struct Facts {
     /// The version of Go that is active in the agent's root, like `1.27.3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<String>,
+    /// The version of each further package that the device knows of, beside Go and the agent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub packages: BTreeMap<PackageName, String>,
     /// Every Go that was found on the device.
     #[serde(default)]
     pub found: Vec<FoundGo>,
@@ -48,6 +56,23 @@ impl Facts {
     pub fn clock_zone(&self) -> Zone {
         let named = self.zone.as_deref().and_then(|name| Zone::named(name).ok());
         named.unwrap_or_else(Zone::utc)
+    }
+
+    /// The active version of a package: of [`GO`], of the [`AGENT`] itself, or of a further one.
+    pub fn version_of(&self, package: &PackageName) -> Option<&str> {
+        match package.as_str() {
+            GO => self.active.as_deref(),
+            AGENT => Some(self.agent_version.as_str()).filter(|version| !version.is_empty()),
+            _ => self.packages.get(package).map(String::as_str),
+        }
+    }
+
+    /// The active version of every package.
+    pub fn versions(&self) -> BTreeMap<PackageName, String> {
+        let own = [GO, AGENT].map(|name| name.parse().expect("a valid name"));
+        let packages = self.packages.keys().cloned().chain(own);
+        let known = packages.filter_map(|it| Some((it.clone(), self.version_of(&it)?.to_owned())));
+        known.collect()
     }
 }
 

@@ -75,6 +75,8 @@ guards! {
     HeardLately,
     /// Nobody who is held or in quarantine is ordered anything new.
     KeptOut,
+    /// Nobody is ordered a release that asks for packages which the device does not have.
+    Requirements,
     /// A device is at fault itself only where most others do well.
     OthersDoWell,
     /// Only a device that waits is ordered.

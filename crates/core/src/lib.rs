@@ -32,6 +32,7 @@ pub mod audit;
 pub mod bandwidth;
 pub mod canary;
 pub mod collection;
+pub mod dependency;
 pub mod device;
 pub mod digest;
 pub mod edge;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::dependency::Dependencies;
 use crate::digest::Digest;
 use crate::ids::{PackageName, ReleaseId};
 use crate::time::Timestamp;
@@ -184,6 +185,9 @@ pub struct Release {
     /// What an agent must know of it.
     #[serde(flatten)]
     pub release: ReleaseRef,
+    /// What it asks of the other packages on a device.
+    #[serde(flatten)]
+    pub dependencies: Dependencies,
     /// Where it stands in its life.
     pub status: ReleaseStatus,
     /// Number of files in its manifest.

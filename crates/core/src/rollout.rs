@@ -13,6 +13,7 @@
 //! - After a stop nothing begins any more.
 //! - What an earlier release put back by itself stays as it is.
 //! - Who is held or in quarantine is ordered nothing new.
+//! - Nobody is ordered a release that asks for packages which the device does not have.
 //! - A ring that rehearses passes only after its devices went back and upgraded again.
 //! - Who comes late joins by the rollout's rule, or is told why not.
 
@@ -32,6 +33,7 @@ mod late;
 mod plan;
 mod preview;
 mod publish;
+mod requires;
 mod rings;
 mod silence;
 mod spec;
@@ -54,6 +56,7 @@ pub use late::{Latecomer, latecomers};
 pub use plan::{FleetDevice, LeftOutReason, PlanError, Planning, plan};
 pub use preview::{Preview, preview};
 pub use publish::assign;
+pub use requires::{Chain, Fulfilment, Link, Moving, Relations, Unmet, UnmetKind};
 pub use rings::{InvalidRing, parse_rings};
 pub use spec::{Gate, Late, OnFailure, Retry, RingSize, RingSpec, RolloutSpec};
 pub use status::{

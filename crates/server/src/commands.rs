@@ -48,7 +48,7 @@ pub async fn decide_release(
         ));
     }
     if status == ReleaseStatus::Approved {
-        trust::allows(state, &state.storage().release(release).await?.release).await?;
+        trust::allows(state, &state.storage().release(release).await?).await?;
     }
     let (name, reason) = (by.name.clone(), reason.to_owned());
     let decision = ReleaseDecision { by: name, at: state.now(), reason };

@@ -143,6 +143,12 @@ impl From<ImportError> for Failure {
         match error {
             ImportError::Conflict { .. } => Self::new(ProblemCode::Conflict, error.to_string())
                 .with_hint("one of the two is not the official archive: compare their digests"),
+            ImportError::Cycle { .. } => Self::new(ProblemCode::Conflict, error.to_string())
+                .with_hint("have one of them require an earlier version, or none"),
+            ImportError::Decided { .. } => Self::new(ProblemCode::Conflict, error.to_string())
+                .with_hint(
+                    "what a release asks for is said before it is approved: import another version",
+                ),
             ImportError::Storage(error) => error.into(),
         }
     }
@@ -172,6 +178,8 @@ impl From<PlanError> for Failure {
                 .with_hint("import it: `gofleet release import`"),
             PlanError::EmptyFleet => Self::new(ProblemCode::InvalidRollout, text)
                 .with_hint("enrol one: `gofleet token create`, then `gofleet agent run` there"),
+            PlanError::Unfulfilled { .. } => Self::new(ProblemCode::InvalidRollout, text)
+                .with_hint("roll out what is missing first, or another version"),
             PlanError::Spec(_)
             | PlanError::EmptyCollection { .. }
             | PlanError::NothingToDo { .. }

@@ -8,7 +8,7 @@ use gofleet_core::ids::{CollectionName, RolloutId};
 use gofleet_core::release::Release;
 use gofleet_core::rollout::forecast::{Behaviour, Forecast, Forecasting, USUAL_BUDGET, forecast};
 use gofleet_core::rollout::{
-    self, Exposure, FleetDevice, Planning, Preview, RolloutPlan, RolloutSpec, preview,
+    self, Exposure, FleetDevice, Moving, Planning, Preview, RolloutPlan, RolloutSpec, preview,
 };
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::window::{InvalidWindow, Window};
@@ -32,6 +32,7 @@ pub struct Inputs {
     releases: Vec<Release>,
     fleet: Vec<FleetDevice>,
     collections: Vec<CollectionName>,
+    moving: Vec<Moving>,
     artifacts: Vec<Artifact>,
     install_time: Span,
     now: Timestamp,
@@ -56,6 +57,7 @@ impl Inputs {
             releases: storage.releases().await?,
             fleet: storage.fleet(now).await?,
             collections: storage.collections().await?.into_iter().map(|it| it.name).collect(),
+            moving: storage.moving().await?,
             artifacts: at_hand(state).await?,
             install_time: storage.install_time().await?.unwrap_or(Planning::ASSUMED_INSTALL_TIME),
             now,
@@ -69,6 +71,7 @@ impl Inputs {
             releases: &self.releases,
             fleet: &self.fleet,
             collections: &self.collections,
+            moving: &self.moving,
             artifacts: &self.artifacts,
             seed: &spec.name,
             install_time: self.install_time,

@@ -18,10 +18,11 @@ use crate::trust;
 ///
 /// [`Failure`](crate::failure::Failure) if there is none of this id.
 pub async fn release(state: &AppState, id: &ReleaseId) -> Answer<Subject> {
-    let release = state.storage().release(id).await?.release;
+    let release = state.storage().release(id).await?;
     let catalog = state.storage().releases().await?;
     let author = state.storage().importer(id).await?;
     let is_signed = trust::is_signed(state, &release).await?;
+    let release = release.release;
     Ok(Subject::Release(ReleaseSubject {
         id: id.to_string(),
         package: release.package.to_string(),

@@ -12,7 +12,7 @@ use gofleet_core::account::{Permission, Subject};
 use gofleet_core::audit::Act;
 use gofleet_core::digest::Digest;
 use gofleet_core::order::Order;
-use gofleet_core::release::ReleaseRef;
+use gofleet_core::release::Release;
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_storage::TrustDocument;
 use gofleet_trust::ceremony::{CeremonyError, Request, Standing};
@@ -350,15 +350,21 @@ fn believed(
 /// # Errors
 ///
 /// [`Failure`] if they do not.
-pub async fn allows(state: &AppState, release: &ReleaseRef) -> Answer<()> {
+pub async fn allows(state: &AppState, release: &Release) -> Answer<()> {
     if root(state).await?.is_none() {
         return Ok(());
     }
+    let Release { release, dependencies, .. } = release;
     let signed = state.storage().trust_document(release.package.as_str(), None).await?;
     let targets = signed.map(|it| Unverified::<Targets>::parse(it.body.as_bytes()));
     let targets = targets.transpose().map_err(|error| unreadable(&error))?;
     let target = targets.and_then(|it| it.content.targets.get(&approval::path(release)).cloned());
-    approval::check(target.as_ref(), release, None).map_err(|error| {
+    let checked = approval::check(target.as_ref(), release, None);
+    let checked = checked.and_then(|()| {
+        let asks = |it| approval::check_dependencies(it, release, dependencies);
+        target.as_ref().map_or(Ok(()), asks)
+    });
+    checked.map_err(|error| {
         let hint = format!("`gofleet trust approve {}` has it signed", release.id);
         Failure::new(ProblemCode::ReleaseNotApproved, error.to_string()).with_hint(hint)
     })
@@ -369,7 +375,7 @@ pub async fn allows(state: &AppState, release: &ReleaseRef) -> Answer<()> {
 /// # Errors
 ///
 /// [`Failure`] if the database fails.
-pub async fn is_signed(state: &AppState, release: &ReleaseRef) -> Answer<bool> {
+pub async fn is_signed(state: &AppState, release: &Release) -> Answer<bool> {
     if root(state).await?.is_none() {
         return Ok(false);
     }

@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use gofleet_api::ProblemCode;
 use gofleet_core::account::{Permission, Subject};
 use gofleet_core::audit::By;
+use gofleet_core::dependency::Dependencies;
 use gofleet_core::digest::Digest;
 use gofleet_core::release::{Release, ReleaseRef, ReleaseStatus};
 use gofleet_depot::archive::{self, Inspected};
@@ -39,6 +40,8 @@ pub struct Announced {
     pub sha256: Option<Digest>,
     /// The size that it will have.
     pub size: Option<u64>,
+    /// What its release asks of other packages.
+    pub dependencies: Dependencies,
 }
 
 /// Takes an archive into the catalog.
@@ -68,7 +71,7 @@ pub async fn import(
         .with_hint("the file was damaged on the way or is another one: get it again"));
     }
     let inspected = inspect(incoming.path().to_owned()).await?;
-    keep(state, by, incoming, inspected, announced.origin).await
+    keep(state, by, (incoming, inspected), announced).await
 }
 
 /// A file in `incoming/`, removed when it is dropped without having been moved away.
@@ -137,11 +140,10 @@ async fn inspect(path: PathBuf) -> Answer<Inspected> {
 async fn keep(
     state: &AppState,
     by: &By,
-    incoming: Incoming,
-    inspected: Inspected,
-    origin: String,
+    (incoming, inspected): (Incoming, Inspected),
+    announced: Announced,
 ) -> Answer<Imported> {
-    let (release, manifest) = release_of(state, inspected, origin)?;
+    let (release, manifest) = release_of(state, inspected, announced)?;
     // One import at a time gets here, so that nobody removes an archive that another one is just
     // about to name in the catalog.
     let _turn = state.import_turn().await;
@@ -160,7 +162,7 @@ async fn keep(
 fn release_of(
     state: &AppState,
     inspected: Inspected,
-    origin: String,
+    Announced { origin, dependencies, .. }: Announced,
 ) -> Answer<(Release, gofleet_core::manifest::Manifest)> {
     let Inspected { package, version, platform, archive, manifest } = inspected;
     let id = ReleaseRef::id_of(&package, &version, &platform)
@@ -176,6 +178,7 @@ fn release_of(
             manifest: manifest.digest(),
             archive,
         },
+        dependencies,
         status: ReleaseStatus::Imported,
         origin,
         imported_at: state.now(),

@@ -23,6 +23,8 @@ pub struct Device {
     pub site: u64,
     /// Its label.
     pub team: &'static str,
+    /// Its agent's version.
+    pub agent: &'static str,
     /// What is on its disk.
     pub disk: Disk,
     /// The agent's memory, on disk too.
@@ -69,6 +71,17 @@ pub struct Device {
     pub is_meddled_with: bool,
     /// Since when it has been on its way back, in ms of running.
     pub failed_at: Option<u64>,
+}
+
+/// What a device tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnFacts {
+    /// The active version.
+    pub active: Option<String>,
+    /// Its label.
+    pub team: &'static str,
+    /// Its agent's version.
+    pub agent: &'static str,
 }
 
 /// What is on a device's disk.
@@ -139,6 +152,12 @@ impl Device {
     pub fn seen(&self) -> Option<gofleet_core::agent::Seen> {
         let pending = self.pending.as_ref().map(gofleet_core::agent::Seen::of);
         pending.or_else(|| self.memory.seen().copied())
+    }
+
+    /// What it tells of itself.
+    pub fn facts(&self) -> OwnFacts {
+        let active = self.disk.version().map(str::to_owned);
+        OwnFacts { active, team: self.team, agent: self.agent }
     }
 
     /// What it says of its active release, checked or not.

@@ -15,7 +15,7 @@ use gofleet_core::time::{Span, Timestamp};
 use crate::dice::Dice;
 use crate::explore::each;
 use crate::scenario::Scenario;
-use crate::server::{Database, Row, releases};
+use crate::server::{AGENT, Database, Row, releases};
 use crate::world::{Endings, World};
 
 /// How often a rollout is simulated for one figure.
@@ -278,6 +278,7 @@ fn fleet(devices: u32) -> Vec<FleetDevice> {
         last_seen: start(),
         is_enrolled: true,
         team: "a",
+        agent: AGENT,
         kept_out: None,
         orders: Vec::new(),
     };
@@ -320,6 +321,7 @@ fn planning<'a>(
         releases,
         fleet,
         collections: &[],
+        moving: &[],
         artifacts: &[],
         seed: "figures",
         install_time,

@@ -87,6 +87,7 @@ invariants! {
     ANOMALY_FOUND = 42, "who was anomalous for a rule's span is in quarantine, unless too many are";
     ANOMALY_SHARE = 43, "no more than the policy's share are in quarantine for anomalies at once";
     WELL = 44, "who is let in by itself came for an anomaly, and was well for the whole span";
+    PACKAGES = 45, "nobody is ordered a release whose packages the device is not known to have";
     PICTURE = 32, "with faults ended, the server knows what is active where";
 }
 

@@ -1,15 +1,36 @@
-//! Who is kept out of rollouts, and whose fault a failure is, in a simulated server's memory.
+//! Who is kept out of rollouts, who lacks a package, and whose fault a failure is, in a simulated
+//! server's memory.
 
 use gofleet_core::hold::KeptOut;
-use gofleet_core::rollout::{Comparison, DeviceView, EarlierFailure};
+use gofleet_core::ids::ReleaseId;
+use gofleet_core::rollout::{Comparison, DeviceView, EarlierFailure, Relations, Unmet};
 
-use crate::server::{Database, NOWHERE};
+use crate::server::{Database, NOWHERE, Row};
 
 impl Database {
     /// Keeps a device out of rollouts, or lets it in again.
     pub fn keep_out(&mut self, row: usize, why: Option<KeptOut>) {
         self.in_views(row, |device, _| device.kept_out.clone_from(&why));
         self.devices[row].kept_out = why;
+    }
+
+    /// What a device lacks of what a release asks for.
+    pub fn unmet(&self, row: &Row, release: &ReleaseId) -> Option<Box<Unmet>> {
+        let release = self.releases.iter().find(|it| it.release.id == *release)?;
+        let facts = Self::fleet_device_of(row, None).facts;
+        Relations::of(&self.releases).unmet(release, &facts, None).map(Box::new)
+    }
+
+    /// Notes in every rollout of a device what it lacks.
+    pub fn note_packages(&mut self, row: usize) {
+        for rollout in 0..self.rollouts.len() {
+            let place = self.rollouts[rollout].places[row];
+            if place != NOWHERE {
+                let release = &self.rollouts[rollout].view.devices[place as usize].release;
+                let unmet = self.unmet(&self.devices[row], release);
+                self.rollouts[rollout].view.devices[place as usize].unmet = unmet;
+            }
+        }
     }
 
     /// Fills in how devices that failed in this rollout did in others.

@@ -93,6 +93,8 @@ pub enum Fault {
     Enrols { device: u32 },
     /// A device changes its label, so that selectors see it differently.
     Relabelled { device: u32 },
+    /// Somebody puts an agent on a device for a while that is too old for every release.
+    OldAgent { device: u32, for_ms: u64 },
     /// A person holds a device for a while.
     Held { device: u32, for_ms: u64 },
     /// Something else keeps a device's processor busy.
@@ -214,6 +216,9 @@ impl fmt::Display for Fault {
             }
             Self::Enrols { device } => write!(f, "d{device:03} enrols"),
             Self::Relabelled { device } => write!(f, "d{device:03} gets another label"),
+            Self::OldAgent { device, for_ms } => {
+                write!(f, "d{device:03} gets an old agent for {}", span(*for_ms))
+            }
             Self::Blocked { version, for_ms } => {
                 write!(f, "{} is blocked for {}", VERSIONS[*version], span(*for_ms))
             }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use gofleet_core::canary::Ledger;
+use gofleet_core::dependency::Dependencies;
 use gofleet_core::digest::Digest;
 use gofleet_core::emergency::EmergencyStop;
 use gofleet_core::facts::Facts;
@@ -22,8 +23,16 @@ use gofleet_core::rollout::{
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::window::Window;
 
+use crate::device::OwnFacts;
 use crate::scenario::VERSIONS;
 use crate::world::Watching;
+
+/// The agent that devices have.
+pub const AGENT: &str = "0.2.0";
+/// One that is too old for every release.
+pub const OLD_AGENT: &str = "0.1.0";
+/// What every release requires.
+const REQUIRED: &str = "gofleet-agent>=0.2.0";
 
 /// No place in a list.
 pub const NOWHERE: u32 = u32::MAX;
@@ -81,6 +90,8 @@ pub struct Row {
     pub is_enrolled: bool,
     /// Its label.
     pub team: &'static str,
+    /// Its agent's version.
+    pub agent: &'static str,
     /// Why it is kept out of rollouts.
     pub kept_out: Option<KeptOut>,
     /// Its orders, oldest first.
@@ -117,6 +128,13 @@ pub struct Rollout {
     pub changed: BTreeSet<usize>,
     /// How often each device of the view may still be ordered to activate.
     pub attempts_left: Vec<u32>,
+}
+
+impl Row {
+    /// What the device told of itself last.
+    pub fn facts(&self) -> OwnFacts {
+        OwnFacts { active: self.active.clone(), team: self.team, agent: self.agent }
+    }
 }
 
 impl Server {
@@ -165,6 +183,7 @@ impl Database {
             releases: &releases,
             fleet: &fleet,
             collections: &[],
+            moving: &[],
             artifacts: &[],
             seed: &spec.name,
             install_time: Planning::ASSUMED_INSTALL_TIME,
@@ -208,8 +227,9 @@ impl Database {
                 os_version: String::new(),
                 processors: 2,
                 free_bytes: 0,
-                agent_version: String::new(),
+                agent_version: row.agent.to_owned(),
                 active: row.active.clone(),
+                packages: Default::default(),
                 found: Vec::new(),
                 zone: None,
                 labels: [("team".to_owned(), row.team.to_owned())].into(),
@@ -266,6 +286,7 @@ impl Database {
         now: Timestamp,
     ) -> DeviceView {
         DeviceView {
+            unmet: self.unmet(row, &release),
             device: row.id.clone(),
             hostname: row.id.to_string(),
             ring: ring as u32,
@@ -432,11 +453,13 @@ impl Database {
     }
 
     /// Takes what a device tells of itself.
-    pub fn take_facts(&mut self, row: usize, active: &Option<String>, team: &'static str) {
-        if self.devices[row].team != team || self.devices[row].active != *active {
+    pub fn take_facts(&mut self, row: usize, facts: &OwnFacts) {
+        if self.devices[row].facts() != *facts {
             self.note_changed(row);
         }
-        self.devices[row].team = team;
+        let OwnFacts { active, team, agent } = facts;
+        (self.devices[row].team, self.devices[row].agent) = (*team, *agent);
+        self.note_packages(row);
         if self.devices[row].active != *active {
             let previous = self.previous(active.as_deref());
             self.devices[row].active.clone_from(active);
@@ -500,6 +523,7 @@ pub fn started(plan: RolloutPlan, fleet: &[FleetDevice], now: Timestamp) -> Roll
         last_seen: device.last_seen,
         is_enrolled: true,
         team: "a",
+        agent: AGENT,
         kept_out: device.kept_out.clone(),
         orders: Vec::new(),
     };
@@ -544,6 +568,10 @@ fn release(version: &str, now: Timestamp) -> Release {
         tree_bytes: 250_000_000,
         origin: String::new(),
         imported_at: now - Span::from_secs(3600),
+        dependencies: Dependencies {
+            requires: vec![REQUIRED.parse().expect("these are versions of a package")],
+            conflicts: Vec::new(),
+        },
         decision: None,
     }
 }

@@ -25,10 +25,10 @@ use gofleet_core::rollout::{Action, Exposure, GateInputs, advance};
 use gofleet_core::time::{Span, Timestamp};
 use gofleet_core::window::Zone;
 
-use crate::device::{Device, Disk};
+use crate::device::{Device, Disk, OwnFacts};
 use crate::invariant::{Invariant, Violation};
 use crate::scenario::{Fault, Scenario, UNKNOWN_VERSION, VERSIONS};
-use crate::server::{Database, Row, Server, releases};
+use crate::server::{AGENT, Database, Row, Server, releases};
 
 pub use alone::Endings;
 pub use anomaly::Watching;
@@ -80,15 +80,8 @@ enum Event {
 #[expect(clippy::large_enum_variant, reason = "boxed where there are many of them")]
 #[derive(Debug, Clone)]
 enum Request {
-    Poll {
-        poll: u64,
-        after: Option<u64>,
-    },
-    Report {
-        report: u64,
-        progress: Option<Progress>,
-        facts: Option<(Option<String>, &'static str)>,
-    },
+    Poll { poll: u64, after: Option<u64> },
+    Report { report: u64, progress: Option<Progress>, facts: Option<OwnFacts> },
 }
 
 /// What a server answers.
@@ -507,6 +500,7 @@ fn new_device(scenario: &Scenario, number: u32, zones: &[Zone]) -> Device {
         id: format!("d{number:03}").parse().expect("a short word"),
         site: scenario.site(number),
         team: if dice.chance(200) { "a" } else { "b" },
+        agent: AGENT,
         disk: Disk { active: None, fallback: None, trees: BTreeSet::new() },
         memory: Memory::new(0),
         is_up: false,
@@ -548,6 +542,7 @@ fn row(device: &Device, now: Timestamp) -> Row {
         last_seen: now,
         is_enrolled: true,
         team: device.team,
+        agent: device.agent,
         kept_out: None,
         orders: Vec::new(),
     }

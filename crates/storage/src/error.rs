@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use gofleet_core::dependency::Dependencies;
 use gofleet_core::digest::Digest;
 use gofleet_core::enrolment::OutOfScope;
 use gofleet_core::ids::{
     AccountName, CollectionName, DeviceId, EdgeId, HoldId, ReleaseId, RolloutId, RuleName,
 };
 use gofleet_core::release::ReleaseStatus;
+use gofleet_core::rollout::Chain;
 use gofleet_core::time::Timestamp;
 use thiserror::Error;
 
@@ -160,6 +162,24 @@ pub enum ImportError {
         known: Digest,
         /// The manifest that was offered.
         offered: Digest,
+    },
+    /// The release would require itself.
+    #[error("{release} could never be installed: {chain}; that is a circle")]
+    Cycle {
+        /// The release.
+        release: ReleaseId,
+        /// From the release back to it.
+        chain: Chain,
+    },
+    /// What the release asks of other packages was decided on already.
+    #[error("{release} is {status} already, and {known}")]
+    Decided {
+        /// The release.
+        release: ReleaseId,
+        /// Where it stands.
+        status: ReleaseStatus,
+        /// What it asks for.
+        known: Dependencies,
     },
     /// The database.
     #[error(transparent)]

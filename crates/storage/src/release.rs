@@ -6,6 +6,7 @@ use gofleet_core::event::Change;
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::manifest::Manifest;
 use gofleet_core::release::{Archive, Release, ReleaseDecision, ReleaseStatus};
+use gofleet_core::rollout::Relations;
 use gofleet_core::time::Timestamp;
 
 use crate::audit::Record;
@@ -24,11 +25,14 @@ pub enum Imported {
 
 impl Storage {
     /// Takes a release into the catalog. Of two imports of the same at once one adds it and the
-    /// other finds it.
+    /// other finds it. What it asks of other packages can be changed by importing it again, until it
+    /// is approved or blocked.
     ///
     /// # Errors
     ///
-    /// [`ImportError::Conflict`] if the catalog has the release with other files.
+    /// [`ImportError::Conflict`] if the catalog has the release with other files,
+    /// [`ImportError::Decided`] if it was decided on with other dependencies, and
+    /// [`ImportError::Cycle`] if it would require itself.
     pub async fn import_release(
         &self,
         by: &By,
@@ -40,21 +44,27 @@ impl Storage {
         let id = &release.release.id;
         if let Some(known) = find(&mut write, id).await? {
             let (known_manifest, offered) = (known.release.manifest, release.release.manifest);
-            if known_manifest == offered {
+            if known_manifest != offered {
+                let release = id.clone();
+                return Err(ImportError::Conflict { release, known: known_manifest, offered });
+            }
+            let asked = &release.dependencies;
+            if asked.is_empty() || *asked == known.dependencies {
                 return Ok(Imported::Known(known));
             }
-            let release = id.clone();
-            return Err(ImportError::Conflict { release, known: known_manifest, offered });
+            if known.status != ReleaseStatus::Imported {
+                let (release, status) = (id.clone(), known.status);
+                return Err(ImportError::Decided { release, status, known: known.dependencies });
+            }
+            let known = Release { dependencies: asked.clone(), ..known };
+            check_cycle(&mut write, &known).await?;
+            update(&mut write, &known).await?;
+            imported(write, by, &known).await?;
+            return Ok(Imported::Known(known));
         }
+        check_cycle(&mut write, release).await?;
         insert(&mut write, (release, manifest), &by.name).await?;
-        write.event(&Change::ReleaseImported { release: id.clone() }).await?;
-        let act = Act::ReleaseImported {
-            release: id.clone(),
-            archive: release.release.archive.sha256,
-            manifest: release.release.manifest,
-            origin: release.origin.clone(),
-        };
-        write.commit(Record::act(by, now, act)).await?;
+        imported(write, by, release).await?;
         Ok(Imported::New(release.clone()))
     }
 
@@ -164,13 +174,7 @@ impl Storage {
             manifest: release.release.manifest,
         };
         (release.status, release.decision) = (status, Some(decision));
-        sqlx::query("UPDATE releases SET status = $2, body = $3 WHERE id = $1")
-            .bind(id.to_string())
-            .bind(status.as_str())
-            .bind(to_json(&release))
-            .execute(&mut *write.transaction)
-            .await
-            .during("decide on a release")?;
+        update(&mut write, &release).await?;
         let change = Change::ReleaseDecided { release: id.clone(), status, by: decider };
         write.event(&change).await?;
         write.commit(Record::act(by, at, act)).await?;
@@ -188,6 +192,49 @@ pub(crate) async fn find(
         .await
         .during("look for a release")?;
     row.map(|row| row.json("body")).transpose()
+}
+
+/// Refuses a release that would require itself, whatever else comes into the catalog.
+async fn check_cycle(write: &mut Write<'_>, release: &Release) -> Result<(), ImportError> {
+    if release.dependencies.requires.is_empty() {
+        return Ok(());
+    }
+    let rows = sqlx::query("SELECT body FROM releases WHERE id <> $1")
+        .bind(release.release.id.to_string())
+        .fetch_all(&mut *write.transaction)
+        .await
+        .during("list releases")?;
+    let others: Result<Vec<Release>, StorageError> =
+        rows.iter().map(|row| row.json("body")).collect();
+    let catalog: Vec<Release> = others?.into_iter().chain([release.clone()]).collect();
+    let release = &release.release.id;
+    let own = catalog.last().expect("it was just added");
+    let cycle = Relations::of(&catalog).cycle(own);
+    cycle.map_or(Ok(()), |chain| Err(ImportError::Cycle { release: release.clone(), chain }))
+}
+
+async fn imported(mut write: Write<'_>, by: &By, release: &Release) -> Result<(), StorageError> {
+    let (id, now) = (release.release.id.clone(), write.now);
+    write.event(&Change::ReleaseImported { release: id.clone() }).await?;
+    let act = Act::ReleaseImported {
+        release: id,
+        archive: release.release.archive.sha256,
+        manifest: release.release.manifest,
+        origin: release.origin.clone(),
+        dependencies: release.dependencies.clone(),
+    };
+    write.commit(Record::act(by, now, act)).await
+}
+
+async fn update(write: &mut Write<'_>, release: &Release) -> Result<(), StorageError> {
+    sqlx::query("UPDATE releases SET status = $2, body = $3 WHERE id = $1")
+        .bind(release.release.id.to_string())
+        .bind(release.status.as_str())
+        .bind(to_json(release))
+        .execute(&mut *write.transaction)
+        .await
+        .during("change a release")?;
+    Ok(())
 }
 
 async fn insert(

@@ -5,6 +5,7 @@ mod behaviour;
 mod late;
 mod measure;
 mod read;
+mod requires;
 mod standing;
 
 use gofleet_core::audit::{Act, By};
@@ -13,7 +14,7 @@ use gofleet_core::event::Change;
 use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::Step;
 use gofleet_core::release::ReleaseStatus;
-use gofleet_core::rollout::{RingState, RolloutPlan, RolloutState};
+use gofleet_core::rollout::{PlannedDevice, RingState, RolloutPlan, RolloutState};
 use gofleet_core::time::Timestamp;
 
 pub use apply::Decider;
@@ -50,7 +51,7 @@ impl Storage {
         for (place, ring) in plan.rings.iter().enumerate() {
             insert_ring(&mut write, &rollout, place).await?;
             for planned in &ring.devices {
-                check_free(&mut write, &planned.device).await?;
+                check_free(&mut write, planned).await?;
                 let (device, release) = (&planned.device, &planned.release);
                 insert_device(&mut write, &rollout, place, (device, release)).await?;
             }
@@ -89,13 +90,16 @@ async fn check_name(write: &mut Write<'_>, name: &str) -> Result<(), StartError>
     }
 }
 
-async fn check_free(write: &mut Write<'_>, device: &DeviceId) -> Result<(), StartError> {
+/// Whether a device is in no other rollout than the one that it waits for.
+async fn check_free(write: &mut Write<'_>, planned: &PlannedDevice) -> Result<(), StartError> {
+    let device = &planned.device;
     let row = sqlx::query(
         "SELECT r.id FROM rollout_devices m JOIN rollouts r ON r.id = m.rollout \
          WHERE m.device = $1 AND m.step <> 'skipped' \
-         AND r.state NOT IN ('completed', 'stopped', 'rolled_back')",
+         AND r.state NOT IN ('completed', 'stopped', 'rolled_back') AND r.id <> $2",
     )
     .bind(device.to_string())
+    .bind(planned.waits_for.as_ref().map_or("", RolloutId::as_str).to_owned())
     .fetch_optional(&mut *write.transaction)
     .await
     .during("look for a device's rollout")?;

@@ -20,6 +20,8 @@ mod late;
 mod published;
 #[path = "storage/reports.rs"]
 mod reports;
+#[path = "storage/requires.rs"]
+mod requires;
 #[path = "storage/rollouts.rs"]
 mod rollouts;
 
@@ -119,11 +121,13 @@ impl Bench {
             (self.storage.releases().await.unwrap(), self.storage.fleet(self.now).await.unwrap());
         let collections = self.storage.collections().await.unwrap();
         let collections: Vec<_> = collections.into_iter().map(|it| it.name).collect();
+        let moving = self.storage.moving().await.unwrap();
         plan(&Planning {
             spec,
             releases: &releases,
             fleet: &fleet,
             collections: &collections,
+            moving: &moving,
             artifacts: &[],
             seed: &spec.name,
             install_time: Planning::ASSUMED_INSTALL_TIME,
@@ -206,6 +210,7 @@ fn new_device(n: usize) -> NewDevice {
         free_bytes: 1 << 40,
         agent_version: "0.1.0".to_owned(),
         active: Some("1.27.2".to_owned()),
+        packages: Default::default(),
         found: Vec::new(),
         zone: None,
         labels: [("site".to_owned(), "berlin".to_owned())].into(),
@@ -243,6 +248,7 @@ fn release(version: &str, content: &[u8]) -> (Release, Manifest) {
         tree_bytes: manifest.tree_bytes(),
         origin: "here".to_owned(),
         imported_at: START,
+        dependencies: Default::default(),
         decision: None,
     };
     (release, manifest)

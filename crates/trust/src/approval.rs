@@ -3,6 +3,7 @@
 //! The target of a release is the listing of its files, so its SHA-256 is the manifest's digest;
 //! beside it stands what may be installed by it, and how.
 
+use gofleet_core::dependency::{Dependencies, Requirement};
 use gofleet_core::digest::Digest;
 use gofleet_core::ids::{PackageName, ReleaseId};
 use gofleet_core::manifest::Manifest;
@@ -25,6 +26,12 @@ pub struct Approval {
     /// What installs it; none: its files are unpacked, and nothing is run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<Install>,
+    /// What must be active on a device before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<Requirement>,
+    /// What may not be active on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Requirement>,
 }
 
 /// A command that installs a release.
@@ -65,6 +72,16 @@ pub enum Unapproved {
         /// The release.
         release: ReleaseId,
     },
+    /// The release asks for other packages than was approved.
+    #[error("the approvers have signed {release} as one that {approved}, and not {asked}")]
+    OtherDependencies {
+        /// The release.
+        release: ReleaseId,
+        /// What was signed.
+        approved: Dependencies,
+        /// What the catalog has.
+        asked: Dependencies,
+    },
     /// Another command was approved.
     #[error("the approvers have signed {release} with another command to install it")]
     OtherInstall {
@@ -80,14 +97,53 @@ pub fn path(release: &ReleaseRef) -> String {
 
 /// What is to be signed of a release with these files.
 pub fn target(release: &ReleaseRef, manifest: &Manifest, install: Option<Install>) -> TargetFile {
+    target_asking(release, manifest, install, Dependencies::default())
+}
+
+/// The same of a release that asks for other packages.
+pub fn target_asking(
+    release: &ReleaseRef,
+    manifest: &Manifest,
+    install: Option<Install>,
+    asked: Dependencies,
+) -> TargetFile {
     let listing = manifest.listing();
     let ReleaseRef { package, version, platform, .. } = release.clone();
-    let approval = Approval { package, version, platform, install };
+    let Dependencies { requires, conflicts } = asked;
+    let approval = Approval { package, version, platform, install, requires, conflicts };
     TargetFile {
         length: listing.len() as u64,
         hashes: [("sha256".to_owned(), Digest::of(listing.as_bytes()).to_string())].into(),
         custom: Some(serde_json::to_value(approval).expect("an approval is plain data")),
     }
+}
+
+/// What approvers have signed that a release asks of other packages; nothing of what is no approval.
+pub fn dependencies(target: &TargetFile) -> Dependencies {
+    let custom = target.custom.clone().unwrap_or_default();
+    let approval: Option<Approval> = serde_json::from_value(custom).ok();
+    approval.map_or_else(Dependencies::default, |it| Dependencies {
+        requires: it.requires,
+        conflicts: it.conflicts,
+    })
+}
+
+/// Whether approvers have signed that a release asks for this, and nothing else.
+///
+/// # Errors
+///
+/// [`Unapproved::OtherDependencies`] if they have not.
+pub fn check_dependencies(
+    target: &TargetFile,
+    release: &ReleaseRef,
+    asked: &Dependencies,
+) -> Result<(), Unapproved> {
+    let approved = dependencies(target);
+    if approved == *asked {
+        return Ok(());
+    }
+    let (release, asked) = (release.id.clone(), asked.clone());
+    Err(Unapproved::OtherDependencies { release, approved, asked })
 }
 
 /// Whether approvers allow this very release, installed by this very command.

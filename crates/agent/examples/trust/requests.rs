@@ -44,6 +44,7 @@ fn facts(hostname: String) -> Facts {
         free_bytes: 100_000_000_000,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         active: None,
+        packages: Default::default(),
         found: Vec::new(),
         zone: Some("Europe/Berlin".to_owned()),
         labels: [("site".to_owned(), "berlin".to_owned())].into(),

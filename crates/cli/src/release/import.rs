@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use gofleet_api::{Client, UploadOutcome};
+use gofleet_core::dependency::{Dependencies, Requirement};
 use gofleet_core::digest::Digest;
 use serde_json::json;
 
@@ -21,12 +22,13 @@ pub use fetch::{from_mirror as fetch_from_mirror, from_url as fetch_from_url};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Version and platform are read from the archive's content. A release that is imported must be
-approved before it can be rolled out.
+approved before it can be rolled out. The agent is the package gofleet-agent.
 
 Examples:
   gofleet release import go1.27.3.windows-amd64.zip
   gofleet release import archives/
   gofleet release import https://go.dev/dl/go1.27.3.linux-amd64.tar.gz
+  gofleet release import go1.28.0.linux-amd64.tar.gz --requires 'gofleet-agent>=0.2.0'
   gofleet release import --mirror https://go.dev/dl/ --version 1.27.3 --os windows --arch amd64")]
 pub struct Import {
     #[command(flatten)]
@@ -34,6 +36,12 @@ pub struct Import {
     /// Archives, folders of them, or their addresses
     #[arg(value_name = "PATH|URL", required_unless_present = "mirror")]
     sources: Vec<String>,
+    /// Versions of another package that a device must have first; can be repeated
+    #[arg(long, value_name = "PACKAGE[RANGE]")]
+    requires: Vec<Requirement>,
+    /// Versions of another package that a device must not have; can be repeated
+    #[arg(long, value_name = "PACKAGE[RANGE]")]
+    conflicts: Vec<Requirement>,
     /// SHA-256 that the archive must have
     #[arg(long, value_name = "HEX")]
     sha256: Option<Digest>,
@@ -76,6 +84,8 @@ pub struct Source {
 /// Imports; goes on after an archive that is refused, and fails at the end.
 pub async fn run(import: Import, printer: Printer) -> anyhow::Result<ExitCode> {
     let client = import.connection.client()?;
+    let (requires, conflicts) = (import.requires, import.conflicts);
+    let dependencies = Dependencies { requires, conflicts };
     let mut sources = Vec::new();
     if let Some(base) = &import.mirror.mirror {
         let Mirror { versions, os, arch, .. } = &import.mirror;
@@ -90,7 +100,7 @@ pub async fn run(import: Import, printer: Printer) -> anyhow::Result<ExitCode> {
     }
     let (mut imported, mut failed) = (Vec::new(), Vec::new());
     for source in &sources {
-        match upload(&client, source, printer).await {
+        match upload(&client, source, &dependencies, printer).await {
             Ok(outcome) => imported.push(outcome),
             Err(error) => {
                 failure::tell(&error, printer);
@@ -190,14 +200,15 @@ pub fn archives_in(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 pub async fn upload(
     client: &Client,
     source: &Source,
+    dependencies: &Dependencies,
     printer: Printer,
 ) -> anyhow::Result<UploadOutcome> {
     let size = std::fs::metadata(&source.path).ok().map(|metadata| metadata.len());
     let bar = printer.bytes_bar(&source.origin, size);
     let drawn = bar.clone();
     let progress = move |sent| drawn.set_position(sent);
-    let outcome =
-        client.upload(&source.path, &source.origin, source.sha256.as_ref(), progress).await;
+    let Source { path, origin, sha256 } = source;
+    let outcome = client.upload(path, origin, sha256.as_ref(), dependencies, progress).await;
     bar.finish_and_clear();
     outcome.with_context(|| format!("{} was not imported", source.origin))
 }

@@ -1,9 +1,10 @@
 //! `gofleet rollout explain`: why a rollout did what it did.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use gofleet_api::{Change, Client, Event, RolloutSummary};
-use gofleet_core::rollout::{Replayed, replay};
+use gofleet_core::rollout::{Replayed, RolloutStatus, Unmet, replay};
 use serde::Serialize;
 
 use crate::failure;
@@ -36,6 +37,13 @@ pub async fn explain(
         let lines: Vec<String> = decisions.iter().map(describe).collect();
         lines.join("\n")
     })?;
+    for (reason, devices) in lacking(&client.rollout(&rollout.id).await?) {
+        let devices = match devices {
+            1 => "1 device".to_owned(),
+            devices => format!("{devices} devices"),
+        };
+        printer.message(format_args!("{devices}: {reason}"));
+    }
     let replayed = || decisions.iter().filter_map(|it| it.replayed.as_ref());
     let (count, others) = (replayed().count(), replayed().filter(|it| !it.is_same).count());
     if others > 0 {
@@ -44,6 +52,19 @@ pub async fn explain(
     }
     printer.message(format_args!("made again, all {count} decisions of gates come out the same"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why devices of a rollout wait for packages or lack them, with the chains, and how many each
+/// concerns.
+fn lacking(status: &RolloutStatus) -> BTreeMap<&str, usize> {
+    let members = status.rings_detail.iter().flat_map(|ring| &ring.devices);
+    let reasons = members.filter_map(|device| device.reason.as_ref());
+    let reasons = reasons.chain(status.left_out.iter().map(|device| &device.reason));
+    let mut counted = BTreeMap::new();
+    for reason in reasons.filter(|reason| Unmet::CODES.contains(&reason.code.as_str())) {
+        *counted.entry(reason.text.as_str()).or_default() += 1;
+    }
+    counted
 }
 
 fn describe(decision: &Decision) -> String {

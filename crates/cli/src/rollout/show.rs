@@ -76,10 +76,11 @@ fn describe_planned_ring(ring: &PlannedRing, size: &str) -> Vec<String> {
     )];
     for device in ring.devices.iter().take(NAMED_DEVICES) {
         let active = device.active.as_deref().unwrap_or("none");
-        let apart = match (&device.kept_out, device.offline_since) {
-            (Some(reason), _) => format!(" ({reason}; held apart)"),
-            (None, Some(since)) => format!(" (offline since {since}: held apart)"),
-            (None, None) => String::new(),
+        let apart = match (&device.kept_out, device.offline_since, &device.waits) {
+            (Some(reason), ..) => format!(" ({reason}; held apart)"),
+            (None, Some(since), _) => format!(" (offline since {since}: held apart)"),
+            (None, None, Some(reason)) => format!(" ({reason})"),
+            (None, None, None) => String::new(),
         };
         lines.push(format!("    {:16} {active} -> {}{apart}", device.hostname, device.release));
     }

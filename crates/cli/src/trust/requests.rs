@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 use gofleet_api::{Client, TrustView};
 use gofleet_core::ids::{PackageName, ReleaseId};
+use gofleet_core::release::Release;
 use gofleet_trust::author::{self, Constitution, OnlineKeys, Quorum};
 use gofleet_trust::ceremony::Request;
 use gofleet_trust::metadata::{Content, Envelope, Role, Root, Targets, Unverified};
@@ -128,10 +129,11 @@ pub async fn releases(
     let known: Targets = content(&current, GO)?;
     let mut targets = known.targets.clone();
     for id in approve {
-        let release = client.release(id).await?.release;
+        let Release { release, dependencies, .. } = client.release(id).await?;
         let manifest = client.manifest(id).await?;
         anyhow::ensure!(manifest.digest() == release.manifest, "the manifest of {id} is another");
-        targets.insert(approval::path(&release), approval::target(&release, &manifest, None));
+        let target = approval::target_asking(&release, &manifest, None, dependencies);
+        targets.insert(approval::path(&release), target);
     }
     for id in withdraw {
         anyhow::ensure!(targets.remove(&format!("{GO}/{id}")).is_some(), "{id} is not signed");

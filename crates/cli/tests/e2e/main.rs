@@ -6,6 +6,7 @@ mod advise;
 mod anomaly;
 mod audit;
 mod browser;
+mod dependencies;
 mod env;
 mod identity;
 mod kill;

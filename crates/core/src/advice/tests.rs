@@ -206,6 +206,7 @@ fn commands_compare_the_digest_of_the_catalog_where_there_is_one() {
         tree_bytes: 1,
         origin: origin.to_owned(),
         imported_at: crate::time::Timestamp::from_millis(0),
+        dependencies: Default::default(),
         decision: None,
     };
     let mirror = "https://mirror.example.org/go";

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Link;
 use crate::account::{Grant, Permission, Role};
 use crate::anomaly::Withheld;
+use crate::dependency::Dependencies;
 use crate::digest::Digest;
 use crate::enrolment::Scope;
 use crate::hold::{Hold, QuarantineCause};
@@ -271,6 +272,9 @@ pub enum Act {
         manifest: Digest,
         /// Where it came from, in its importer's words.
         origin: String,
+        /// What it asks of other packages.
+        #[serde(default, skip_serializing_if = "Dependencies::is_empty")]
+        dependencies: Dependencies,
     },
     /// A release was approved or blocked.
     #[serde(rename = "release.decided")]

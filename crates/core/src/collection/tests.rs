@@ -11,6 +11,7 @@ fn facts(hostname: &str, site: &str) -> Facts {
         free_bytes: 0,
         agent_version: "0.1.0".to_owned(),
         active: None,
+        packages: Default::default(),
         found: Vec::new(),
         zone: None,
         labels: [("site".to_owned(), site.to_owned())].into(),

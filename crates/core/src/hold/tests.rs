@@ -24,6 +24,7 @@ fn facts(site: &str) -> Facts {
         free_bytes: 0,
         agent_version: String::new(),
         active: None,
+        packages: Default::default(),
         found: Vec::new(),
         zone: None,
         labels: BTreeMap::from([("site".to_owned(), site.to_owned())]),

@@ -22,6 +22,7 @@ fn release(version: &str, platform: &str, status: ReleaseStatus) -> Release {
         tree_bytes: 1,
         origin: String::new(),
         imported_at: NOW,
+        dependencies: Default::default(),
         decision: None,
     }
 }

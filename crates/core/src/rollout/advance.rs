@@ -360,6 +360,7 @@ impl Engine {
         let may_go = |device: &DeviceView| {
             (device.waits() || self.view.is_released(device, self.now))
                 && device.is_let_in()
+                && device.is_fulfilled()
                 && permits(Guard::OpenRingsOnly, device.ring <= open)
                 && self.view.rings[device.ring as usize].state != RingState::Rehearsing
                 && self.view.was_heard(device, self.now)
@@ -399,7 +400,8 @@ impl Engine {
         }
         let all_settled = self.view.devices.iter().all(DeviceView::is_settled);
         let retry = &self.view.spec.retry;
-        let is_over = !self.view.devices.iter().any(|device| device.tries_again(retry));
+        let is_left = |device: &DeviceView| device.tries_again(retry) || device.awaits_package();
+        let is_over = !self.view.devices.iter().any(is_left);
         if self.view.state == RolloutState::Running && all_passed && all_settled && is_over {
             self.set_state(RolloutState::Completed, None);
         }

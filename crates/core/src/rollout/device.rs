@@ -118,6 +118,22 @@ impl DeviceView {
         permits(Guard::KeptOut, self.kept_out.is_none())
     }
 
+    /// Whether its packages are what its release asks for.
+    pub(crate) fn is_fulfilled(&self) -> bool {
+        permits(Guard::Requirements, self.unmet.is_none())
+    }
+
+    /// Whether it has no order yet, and a rollout is bringing what its release requires.
+    pub(super) fn awaits_package(&self) -> bool {
+        let awaited = self.unmet.as_ref().and_then(|unmet| unmet.waits_for());
+        awaited.is_some() && self.waits()
+    }
+
+    /// Whether its packages are not what its release asks for, and no rollout is changing that.
+    pub(super) fn lacks_packages(&self) -> bool {
+        self.unmet.as_ref().is_some_and(|unmet| unmet.waits_for().is_none())
+    }
+
     /// Whether it failed, and is on its way back by itself.
     pub(super) fn goes_back_by_itself(&self) -> bool {
         let is_on_its_way = matches!(self.step, Step::Failed | Step::Reverting);

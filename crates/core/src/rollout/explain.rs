@@ -266,6 +266,9 @@ impl Words<'_> {
         if let Some(kept_out) = &device.kept_out {
             return WaitingOn::KeptOut(kept_out.clone());
         }
+        if let Some(unmet) = &device.unmet {
+            return WaitingOn::Packages((**unmet).clone());
+        }
         if self.rehearses(device) {
             return self.rehearsal(device.ring);
         }

@@ -262,7 +262,7 @@ pub(super) fn standing(view: &RolloutView, device: &DeviceView, now: Timestamp) 
         return Standing::Out;
     }
     let waits = || match view.hearing(device, now) {
-        _ if !device.is_let_in() => Standing::Held,
+        _ if !device.is_let_in() || device.lacks_packages() => Standing::Held,
         Hearing::Offline => Standing::Offline,
         Hearing::Heard | Hearing::Unheard => Standing::Waiting,
     };

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use super::plan::{position, reason_to_stay};
-use super::{FleetDevice, Late, LeftOut, LeftOutReason, Reason, RingSize, RingState, RolloutView};
+use super::{
+    FleetDevice, Late, LeftOut, LeftOutReason, Reason, Relations, RingSize, RingState, RolloutView,
+};
 use crate::guard::{Guard, permits};
 use crate::ids::{DeviceId, ReleaseId};
 use crate::release::{Platform, Release};
@@ -65,7 +67,7 @@ impl fmt::Display for TooLate {
 pub fn latecomers(
     view: &RolloutView,
     arrivals: &[FleetDevice],
-    releases: &[Release],
+    catalog: &[Release],
 ) -> Vec<Latecomer> {
     // It was read when the rollout was started.
     let Ok(selector) = Selector::parse(&view.spec.devices) else { return Vec::new() };
@@ -75,22 +77,27 @@ pub fn latecomers(
     let (package, version) = (&view.spec.package, &view.spec.version);
     let is_it = |it: &&Release| it.release.package == *package && it.release.version == *version;
     let releases: BTreeMap<&Platform, &Release> =
-        releases.iter().filter(is_it).map(|it| (&it.release.platform, it)).collect();
+        catalog.iter().filter(is_it).map(|it| (&it.release.platform, it)).collect();
+    let relations = Relations::of(catalog);
     let is_late =
         |it: &&FleetDevice| !known.contains(&it.id) && selector.matches(&it.id, &it.facts);
-    arrivals.iter().filter(is_late).map(|device| judge(view, &releases, device)).collect()
+    let judge = |device| judge(view, (&releases, &relations), device);
+    arrivals.iter().filter(is_late).map(judge).collect()
 }
 
 fn judge(
     view: &RolloutView,
-    releases: &BTreeMap<&Platform, &Release>,
+    (releases, relations): (&BTreeMap<&Platform, &Release>, &Relations<'_>),
     device: &FleetDevice,
 ) -> Latecomer {
     let out = |reason| {
         let (device, hostname) = (device.id.clone(), device.facts.hostname.clone());
         Latecomer::StaysOut(LeftOut { device, hostname, reason })
     };
-    if let Some(reason) = reason_to_stay(&view.spec, releases, device) {
+    let release = releases.get(&device.facts.platform);
+    // Who is in another rollout is left out, whatever that brings.
+    let unmet = release.and_then(|release| relations.unmet(release, &device.facts, None));
+    if let Some(reason) = reason_to_stay(&view.spec, releases, device, unmet.as_ref()) {
         return out(Reason::from(&reason));
     }
     let Some(own) = view.own_ring(device) else {

@@ -6,17 +6,22 @@
 
 mod error;
 mod left;
+mod reason;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, HashMap};
 
 pub use error::PlanError;
 use left::Left;
+pub use reason::LeftOutReason;
 
 use super::estimate::Estimate;
+use super::requires::{Fulfilment, unfulfilled};
 use super::validate::validate;
-use super::{Gate, Hearing, LeftOut, PlannedDevice, PlannedRing, Reason, RolloutPlan, RolloutSpec};
+use super::{
+    Gate, Hearing, LeftOut, Moving, PlannedDevice, PlannedRing, Reason, RolloutPlan, RolloutSpec,
+    Unmet,
+};
 use crate::artifact::Artifact;
 use crate::digest::Digest;
 use crate::facts::Facts;
@@ -40,6 +45,8 @@ pub struct Planning<'a> {
     pub fleet: &'a [FleetDevice],
     /// The collections that selectors may ask for.
     pub collections: &'a [CollectionName],
+    /// What the rollouts bring that have not ended.
+    pub moving: &'a [Moving],
     /// The packs and deltas that there are.
     pub artifacts: &'a [Artifact],
     /// What spreads the devices over the rings; the rollout's name, so that a plan that was shown
@@ -77,62 +84,6 @@ pub struct FleetDevice {
     pub busy_with: Option<RolloutId>,
     /// Why it is kept out of rollouts, while it is.
     pub kept_out: Option<KeptOut>,
-}
-
-/// Why a device that is picked will not move.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeftOutReason {
-    /// The version is active already.
-    AlreadyActive(String),
-    /// A newer version is active.
-    NewerActive(String),
-    /// The catalog has the version for other platforms only.
-    NoRelease(Platform),
-    /// The release for its platform is not approved.
-    NotApproved(ReleaseId, ReleaseStatus),
-    /// Another rollout that has not ended has it.
-    InAnotherRollout(RolloutId),
-    /// No ring takes it.
-    NoRing,
-}
-
-impl LeftOutReason {
-    /// The kind of reason, like `already_active`.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::AlreadyActive(_) => "already_active",
-            Self::NewerActive(_) => "newer_active",
-            Self::NoRelease(_) => "no_release",
-            Self::NotApproved(..) => "not_approved",
-            Self::InAnotherRollout(_) => "in_another_rollout",
-            Self::NoRing => "no_ring",
-        }
-    }
-}
-
-impl fmt::Display for LeftOutReason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AlreadyActive(version) => write!(formatter, "has {version} active already"),
-            Self::NewerActive(version) => write!(formatter, "has the newer {version} active"),
-            Self::NoRelease(platform) => write!(formatter, "no release for {platform}"),
-            Self::NotApproved(release, status) => write!(formatter, "{release} is {status}"),
-            Self::InAnotherRollout(id) => write!(formatter, "is part of rollout {id}"),
-            Self::NoRing => formatter.write_str("no ring takes it"),
-        }
-    }
-}
-
-impl From<&LeftOutReason> for Reason {
-    fn from(reason: &LeftOutReason) -> Self {
-        Self { code: reason.code().to_owned(), text: reason.to_string() }
-    }
-}
-
-impl From<&KeptOut> for Reason {
-    fn from(kept_out: &KeptOut) -> Self {
-        Self { code: kept_out.code().to_owned(), text: kept_out.to_string() }
-    }
 }
 
 /// Plans a rollout: who moves in which ring, who does not and why, how much and how long.
@@ -209,16 +160,17 @@ struct Rings {
     staying: Vec<Vec<usize>>,
     /// For each picked device, why it does not move, if so.
     reasons: Vec<Option<LeftOutReason>>,
+    /// Of those that move: who waits for a package first.
+    waiting: HashMap<usize, Unmet>,
 }
 
 impl Rings {
-    fn assign(
-        planning: &Planning<'_>,
-        releases: &BTreeMap<&Platform, &Release>,
-        picked: &[&FleetDevice],
+    fn assign<'a>(
+        planning: &Planning<'a>,
+        releases: &BTreeMap<&'a Platform, &'a Release>,
+        picked: &[&'a FleetDevice],
     ) -> Self {
-        let reason = |device: &&FleetDevice| reason_to_stay(planning.spec, releases, device);
-        let mut reasons: Vec<Option<LeftOutReason>> = picked.iter().map(reason).collect();
+        let (mut reasons, waiting) = reasons(planning, releases, picked);
         let positions = picked.iter().map(|device| position(planning.seed, &device.id)).collect();
         let mut left = Left::new(picked, positions);
         let (mut moving, mut staying) = (Vec::new(), Vec::new());
@@ -233,7 +185,7 @@ impl Rings {
         for place in left.places() {
             reasons[place].get_or_insert(LeftOutReason::NoRing);
         }
-        Self { moving, staying, reasons }
+        Self { moving, staying, reasons, waiting }
     }
 
     fn into_plan<'a>(
@@ -244,7 +196,8 @@ impl Rings {
     ) -> Result<RolloutPlan, PlanError> {
         let left_out = self.left_out(picked);
         if self.moving.iter().all(Vec::is_empty) {
-            return Err(PlanError::NothingToDo { left_out });
+            let unmet = self.reasons.iter().flatten().filter_map(LeftOutReason::unmet);
+            return Err(unfulfilled(unmet).unwrap_or(PlanError::NothingToDo { left_out }));
         }
         self.check(planning.spec)?;
         let (mut rings, mut estimate) = (Vec::new(), Estimate::new(planning));
@@ -252,6 +205,7 @@ impl Rings {
             let devices: Vec<&FleetDevice> = moving.iter().map(|at| picked[*at]).collect();
             rings.push(planned_ring(planning, &mut estimate, &spec.name, releases, &devices));
         }
+        self.note_waiting(&mut rings);
         Ok(RolloutPlan {
             spec: planning.spec.clone(),
             releases: approved(releases),
@@ -263,6 +217,16 @@ impl Rings {
             expected: Span::from_millis(rings.iter().map(|it| it.expected.as_millis()).sum()),
             rings,
         })
+    }
+
+    fn note_waiting(&self, rings: &mut [PlannedRing]) {
+        let places = self.moving.iter().flatten();
+        let devices = rings.iter_mut().flat_map(|ring| &mut ring.devices);
+        for (place, device) in places.zip(devices).filter(|_| !self.waiting.is_empty()) {
+            let unmet = self.waiting.get(place);
+            device.waits_for = unmet.and_then(|unmet| unmet.waits_for().cloned());
+            device.waits = unmet.map(Reason::from);
+        }
     }
 
     fn left_out(&self, picked: &[&FleetDevice]) -> Vec<LeftOut> {
@@ -327,10 +291,31 @@ fn check_rate(ring: &str, gate: &Gate, devices: usize) -> Result<(), PlanError> 
     }
 }
 
+/// For each picked device, why it does not move, if so; and who of the others waits for a package.
+fn reasons<'a>(
+    planning: &Planning<'a>,
+    releases: &BTreeMap<&'a Platform, &'a Release>,
+    picked: &[&'a FleetDevice],
+) -> (Vec<Option<LeftOutReason>>, HashMap<usize, Unmet>) {
+    let mut fulfilment = Fulfilment::of(planning.releases);
+    let mut waiting = HashMap::new();
+    let reasons = picked.iter().enumerate().map(|(place, device)| {
+        let is_its = |it: &&Moving| Some(&it.rollout) == device.busy_with.as_ref();
+        let coming = planning.moving.iter().find(is_its);
+        let release = releases.get(&device.facts.platform);
+        let unmet = release.and_then(|it| fulfilment.unmet(it, &device.facts, coming));
+        let reason = reason_to_stay(planning.spec, releases, device, unmet.as_ref());
+        waiting.extend(unmet.filter(|_| reason.is_none()).map(|unmet| (place, unmet)));
+        reason
+    });
+    (reasons.collect(), waiting)
+}
+
 pub(super) fn reason_to_stay(
     spec: &RolloutSpec,
     releases: &BTreeMap<&Platform, &Release>,
     device: &FleetDevice,
+    unmet: Option<&Unmet>,
 ) -> Option<LeftOutReason> {
     let facts = &device.facts;
     let Some(release) = releases.get(&facts.platform) else {
@@ -339,17 +324,22 @@ pub(super) fn reason_to_stay(
     if release.status != ReleaseStatus::Approved {
         return Some(LeftOutReason::NotApproved(release.release.id.clone(), release.status));
     }
-    if let Some(active) = &facts.active {
+    if let Some(active) = facts.version_of(&spec.package) {
         match version::compare(active, &spec.version) {
-            Ordering::Equal => return Some(LeftOutReason::AlreadyActive(active.clone())),
+            Ordering::Equal => return Some(LeftOutReason::AlreadyActive(active.to_owned())),
             Ordering::Greater if detects(Guard::NewerStays, !spec.allow_downgrade) => {
-                return Some(LeftOutReason::NewerActive(active.clone()));
+                return Some(LeftOutReason::NewerActive(active.to_owned()));
             }
             Ordering::Greater | Ordering::Less => {}
         }
     }
-    let busy = device.busy_with.clone().filter(|_| detects(Guard::BusyElsewhere, true));
-    busy.map(LeftOutReason::InAnotherRollout)
+    let awaited = unmet.and_then(Unmet::waits_for);
+    let busy = device.busy_with.as_ref().filter(|busy| Some(*busy) != awaited);
+    if let Some(busy) = busy.filter(|_| detects(Guard::BusyElsewhere, true)) {
+        return Some(LeftOutReason::InAnotherRollout(busy.clone()));
+    }
+    let lacking = unmet.filter(|unmet| unmet.waits_for().is_none());
+    lacking.cloned().map(LeftOutReason::Packages)
 }
 
 fn approved(releases: &BTreeMap<&Platform, &Release>) -> Vec<ReleaseId> {
@@ -369,9 +359,11 @@ fn planned_ring<'a>(
         device: device.id.clone(),
         hostname: device.facts.hostname.clone(),
         release: release(device).release.id.clone(),
-        active: device.facts.active.clone(),
+        active: device.facts.version_of(&planning.spec.package).map(str::to_owned),
         offline_since: planning.is_offline(device).then_some(device.last_seen),
         kept_out: device.kept_out.as_ref().map(Reason::from),
+        waits_for: None,
+        waits: None,
     });
     PlannedRing {
         name: name.to_owned(),
@@ -422,6 +414,13 @@ fn warnings(planning: &Planning<'_>, rings: &[PlannedRing]) -> Vec<String> {
     if kept_out > 0 {
         warnings.push(format!(
             "held or in quarantine: {kept_out} of the devices, held apart until they are let in"
+        ));
+    }
+    let waiting = devices().filter(|device| device.waits_for.is_some()).count();
+    if waiting > 0 {
+        warnings.push(format!(
+            "waiting for a package: {waiting} of the devices, until the rollout has ended that \
+             brings it"
         ));
     }
     let is_known = |version: &String| {

@@ -126,6 +126,7 @@ mod tests {
                 free_bytes: 0,
                 agent_version: String::new(),
                 active: None,
+                packages: Default::default(),
                 found: Vec::new(),
                 zone: Some(zone.to_owned()).filter(|zone| !zone.is_empty()),
                 labels: [("site".to_owned(), zone.to_owned())].into(),

@@ -88,6 +88,12 @@ pub struct PlannedDevice {
     /// Why it is kept out of rollouts; it is held apart until it is let in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept_out: Option<Reason>,
+    /// The rollout that brings what its release requires, for which it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<RolloutId>,
+    /// Why it waits for that, with the chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Reason>,
 }
 
 /// A device that is picked but will not move.

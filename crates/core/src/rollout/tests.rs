@@ -2,6 +2,7 @@
 
 mod decisions;
 mod model;
+mod packages;
 mod planning;
 mod publishing;
 mod scenarios;
@@ -264,6 +265,7 @@ fn device_view(id: &str, ring: u32, now: Timestamp) -> DeviceView {
         quarantined_for: None,
         earlier_failures: Vec::new(),
         kept_out: None,
+        unmet: None,
         superseded_by: None,
         bytes_downloaded: 0,
         way: None,

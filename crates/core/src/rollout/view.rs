@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Devices, EarlierFailure, Exposure, LeftOut, RingState, RolloutSpec, RolloutState};
+use super::{
+    Devices, EarlierFailure, Exposure, LeftOut, RingState, RolloutSpec, RolloutState, Unmet,
+};
 use crate::canary::{Comparison, Look};
 use crate::emergency::EmergencyStop;
 use crate::hold::{KeptOut, QuarantineCause};
@@ -106,6 +108,8 @@ pub struct DeviceView {
     pub earlier_failures: Vec<EarlierFailure>,
     /// Why it is kept out of all rollouts, while it is.
     pub kept_out: Option<KeptOut>,
+    /// What its packages are not as its release asks for, if they are not.
+    pub unmet: Option<Box<Unmet>>,
     /// A later rollout that has ordered something else of it since: this one leaves it alone.
     pub superseded_by: Option<RolloutId>,
     /// Bytes that it downloaded.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Cause, GateFailure, Reason};
+use super::{Cause, GateFailure, Reason, Unmet};
 use crate::canary::Look;
 use crate::hold::KeptOut;
 use crate::ids::RolloutId;
@@ -35,6 +35,8 @@ pub enum WaitingOn {
     },
     /// Held, or in quarantine: held apart until it is let in.
     KeptOut(KeptOut),
+    /// Its packages are not what its release asks for.
+    Packages(Unmet),
     /// This server has not heard it yet, and has not listened for long enough to hold it apart.
     Unheard {
         /// When it was heard last.
@@ -157,6 +159,7 @@ impl WaitingOn {
             Self::Ring(_) => "ring",
             Self::Offline { .. } => "offline",
             Self::KeptOut(kept_out) => kept_out.code(),
+            Self::Packages(unmet) => unmet.code(),
             Self::Unheard { .. } => "unheard",
             Self::MaxInFlight { .. } => "max_in_flight",
             Self::BlastRadius { .. } => "blast_radius",
@@ -193,6 +196,7 @@ impl fmt::Display for WaitingOn {
             Self::Ring(ring) => write!(f, "ring `{ring}` has not passed yet"),
             Self::Offline { since } => write!(f, "offline (last heard {since}), held apart"),
             Self::KeptOut(kept_out) => write!(f, "{kept_out}"),
+            Self::Packages(unmet) => write!(f, "{unmet}"),
             Self::Unheard { since } => {
                 write!(f, "not heard yet by the server that has just started (last heard {since})")
             }

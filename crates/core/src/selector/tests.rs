@@ -19,6 +19,7 @@ fn facts() -> Facts {
         free_bytes: 5_000_000_000,
         agent_version: "0.1.0".to_owned(),
         active: Some("1.27.2".to_owned()),
+        packages: Default::default(),
         found: vec![found("1.20"), found("1.27.2")],
         zone: Some("Europe/Berlin".to_owned()),
         labels: [("site".to_owned(), "Berlin".to_owned()), ("a.b-c".to_owned(), String::new())]

@@ -34,6 +34,7 @@ pub fn facts() -> Facts {
         found: serde_json::from_value(found).unwrap(),
         zone: Some("Europe/Berlin".to_owned()),
         labels: [("site".to_owned(), "berlin".to_owned())].into(),
+        packages: Default::default(),
         collections: ["pilots".parse().unwrap()].into(),
     }
 }

@@ -5,9 +5,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use gofleet_api::{DecisionRequest, ORIGIN_HEADER, Problem, ProblemCode, SHA256_HEADER};
+use gofleet_api::{
+    CONFLICTS_HEADER, DecisionRequest, ORIGIN_HEADER, Problem, ProblemCode, REQUIRES_HEADER,
+    SHA256_HEADER,
+};
 use gofleet_core::account::Permission;
 use gofleet_core::artifact::Artifact;
+use gofleet_core::dependency::{Dependencies, InvalidRequirement, Requirement};
 use gofleet_core::digest::Digest;
 use gofleet_core::ids::ReleaseId;
 use gofleet_core::manifest::Manifest;
@@ -50,6 +54,8 @@ async fn releases(State(state): State<AppState>) -> Answer<Json<Vec<Release>>> {
     params(
         ("x-gofleet-sha256" = Option<Digest>, Header, description = "The digest that the body must have"),
         ("x-gofleet-origin" = Option<String>, Header, description = "Where it came from"),
+        ("x-gofleet-requires" = Option<String>, Header, description = "What it requires of other packages, with semicolons between, like `gofleet-agent>=0.2.0; golangci-lint>=2, <3`"),
+        ("x-gofleet-conflicts" = Option<String>, Header, description = "What it conflicts with, in the same form"),
     ),
     request_body(content_type = "application/octet-stream", description = "The archive"),
     responses(
@@ -85,7 +91,14 @@ fn announced(headers: &HeaderMap) -> Answer<Announced> {
     let size = text(header::CONTENT_LENGTH.as_str()).and_then(|size| size.parse().ok());
     let origin = text(ORIGIN_HEADER).unwrap_or_default();
     let origin = origin.chars().filter(|c| !c.is_control()).take(500).collect();
-    Ok(Announced { origin, sha256, size })
+    let list = |name: &str| -> Answer<Vec<Requirement>> {
+        let text = text(name).unwrap_or_default();
+        let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+        let read = parts.map(str::parse).collect::<Result<Vec<_>, InvalidRequirement>>();
+        read.map_err(|error| Failure::new(ProblemCode::InvalidRequest, format!("{name}: {error}")))
+    };
+    let (requires, conflicts) = (list(REQUIRES_HEADER)?, list(CONFLICTS_HEADER)?);
+    Ok(Announced { origin, sha256, size, dependencies: Dependencies { requires, conflicts } })
 }
 
 /// One release.

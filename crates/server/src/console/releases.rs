@@ -16,6 +16,7 @@ struct Row {
     id: String,
     name: String,
     platform: String,
+    dependencies: String,
     status: Badge,
     decision: String,
     size: String,
@@ -177,6 +178,12 @@ impl Made {
     }
 }
 
+/// What a release asks of other packages; empty if nothing.
+fn dependencies(release: &Release) -> String {
+    let asked = &release.dependencies;
+    if asked.is_empty() { String::new() } else { asked.to_string() }
+}
+
 impl Row {
     fn new(release: &Release, made: Vec<Made>, now: Timestamp) -> Self {
         let reference = &release.release;
@@ -194,6 +201,7 @@ impl Row {
             id: reference.id.to_string(),
             name: format!("{} {}", reference.package, reference.version),
             platform: reference.platform.to_string(),
+            dependencies: dependencies(release),
             status,
             decision: decision.unwrap_or_default(),
             size: format::bytes(reference.archive.size),

@@ -298,6 +298,7 @@ pub(super) fn facts(number: usize) -> Facts {
         free_bytes: 182_300_000_000,
         agent_version: "0.1.0".to_owned(),
         active: (number % 9 != 4).then(|| format!("1.27.{}", 3 - number.min(30) % 3)),
+        packages: Default::default(),
         found: vec![
             FoundGo {
                 version: "1.27.3".to_owned(),
@@ -414,6 +415,7 @@ pub(super) fn releases() -> Vec<Release> {
         tree_bytes: 228_000_000,
         origin: format!("go{version}.{platform}.zip"),
         imported_at: before(9_000),
+        dependencies: Default::default(),
         decision: (status != ReleaseStatus::Imported).then(|| ReleaseDecision {
             by: "admin".to_owned(),
             at: before(8_000),

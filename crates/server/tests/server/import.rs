@@ -16,7 +16,7 @@ fn files(server: &TestServer, folder: &str) -> usize {
 }
 
 async fn upload(client: &Client, path: &Path, expected: Option<&Digest>) -> Outcome {
-    client.upload(path, "a test", expected, |_| {}).await
+    client.upload(path, "a test", expected, &Default::default(), |_| {}).await
 }
 
 type Outcome = Result<gofleet_api::UploadOutcome, gofleet_api::ClientError>;

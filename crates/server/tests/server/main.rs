@@ -9,6 +9,7 @@ mod audit;
 mod canary;
 mod collections;
 mod config;
+mod dependencies;
 mod directory;
 mod distribution;
 mod document;

@@ -177,7 +177,12 @@ async fn whoever_imports_a_release_does_not_approve_it() {
     let ann = server.person("ann", &["operator", "approver"]).await;
     let bob = server.person("bob", &["approver"]).await;
     let path = server.go("1.27.3");
-    let release = ann.client.upload(&path, "a test", None, |_| {}).await.unwrap().release;
+    let release = ann
+        .client
+        .upload(&path, "a test", None, &Default::default(), |_| {})
+        .await
+        .unwrap()
+        .release;
     let id = release.release.id;
     let reason = DecisionRequest::default();
     // Without the rule it is permitted; tried on that, the rule would have refused it.
@@ -339,7 +344,11 @@ async fn a_rule_holds_from_the_next_request_on() {
     let ann = server.person("ann", &["operator"]).await;
     let path = server.go("1.27.3");
     let import = async |ticket: &str| {
-        ann.client.clone().under(ticket).upload(&path, "a test", None, |_| {}).await
+        ann.client
+            .clone()
+            .under(ticket)
+            .upload(&path, "a test", None, &Default::default(), |_| {})
+            .await
     };
     refused(import("").await, ProblemCode::Forbidden, "name a ticket");
     refused(import("INC-7").await, ProblemCode::Forbidden, "name a ticket");

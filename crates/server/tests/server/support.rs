@@ -228,7 +228,11 @@ impl TestServer {
     /// A release of a Go in miniature in the catalog.
     pub async fn import(&self, version: &str) -> Release {
         let path = self.go(version);
-        self.admin().upload(&path, "a test", None, |_| {}).await.unwrap().release
+        self.admin()
+            .upload(&path, "a test", None, &Default::default(), |_| {})
+            .await
+            .unwrap()
+            .release
     }
 
     /// A release with enough in it that a pack and a delta are worth having.
@@ -246,7 +250,11 @@ impl TestServer {
         }
         std::fs::write(self.file_of(version), zip(&files)).unwrap();
         let path = self.file_of(version);
-        self.admin().upload(&path, "a test", None, |_| {}).await.unwrap().release
+        self.admin()
+            .upload(&path, "a test", None, &Default::default(), |_| {})
+            .await
+            .unwrap()
+            .release
     }
 
     /// The same, approved.
@@ -339,6 +347,7 @@ pub fn facts(hostname: &str) -> Facts {
         free_bytes: 1 << 40,
         agent_version: "0".to_owned(),
         active: None,
+        packages: Default::default(),
         found: Vec::new(),
         zone: None,
         labels: Default::default(),

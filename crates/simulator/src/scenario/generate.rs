@@ -44,6 +44,10 @@ impl Scenario {
             kinds.people_hold();
         }
         let Kinds { mut dice, mut faults, .. } = kinds;
+        let of_agents = Dice::new(seed).about(&[10, u64::from(devices)]);
+        let mut kinds = Kinds { dice: of_agents, devices, end: faults_end_ms, faults: Vec::new() };
+        kinds.agents_are_replaced();
+        faults.extend(kinds.faults);
         let mut of_its_own = Dice::new(seed).about(&[3, u64::from(devices)]);
         if of_its_own.chance(30) {
             faults.clear();
@@ -391,6 +395,14 @@ impl Kinds {
     fn people_hold(&mut self) {
         let many = u64::from(self.devices / 4 + 1);
         self.some(many, |dice, device| Fault::Held { device, for_ms: dice.between(SECOND, HOUR) });
+    }
+
+    fn agents_are_replaced(&mut self) {
+        let many = u64::from(self.devices / 4 + 1);
+        self.some(many, |dice, device| Fault::OldAgent {
+            device,
+            for_ms: dice.between(SECOND, HOUR),
+        });
     }
 
     fn everything_is_stopped(&mut self) {

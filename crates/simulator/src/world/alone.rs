@@ -63,6 +63,7 @@ const fn kind(fault: &Fault) -> Option<&'static str> {
         Fault::Sick { .. } => "a device is overloaded",
         Fault::Enrols { .. }
         | Fault::Relabelled { .. }
+        | Fault::OldAgent { .. }
         | Fault::Held { .. }
         | Fault::Frozen { .. }
         | Fault::Assigned { .. }

@@ -16,7 +16,7 @@ use gofleet_core::statistics::Trials;
 use super::{Held, World};
 use crate::invariant as must;
 use crate::scenario::VERSIONS;
-use crate::server::NOWHERE;
+use crate::server::{NOWHERE, OLD_AGENT};
 
 impl World<'_> {
     fn view(&self, server: usize, rollout: usize) -> &RolloutView {
@@ -134,6 +134,11 @@ impl World<'_> {
         }
         if self.servers[server].database.devices[row].kept_out.is_some() {
             return self.broke(must::KEPT_OUT, format!("{id} is started though it is kept out"));
+        }
+        let agent = self.servers[server].database.devices[row].agent;
+        if agent == OLD_AGENT {
+            let seen = format!("{id} is started with the agent {agent}, which is too old");
+            return self.broke(must::PACKAGES, seen);
         }
         let place = kept.places[row];
         if place == NOWHERE {
@@ -281,6 +286,7 @@ impl World<'_> {
             None => {
                 it.step == Step::Waiting
                     && it.kept_out.is_none()
+                    && it.unmet.is_none()
                     && view.hearing(it, now) != Hearing::Offline
             }
             Some(_) => {

@@ -13,6 +13,7 @@ use gofleet_core::rollout::OrderView;
 use gofleet_core::time::{Span, Timestamp};
 
 use super::{Answer, Event, GoesOn, Held, Request, Wake, World};
+use crate::device::OwnFacts;
 use crate::invariant;
 use crate::scenario::VERSIONS;
 use crate::server::OrderRow;
@@ -129,8 +130,7 @@ impl World<'_> {
         let it = &mut self.devices[device];
         let progress = it.memory.next_report().cloned();
         let is_end = progress.as_ref().is_some_and(|progress| !progress.step.is_in_flight());
-        let facts =
-            (is_end || it.has_news).then(|| (it.disk.version().map(str::to_owned), it.team));
+        let facts = (is_end || it.has_news).then(|| it.facts());
         if progress.is_none() && facts.is_none() {
             return;
         }
@@ -222,22 +222,20 @@ impl World<'_> {
         server: usize,
         device: usize,
         progress: Option<&Progress>,
-        facts: Option<(Option<String>, &'static str)>,
+        facts: Option<OwnFacts>,
     ) {
         let now = self.server_now();
         let database = &mut self.servers[server].database;
         database.touch(device, now);
         let known = database.devices[device].generation;
-        let team = database.devices[device].team;
-        let (mut active, team) =
-            facts.unwrap_or_else(|| (database.devices[device].active.clone(), team));
+        let mut facts = facts.unwrap_or_else(|| database.devices[device].facts());
         if let Some(progress) = progress {
             let is_news = database.take_progress(device, progress, now);
             if is_news && progress.generation >= known {
-                active.clone_from(&progress.active);
+                facts.active.clone_from(&progress.active);
             }
         }
-        database.take_facts(device, &active, team);
+        database.take_facts(device, &facts);
     }
 
     /// What a server knows of a device, apart from when it heard of it.

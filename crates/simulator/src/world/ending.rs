@@ -128,14 +128,15 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Whether a rollout waits for nobody but devices that are offline for good.
+    /// Whether a rollout waits for nobody but devices that are offline for good. Who is held apart by
+    /// then is one that has not told of its new agent, since everybody was let in.
     fn waits_for_the_gone(&self, rollout: usize) -> bool {
         let view = &self.servers[self.current].database.rollouts[rollout].view;
         let now = self.server_now();
         let ring = view.current_ring() as usize;
         ring < view.rings.len() && {
             let tally = tally(view, ring, now);
-            tally.offline > 0 && tally.waiting == 0 && tally.in_flight == 0
+            tally.apart() > 0 && tally.waiting == 0 && tally.in_flight == 0
         }
     }
 

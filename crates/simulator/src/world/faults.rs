@@ -7,7 +7,7 @@ use gofleet_core::rollout::{Action, Command, assign, command};
 use super::{Crash, Event, Held, World};
 use crate::invariant;
 use crate::scenario::{Fault, VERSIONS};
-use crate::server::{Server, release_id};
+use crate::server::{AGENT, OLD_AGENT, Server, release_id};
 
 /// Names the hold that freezes everything.
 const FREEZE: &str = "f1";
@@ -70,7 +70,8 @@ impl World<'_> {
             | Fault::Held { .. }
             | Fault::Sick { .. }
             | Fault::Enrols { .. }
-            | Fault::Relabelled { .. } => {}
+            | Fault::Relabelled { .. }
+            | Fault::OldAgent { .. } => {}
         }
         Ok(())
     }
@@ -107,6 +108,10 @@ impl World<'_> {
                 it.team = if it.team == "a" { "b" } else { "a" };
                 it.has_news = true;
                 self.deliver(device);
+            }
+            Fault::OldAgent { for_ms, .. } => {
+                self.replace_agent(device, OLD_AGENT);
+                self.later(*for_ms, Event::FaultEnds { place });
             }
             Fault::Partition { .. }
             | Fault::ServerDown { .. }
@@ -185,6 +190,12 @@ impl World<'_> {
         self.advance(server, rollout)
     }
 
+    fn replace_agent(&mut self, device: usize, agent: &'static str) {
+        self.devices[device].agent = agent;
+        self.devices[device].has_news = true;
+        self.deliver(device);
+    }
+
     /// Somebody at the device makes another release active.
     pub(super) fn activate_by_hand(&mut self, device: usize, version: usize) {
         let (release, at) = (release_id(VERSIONS[version]), self.now_ms);
@@ -227,6 +238,11 @@ impl World<'_> {
             Fault::Held { device, .. } => {
                 if let Some(device) = self.by_number.get(device).copied() {
                     self.let_in(device);
+                }
+            }
+            Fault::OldAgent { device, .. } => {
+                if let Some(device) = self.by_number.get(device).copied() {
+                    self.replace_agent(device, AGENT);
                 }
             }
             Fault::Emergency { .. } => self.servers[self.current].database.emergency = None,
@@ -352,7 +368,8 @@ pub fn concerned(fault: &Fault) -> Option<u32> {
         | Fault::Held { device, .. }
         | Fault::Sick { device, .. }
         | Fault::Enrols { device }
-        | Fault::Relabelled { device } => Some(*device),
+        | Fault::Relabelled { device }
+        | Fault::OldAgent { device, .. } => Some(*device),
         Fault::Partition { .. }
         | Fault::ServerDown { .. }
         | Fault::Restored { .. }

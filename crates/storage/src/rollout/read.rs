@@ -119,6 +119,7 @@ pub(super) async fn view(
     let catalog = catalog(&mut *connection).await?;
     let mut devices = devices(&mut *connection, id, &spec.package, &catalog).await?;
     super::standing::complete(&mut *connection, id, &mut devices, now).await?;
+    super::requires::note_unmet(&mut *connection, id, &catalog.releases, &mut devices).await?;
     let wanted: HashSet<&ReleaseId> = devices.iter().map(|device| &device.release).collect();
     let mut unapproved: Vec<ReleaseId> =
         wanted.into_iter().filter(|it| !catalog.approved.contains(*it)).cloned().collect();
@@ -220,6 +221,7 @@ async fn rings(
 struct Catalog {
     known: HashMap<ReleaseId, u64>,
     approved: HashSet<ReleaseId>,
+    releases: Vec<Release>,
 }
 
 async fn catalog(connection: impl Executor<'_, Database = Any>) -> Result<Catalog, StorageError> {
@@ -227,15 +229,14 @@ async fn catalog(connection: impl Executor<'_, Database = Any>) -> Result<Catalo
         .fetch_all(connection)
         .await
         .during("list releases")?;
-    let mut catalog = Catalog { known: HashMap::new(), approved: HashSet::new() };
-    for row in &rows {
-        let Release { release, status, .. } = row.json("body")?;
-        if status == ReleaseStatus::Approved {
-            catalog.approved.insert(release.id.clone());
-        }
-        catalog.known.insert(release.id, release.archive.size);
-    }
-    Ok(catalog)
+    let releases: Vec<Release> =
+        rows.iter().map(|row| row.json("body")).collect::<Result<_, _>>()?;
+    let approved = releases.iter().filter(|it| it.status == ReleaseStatus::Approved);
+    Ok(Catalog {
+        approved: approved.map(|it| it.release.id.clone()).collect(),
+        known: releases.iter().map(|it| (it.release.id.clone(), it.release.archive.size)).collect(),
+        releases,
+    })
 }
 
 async fn devices(
@@ -297,6 +298,7 @@ fn device(
         quarantined_for: row.optional_json("quarantined_for")?,
         earlier_failures: Vec::new(),
         kept_out: row.optional_json("quarantine")?.map(KeptOut::Quarantine),
+        unmet: None,
         superseded_by,
         bytes_downloaded: row.number("bytes_downloaded")?,
         way: row.optional_json("way")?,

@@ -360,6 +360,7 @@ async fn a_forecast_is_kept_beside_its_rollout() {
         releases: &releases,
         fleet: &fleet,
         collections: &[],
+        moving: &[],
         artifacts: &[],
         seed: &asked.name,
         install_time: Planning::ASSUMED_INSTALL_TIME,

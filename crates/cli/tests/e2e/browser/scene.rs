@@ -10,6 +10,7 @@ use gofleet_api::{
     Client, CollectionRequest, Credential, DecisionRequest, EnrolRequest, Key, Members,
     TokenRequest, trust,
 };
+use gofleet_core::dependency::Dependencies;
 use gofleet_core::digest::Digest;
 use gofleet_core::facts::{Facts, FoundGo, GoOrigin};
 use gofleet_core::ids::{DeviceId, ReleaseId};
@@ -66,7 +67,8 @@ impl Scene {
         let path = self.fleet.folder().join(format!("go{version}.zip"));
         std::fs::write(&path, archive::zip(&archive::small_go(version))).unwrap();
         let origin = format!("go{version}.linux-amd64.zip");
-        let upload = self.administrator.upload(&path, &origin, None, |_| {});
+        let asks = Dependencies::default();
+        let upload = self.administrator.upload(&path, &origin, None, &asks, |_| {});
         self.runtime.block_on(upload).unwrap();
     }
 
@@ -167,6 +169,7 @@ fn facts(hostname: &str, (key, value): (&str, &str)) -> Facts {
         free_bytes: 182_300_000_000,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         active: Some(OLD.to_owned()),
+        packages: Default::default(),
         found: vec![FoundGo {
             version: OLD.to_owned(),
             path: format!("/opt/gofleet/releases/go-{OLD}-linux-amd64"),

@@ -230,6 +230,7 @@ fn waiting(device: &FleetDevice, ring: u32, release: &ReleaseId, now: Timestamp)
         quarantined_for: None,
         earlier_failures: Vec::new(),
         kept_out: device.kept_out.clone(),
+        unmet: None,
         superseded_by: None,
         bytes_downloaded: 0,
         way: None,

@@ -32,6 +32,7 @@ fn release(version: &str) -> Release {
         tree_bytes: 1,
         origin: "here".to_owned(),
         imported_at: NOW,
+        dependencies: Default::default(),
         decision: None,
     }
 }
@@ -48,6 +49,7 @@ fn device(number: usize) -> FleetDevice {
             free_bytes: 1 << 30,
             agent_version: "0.1.0".to_owned(),
             active: Some("1.27.2".to_owned()),
+            packages: Default::default(),
             found: Vec::new(),
             zone: Some("Europe/Berlin".to_owned()),
             labels: [("site".to_owned(), site.to_owned())].into(),
@@ -89,6 +91,7 @@ fn played(yaml: &str, fleet: &[FleetDevice], behaviour: &Behaviour) -> Forecast 
         releases: &releases,
         fleet,
         collections: &[],
+        moving: &[],
         artifacts: &[],
         seed: &spec.name,
         install_time: Planning::ASSUMED_INSTALL_TIME,

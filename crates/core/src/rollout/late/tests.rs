@@ -23,6 +23,7 @@ fn device(id: &str, site: &str) -> FleetDevice {
             free_bytes: 0,
             agent_version: String::new(),
             active: Some("1.27.2".to_owned()),
+            packages: Default::default(),
             found: Vec::new(),
             zone: None,
             labels: [("site".to_owned(), site.to_owned())].into(),
@@ -51,6 +52,7 @@ fn release() -> Release {
         tree_bytes: 1,
         origin: String::new(),
         imported_at: NOW,
+        dependencies: Default::default(),
         decision: None,
     }
 }

@@ -50,6 +50,12 @@ pub enum PlanError {
         /// The devices with their reasons.
         left_out: Vec<LeftOut>,
     },
+    /// No device that would move has the packages that its release asks for.
+    #[error("no device has the packages that the release asks for: {}", counted(.chains))]
+    Unfulfilled {
+        /// The chains that show why, and of how many devices each is.
+        chains: BTreeMap<String, usize>,
+    },
     /// A ring that is to test the release has nobody to test it on.
     #[error(
         "ring `{ring}` ({size}) would have no device that moves, so it could not show anything: \
@@ -102,4 +108,12 @@ fn reasons(left_out: &[LeftOut]) -> String {
     }
     let texts: Vec<String> = counts.iter().map(|(text, n)| format!("{n}: {text}")).collect();
     texts.join("; ")
+}
+
+fn counted(chains: &BTreeMap<String, usize>) -> String {
+    let line = |(chain, devices): (&String, &usize)| match devices {
+        1 => format!("\n  1 device: {chain}"),
+        devices => format!("\n  {devices} devices: {chain}"),
+    };
+    chains.iter().map(line).collect()
 }

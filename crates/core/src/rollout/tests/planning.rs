@@ -26,6 +26,7 @@ fn release(version: &str, platform: &str, status: ReleaseStatus) -> Release {
         tree_bytes: 1,
         origin: "here".to_owned(),
         imported_at: NOW,
+        dependencies: Default::default(),
         decision: None,
     }
 }
@@ -50,6 +51,7 @@ fn device(id: &str, platform: &str, active: Option<&str>) -> FleetDevice {
             free_bytes: 1 << 30,
             agent_version: "0.1.0".to_owned(),
             active: active.map(str::to_owned),
+            packages: Default::default(),
             found: Vec::new(),
             zone: None,
             labels: [("site".to_owned(), "berlin".to_owned())].into(),
@@ -79,6 +81,7 @@ fn planned_with(
         releases: &catalog(),
         fleet,
         collections: &[],
+        moving: &[],
         artifacts,
         seed: &spec.name,
         install_time: Span::from_secs(60),
@@ -263,4 +266,72 @@ fn bytes_are_those_of_the_cheapest_way_from_what_each_device_has() {
     let plan = planned_with(&spec, &fleet, &[delta]).unwrap();
     assert_eq!((plan.bytes, plan.archive_bytes), (5 * 10 + 2 * 1000, 7000));
     assert_eq!(planned(&spec, &fleet).unwrap().bytes, 7000);
+}
+
+/// As [`planned`], where the release asks for `requires`, and these rollouts move.
+fn planned_asking(
+    requires: &[&str],
+    fleet: &[FleetDevice],
+    moving: &[Moving],
+) -> Result<RolloutPlan, PlanError> {
+    let mut releases = catalog();
+    releases.push(release("0.2.1", "linux-amd64", ReleaseStatus::Approved));
+    let agent = releases.last_mut().unwrap();
+    agent.release.package = "gofleet-agent".parse().unwrap();
+    agent.release.id = "gofleet-agent-0.2.1-linux-amd64".parse().unwrap();
+    releases[1].dependencies.requires = requires.iter().map(|it| it.parse().unwrap()).collect();
+    let spec = spec("rings: [{name: all, rest: true}]");
+    plan(&Planning {
+        spec: &spec,
+        releases: &releases,
+        fleet,
+        collections: &[],
+        moving,
+        artifacts: &[],
+        seed: &spec.name,
+        install_time: Span::from_secs(60),
+        now: NOW,
+        listening_since: NOW - Span::from_secs(86_400),
+    })
+}
+
+#[test]
+fn who_lacks_a_package_is_left_out_with_the_chain() {
+    let mut fleet = fleet(3);
+    fleet[1].facts.agent_version = "0.2.0".to_owned();
+    let plan = planned_asking(&["gofleet-agent>=0.2.0"], &fleet, &[]).unwrap();
+    assert_eq!(members(&plan), [["d0001"]]);
+    let chain = "go-1.27.3-linux-amd64 requires gofleet-agent>=0.2.0; the device has \
+                 gofleet-agent 0.1.0; gofleet-agent-0.2.1-linux-amd64 would do";
+    for left_out in &plan.left_out {
+        assert_eq!(left_out.reason.code, "package_missing");
+        assert_eq!(left_out.reason.text, chain);
+    }
+    let error = planned_asking(&["gofleet-agent>=0.3"], &fleet, &[]).unwrap_err();
+    let PlanError::Unfulfilled { chains } = &error else { panic!("{error}") };
+    assert_eq!(chains.values().copied().collect::<Vec<_>>(), [2, 1], "{error}");
+    assert!(error.to_string().contains("2 devices: go-1.27.3-linux-amd64 requires"), "{error}");
+    assert!(error.to_string().contains("no release in the catalog would do"), "{error}");
+}
+
+#[test]
+fn who_gets_a_package_by_another_rollout_waits_for_it() {
+    let mut fleet = fleet(3);
+    for (place, rollout) in [(0, "r7"), (1, "r8")] {
+        fleet[place].busy_with = Some(rollout.parse().unwrap());
+    }
+    let moving = ["0.2.1", "0.1.9"].into_iter().zip(["r7", "r8"]).map(|(version, id)| Moving {
+        rollout: id.parse().unwrap(),
+        package: "gofleet-agent".parse().unwrap(),
+        version: version.to_owned(),
+    });
+    let moving: Vec<_> = moving.collect();
+    let plan = planned_asking(&["gofleet-agent>=0.2.0"], &fleet, &moving).unwrap();
+    assert_eq!(members(&plan), [["d0000"]]);
+    let device = &plan.rings[0].devices[0];
+    assert_eq!(device.waits_for, Some("r7".parse().unwrap()));
+    assert_eq!(device.waits.as_ref().unwrap().code, "waits_for_package");
+    assert!(plan.warnings.iter().any(|it| it.starts_with("waiting for a package: 1 of")));
+    let codes: Vec<_> = plan.left_out.iter().map(|it| it.reason.code.as_str()).collect();
+    assert_eq!(codes, ["in_another_rollout", "package_missing"]);
 }

@@ -23,6 +23,8 @@ pub(crate) fn plan() -> RolloutPlan {
                 active: Some("1.27.2".to_owned()),
                 offline_since: None,
                 kept_out: None,
+                waits_for: None,
+                waits: None,
             })
             .collect(),
         bytes: 75_000_000,
