@@ -4,8 +4,16 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use thiserror::Error;
+
+/// Who only looks whether a lock is held has it for a moment itself: so it is tried a few times.
+const TRIES: u32 = 25;
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
@@ -42,7 +50,8 @@ fn in_words(holder: Option<u32>) -> String {
 }
 
 impl FileLock {
-    /// Takes the lock on the file at `path`, which is made if need be, without waiting.
+    /// Takes the lock on the file at `path`, which is made if need be. Waits for half a second at
+    /// most.
     ///
     /// # Errors
     ///
@@ -53,17 +62,32 @@ impl FileLock {
         let holder = path.with_extension("pid");
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).open(path).map_err(unusable)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = fs::read_to_string(&holder).ok();
-                let holder = holder.and_then(|text| text.trim().parse().ok());
-                return Err(LockError::Held { path: path.to_owned(), holder });
+        let mut tries = 1;
+        while let Err(refused) = file.try_lock() {
+            match refused {
+                TryLockError::WouldBlock if tries < TRIES => {
+                    #[expect(clippy::disallowed_methods, reason = "nobody tells when a look ends")]
+                    thread::sleep(PAUSE);
+                }
+                TryLockError::WouldBlock => {
+                    let holder = fs::read_to_string(&holder).ok();
+                    let holder = holder.and_then(|text| text.trim().parse().ok());
+                    return Err(LockError::Held { path: path.to_owned(), holder });
+                }
+                TryLockError::Error(source) => return Err(unusable(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+            tries += 1;
         }
         fs::write(&holder, std::process::id().to_string()).map_err(unusable)?;
         Ok(Self { _file: file, holder })
+    }
+
+    /// Whether some process holds the lock on the file at `path`. Makes and changes nothing.
+    pub fn is_held(path: &Path) -> bool {
+        File::open(path).is_ok_and(|file| {
+            // Shared, so that many may look at once.
+            matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+        })
     }
 }
 
@@ -92,6 +116,26 @@ mod tests {
         assert!(error.to_string().contains(&format!("(pid {expected})")), "{error}");
         drop(first);
         FileLock::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn who_only_looks_keeps_nobody_from_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("running");
+        assert!(!FileLock::is_held(&path));
+        assert!(!path.exists(), "a look made the file");
+        // A look, held up in its middle.
+        let look = File::create(&path).unwrap();
+        look.try_lock_shared().unwrap();
+        assert!(!FileLock::is_held(&path));
+        thread::scope(|scope| {
+            let lock = scope.spawn(|| FileLock::acquire(&path));
+            drop(look);
+            let lock = lock.join().unwrap().unwrap();
+            assert!(FileLock::is_held(&path));
+            drop(lock);
+        });
+        assert!(!FileLock::is_held(&path));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use gofleet_core::ids::{DeviceId, ReleaseId, RolloutId};
 use gofleet_core::order::{Failure, Step};
 use gofleet_core::time::Timestamp;
 use gofleet_depot::Root;
+use gofleet_platform::FileLock;
 use gofleet_platform::service;
-use gofleet_platform::{FileLock, LockError};
 use gofleet_trust::Store;
 use serde::{Deserialize, Serialize};
 
@@ -57,11 +57,7 @@ impl Status {
         let identity = Identity::load(&super::credential(path))?;
         Ok(Self {
             root: path.to_owned(),
-            is_running: folder.is_dir()
-                && matches!(
-                    FileLock::acquire(&folder.join("running")),
-                    Err(LockError::Held { .. })
-                ),
+            is_running: FileLock::is_held(&folder.join("running")),
             service: service::state(NAME).ok().map(service::State::as_str),
             certificate_until: identity.as_ref().map(|identity| identity.issued.expires_at),
             device: identity.map(|identity| identity.device),
