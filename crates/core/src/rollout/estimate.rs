@@ -15,17 +15,32 @@ use crate::ways::{Choosing, ways};
 pub(super) struct Estimate<'a> {
     planning: Planning<'a>,
     known: HashMap<(&'a ReleaseId, BTreeSet<Digest>), u64>,
+    /// Who was asked for last, and its bytes: neighbours are mostly alike.
+    last: Option<(&'a ReleaseId, &'a Facts, u64)>,
     archive_bytes: u64,
 }
 
 impl<'a> Estimate<'a> {
     pub(super) fn new(planning: &Planning<'a>) -> Self {
-        Self { planning: *planning, known: HashMap::new(), archive_bytes: 0 }
+        Self { planning: *planning, known: HashMap::new(), last: None, archive_bytes: 0 }
     }
 
     /// What a device with these facts downloads to get the release.
-    pub(super) fn bytes(&mut self, release: &'a Release, facts: &Facts) -> u64 {
+    pub(super) fn bytes(&mut self, release: &'a Release, facts: &'a Facts) -> u64 {
         self.archive_bytes += release.release.archive.size;
+        let id = &release.release.id;
+        if let Some((last_id, last, bytes)) = self.last
+            && last_id == id
+            && versions(last).eq(versions(facts))
+        {
+            return bytes;
+        }
+        let bytes = self.looked_up(release, facts);
+        self.last = Some((id, facts, bytes));
+        bytes
+    }
+
+    fn looked_up(&mut self, release: &'a Release, facts: &Facts) -> u64 {
         let key = (&release.release.id, self.held(release, facts));
         if let Some(bytes) = self.known.get(&key) {
             return *bytes;
@@ -50,9 +65,7 @@ impl<'a> Estimate<'a> {
     /// The trees of the catalog that gofleet put on the device.
     fn held(&self, wanted: &Release, facts: &Facts) -> BTreeSet<Digest> {
         let wanted = &wanted.release;
-        let managed = facts.found.iter().filter(|go| go.origin == GoOrigin::Managed);
-        let versions: BTreeSet<&str> =
-            managed.map(|go| go.version.as_str()).chain(facts.active.as_deref()).collect();
+        let versions: BTreeSet<&str> = versions(facts).collect();
         let catalog = self.planning.releases.iter().map(|it| &it.release);
         catalog
             .filter(|it| (&it.package, &it.platform) == (&wanted.package, &wanted.platform))
@@ -60,4 +73,10 @@ impl<'a> Estimate<'a> {
             .map(|it| it.manifest)
             .collect()
     }
+}
+
+/// The versions of Go that gofleet put on a device.
+fn versions(facts: &Facts) -> impl Iterator<Item = &str> {
+    let managed = facts.found.iter().filter(|go| go.origin == GoOrigin::Managed);
+    managed.map(|go| go.version.as_str()).chain(facts.active.as_deref())
 }

@@ -146,7 +146,7 @@ fn parsed(selector: &str) -> Selector {
 /// Where a device stands in [0, 1) for a seed: the first 53 bits of a SHA-256, which is what a
 /// floating-point number can hold.
 pub(super) fn position(seed: &str, device: &DeviceId) -> f64 {
-    let digest = Digest::of(format!("{seed}\0{device}").as_bytes());
+    let digest = Digest::of(&[seed.as_bytes(), &[0], device.as_str().as_bytes()].concat());
     let mut first = [0; 8];
     first.copy_from_slice(&digest.as_bytes()[..8]);
     (u64::from_be_bytes(first) >> 11) as f64 / (1u64 << 53) as f64
@@ -192,7 +192,7 @@ impl Rings {
         self,
         planning: &Planning<'a>,
         releases: &BTreeMap<&'a Platform, &'a Release>,
-        picked: &[&FleetDevice],
+        picked: &[&'a FleetDevice],
     ) -> Result<RolloutPlan, PlanError> {
         let left_out = self.left_out(picked);
         if self.moving.iter().all(Vec::is_empty) {
@@ -202,7 +202,7 @@ impl Rings {
         self.check(planning.spec)?;
         let (mut rings, mut estimate) = (Vec::new(), Estimate::new(planning));
         for (spec, moving) in planning.spec.rings.iter().zip(&self.moving) {
-            let devices: Vec<&FleetDevice> = moving.iter().map(|at| picked[*at]).collect();
+            let devices: Vec<&'a FleetDevice> = moving.iter().map(|at| picked[*at]).collect();
             rings.push(planned_ring(planning, &mut estimate, &spec.name, releases, &devices));
         }
         self.note_waiting(&mut rings);
@@ -352,7 +352,7 @@ fn planned_ring<'a>(
     estimate: &mut Estimate<'a>,
     name: &str,
     releases: &BTreeMap<&'a Platform, &'a Release>,
-    devices: &[&FleetDevice],
+    devices: &[&'a FleetDevice],
 ) -> PlannedRing {
     let release = |device: &FleetDevice| releases[&device.facts.platform];
     let planned = devices.iter().map(|device| PlannedDevice {
