@@ -4,12 +4,13 @@
 //! fault has ended by itself if then every device that it may have touched and that still exists
 //! runs, has nothing under way, is known to the server as it is, is not kept out, and has not
 //! failed in a rollout that waits for a person because of it. Each device that is left over counts
-//! against one fault: the last one that it may come of.
+//! against one fault: the last one that it may come of. That a rollout went back, and who did not get
+//! its release by that, leaves nothing over.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gofleet_core::hold::KeptOut;
-use gofleet_core::rollout::{DeviceView, RolloutState};
+use gofleet_core::rollout::{DeviceView, OnFailure, RolloutState};
 
 use super::World;
 use crate::scenario::{Fault, Scenario, VERSIONS};
@@ -74,10 +75,14 @@ const fn kind(fault: &Fault) -> Option<&'static str> {
 }
 
 impl World<'_> {
-    /// Plays a story in which nobody helps; how its faults ended, by kind.
+    /// Plays a story in which nobody helps; how its faults ended, by kind. Its rollouts go back by
+    /// themselves where they fail, since to pause is to ask a person.
     pub fn play_alone(scenario: &Scenario) -> BTreeMap<&'static str, Endings> {
         let mut scenario = scenario.clone();
         scenario.faults.retain(|(_, fault)| kind(fault).is_some());
+        for (_, spec) in &mut scenario.rollouts {
+            spec.on_failure = OnFailure::RollBackAll;
+        }
         let mut world = World::new(&scenario, false);
         world.is_alone = true;
         // A broken invariant is what other stories are about: then nothing has ended.
