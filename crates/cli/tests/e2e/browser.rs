@@ -56,6 +56,7 @@ fn assert_no_trouble(browser: &mut Chromium) {
 }
 
 #[test]
+#[ignore = "needs Chromium: cargo xtask test --suite browser"]
 fn signing_in_needs_the_token_and_leads_to_where_one_wanted_to_go() {
     let scene = scene();
     let mut browser = Chromium::start();
@@ -87,6 +88,7 @@ fn signing_in_needs_the_token_and_leads_to_where_one_wanted_to_go() {
 }
 
 #[test]
+#[ignore = "needs Chromium: cargo xtask test --suite browser"]
 fn a_rollout_is_seen_live_and_steered_by_keyboard() {
     let mut scene = scene();
     let mut browser = Chromium::start();
@@ -212,6 +214,7 @@ fn stop_is_asked_about(scene: &Scene, browser: &mut Chromium) {
 }
 
 #[test]
+#[ignore = "needs Chromium: cargo xtask test --suite browser"]
 fn everything_is_stopped_and_let_go_on_from_the_overview() {
     let scene = scene();
     let mut browser = Chromium::start();
@@ -254,6 +257,7 @@ fn midway(scene: &mut Scene) -> String {
 }
 
 #[test]
+#[ignore = "needs Chromium: cargo xtask test --suite browser"]
 fn every_page_fits_and_can_be_read_in_light_and_dark() {
     let mut scene = scene();
     let mut browser = Chromium::start();
@@ -351,6 +355,7 @@ fn pictures(scene: &Scene, browser: &mut Chromium, rollout: &str, folder: &std::
 }
 
 #[test]
+#[ignore = "needs Chromium: cargo xtask test --suite browser"]
 fn a_rollout_is_planned_played_and_started_from_the_planner() {
     let scene = scene();
     let mut browser = Chromium::start();
@@ -399,6 +404,7 @@ fn a_rollout_is_planned_played_and_started_from_the_planner() {
 }
 
 #[test]
+#[ignore = "needs Chromium: cargo xtask test --suite browser"]
 fn the_timeline_of_a_rollout_is_looked_through() {
     let mut scene = scene();
     let mut browser = Chromium::start();
@@ -431,6 +437,7 @@ fn the_timeline_of_a_rollout_is_looked_through() {
 }
 
 #[test]
+#[ignore = "needs Chromium: cargo xtask test --suite browser"]
 fn markup_in_what_devices_tell_stays_text() {
     const PAYLOAD: &str = "\"><img src=x onerror=alert(1)><script>alert(2)</script>";
     let mut scene = Scene::new();
@@ -471,6 +478,7 @@ fn markup_in_what_devices_tell_stays_text() {
 }
 
 #[test]
+#[ignore = "needs Chromium: cargo xtask test --suite browser"]
 fn pages_and_forms_work_without_scripts() {
     let scene = scene();
     let mut browser = Chromium::start();
