@@ -59,7 +59,7 @@ impl Suite {
             Self::Lint | Self::Fuzz | Self::Simulation | Self::Docs => &[],
             Self::Unit | Self::E2e => &[Part::Archives],
             Self::Packages => &[Part::Packaging],
-            Self::Trust => &[Part::Archives, Part::PythonTuf, Part::Witnesses],
+            Self::Trust => &[Part::Archives, Part::Chromium, Part::PythonTuf, Part::Witnesses],
             Self::Browser => &[Part::Archives, Part::Chromium],
             Self::Windows => &[Part::Archives, Part::Windows, Part::Wine, Part::Packaging],
         }

@@ -36,12 +36,14 @@ const OIDC_PROVIDER: &str = "GOFLEET_OIDC_PROVIDER";
 const PACKAGES: &str = "GOFLEET_PACKAGES";
 /// Environment variable by which they learn of a Python that has CycloneDX's library.
 const PYTHON_CYCLONEDX: &str = "GOFLEET_CYCLONEDX_PYTHON";
-/// Tests in which other people's programs read what we write, sign for us, or say who somebody is.
-const WITNESSED: [&str; 10] = [
+/// Tests in which other people's programs read what we write, show it, sign for us, or say who
+/// somebody is.
+const WITNESSED: [&str; 11] = [
     "a_directory_lets_in_only_who_proves_it",
     "a_directory_that_nobody_vouches_for_learns_no_password",
     "a_key_of_openssl_signs",
     "a_key_behind_pkcs11_signs",
+    "markup_in_what_devices_tell_stays_text",
     "people_of_a_directory_have_the_roles_of_their_groups",
     "people_of_a_provider_have_the_roles_of_their_groups",
     "rsyslog_reads_what_was_meant",
