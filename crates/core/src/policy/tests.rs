@@ -201,6 +201,11 @@ fn samba_reads_what_was_meant() {
         format!("('{key}', 'Limit', 1, '20 MB/s, 2 MB/s from 9 to 18')"),
         format!(r"('{key}', 'Signals', 7, 'D:\\ci\\signals.prom\x00D:\\more.prom\x00\x00')"),
         format!("('{key}', 'SignalsEvery', 1, '30s')"),
+        format!(
+            r"('{key}', 'SignalsCommand', 7, 'C:\\ci\\signals.exe\x00--format\x00prometheus\x00\x00')"
+        ),
+        format!("('{key}', 'SignalsCommandEvery', 1, '2m')"),
+        format!("('{key}', 'SignalsCommandTimeout', 1, '20s')"),
         format!(r"('{key}', 'CheckCache', 2, 'D:\\cache')"),
         format!(r"('{key}', 'NotifyCommand', 1, 'C:\\Tools\\tell.exe')"),
     ];
